@@ -1,0 +1,51 @@
+# Every target makes .venv if it is missing or older than the pins; needs nothing but Python >= 3.11.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+.PHONY: demo test test-all lint format bench docs pins clean
+
+demo: $(VENV)/.ready
+	$(BIN)/widesym reproduce digits-c4
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: $(VENV)/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.ready
+	$(BIN)/python -m pytest tests/test_docs.py
+
+# The pins, for Python 3.11 to 3.13 and every extra; needs uv.
+pins:
+	$(UV) pip compile --universal --python-version 3.11 --all-extras --upgrade \
+		--no-annotate --no-header --no-emit-index-url pyproject.toml -o constraints.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# neural-tangents is the tests' oracle. It goes in without its own requirements: they would bring
+# TensorFlow (1.9 GiB) for a subpackage that nothing here uses.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "widesym needs Python 3.11 or newer; none found. Set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "Installing widesym and its tools into $(VENV) (once)"
+	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
+	$(INSTALL) -c constraints.txt --editable ".[dev]"
+	$(INSTALL) -c constraints.txt --no-deps neural-tangents frozendict
+	@touch $@

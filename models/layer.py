@@ -1,0 +1,108 @@
+"""What every layer spec offers: its output's shape, its finite module and its half of the infinite-width recursion."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import jax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from models.covariance import Lag
+from models.signal import Signal
+
+AffineLayer = TypeVar("AffineLayer", bound="Affine")
+
+
+class NoClosedFormError(ValueError):
+    """The analytic kernel was asked of a layer, or a combination of layers, that has none."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Base of the layer specs: frozen, hashable, described by their fields alone."""
+
+    def output(self, signal: Signal) -> Signal:
+        """The signal after the layer; raises ValueError where the layer cannot act on `signal`."""
+        raise NotImplementedError
+
+    def module(self, signal: Signal, rngs: nnx.Rngs) -> nnx.Module:
+        """The freshly initialised finite-width layer for inputs like `signal`."""
+        raise NotImplementedError
+
+    def check_closed_form(self, signal: Signal) -> None:
+        """Raise NoClosedFormError where the layer, fed `signal`, has no analytic kernel."""
+        raise NoClosedFormError(
+            f"{type(self).__name__} has no closed-form kernel; train it as usual and estimate its kernel from samples, "
+            "the mean over many initialisations of the empirical kernel"
+        )
+
+
+@dataclass(frozen=True)
+class Affine(Layer):
+    """A layer with weights, z = σ_w/√fan_in Σ W x + σ_b b with W, b ~ N(0, 1) (theory.md §1)."""
+
+    w_std: float = field(default=1.0, kw_only=True)
+    b_std: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self):
+        features, name = getattr(self, "features", 1), type(self).__name__
+        if not isinstance(features, int) or features < 1:
+            raise ValueError(f"{name}: features is {features!r}; it must be a positive integer")
+        if not 0 < self.w_std < math.inf:
+            raise ValueError(f"{name}: w_std is {self.w_std!r}; it must be positive")
+        if not 0 <= self.b_std < math.inf:
+            raise ValueError(f"{name}: b_std is {self.b_std!r}; it must be zero or positive")
+
+    def average(self, covariance: Float[Array, "*pixel"], lag: Lag) -> Float[Array, "*new_pixel"]:
+        """The layer's covariance operator A, at one lag (theory.md §2-3)."""
+        raise NotImplementedError
+
+    def check_closed_form(self, signal: Signal) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Reduction(Layer):
+    """A layer without weights that leaves the grid, the group or both: Flatten and the global pools."""
+
+    def check_closed_form(self, signal: Signal) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Nonlinearity(Layer):
+    """A function applied point by point."""
+
+    def output(self, signal: Signal) -> Signal:
+        return signal
+
+    def dual(
+        self, nngp: Float[Array, "..."], variance1: Float[Array, "..."], variance2: Float[Array, "..."]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """E[φ(u)φ(v)] and E[φ'(u)φ'(v)] for centred Gaussians u, v with these variances and covariance `nngp`."""
+        raise NotImplementedError
+
+    def check_closed_form(self, signal: Signal) -> None:
+        pass
+
+
+class AffineModule(nnx.Module, Generic[AffineLayer]):
+    """Weights of shape [features, *fan_in] and, if σ_b > 0, a bias per feature."""
+
+    def __init__(self, layer: AffineLayer, shape: tuple[int, ...], rngs: nnx.Rngs):
+        # Drawn flat: a normal draw of a 4-D shape takes seconds to compile.
+        self.weight = nnx.Param(jax.random.normal(rngs(), (math.prod(shape),)).reshape(shape))
+        self.bias = nnx.Param(jax.random.normal(rngs(), (shape[0],))) if layer.b_std else None
+        self.layer = layer
+        self.scale = layer.w_std / math.sqrt(math.prod(shape[1:]))
+
+    def scaled_weight(self) -> Float[Array, "feature *fan_in"]:
+        """σ_w/√fan_in W."""
+        return self.scale * self.weight[...]
+
+    def add_bias(self, z: Float[Array, "feature *point sample"]) -> Float[Array, "feature *point sample"]:
+        """z + σ_b b, the bias shared by all points."""
+        if self.bias is None:
+            return z
+        return z + self.layer.b_std * self.bias[...].reshape(-1, *[1] * (z.ndim - 1))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Shaped
 
 EXACT_ROTATIONS = (1, 2, 4)
@@ -49,16 +50,16 @@ class Group:
         """Index of g⁻¹."""
         return -g % self.rotations
 
-    def rotate(self, f: Shaped[Array, "..."], g: int, axes: tuple[int, int]) -> Shaped[Array, "..."]:
+    def rotate(self, f: Shaped[ArrayLike, "..."], g: int, axes: tuple[int, int]) -> Shaped[Array, "..."]:
         """ρ_g f, where `axes` are the two grid axes (row, column) of the array."""
         return jnp.rot90(f, g * EXACT_ROTATIONS[-1] // self.rotations, axes)
 
-    def rotate_images(self, images: Shaped[Array, "sample row column channel"], g: int) -> Shaped[Array, "..."]:
+    def rotate_images(self, images: Shaped[ArrayLike, "sample row column channel"], g: int) -> Shaped[Array, "..."]:
         """ρ_g of every image."""
         return self.rotate(images, g, axes=(1, 2))
 
-    def orbit(self, images: Shaped[Array, "sample row column channel"]) -> Shaped[Array, "orbit row column channel"]:
-        """All ρ_g of all images, group element by group element (orbit = group·sample): full augmentation."""
+    def orbit(self, images: Shaped[ArrayLike, "sample row column channel"]) -> Shaped[Array, "group*sample ..."]:
+        """All ρ_g of all images, group element by group element: full augmentation."""
         return jnp.concatenate([self.rotate_images(images, g) for g in self.elements])
 
     def rotate_stack(self, stack: Shaped[Array, "channel group row column sample"], g: int) -> Shaped[Array, "..."]:

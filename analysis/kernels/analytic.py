@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from analysis.kernels.lags import Image, LagPlan, Variances, grid_covariance, grid_variances, head_covariance
@@ -32,7 +33,7 @@ class AnalyticKernel:
     architecture: Architecture
 
     def __call__(
-        self, x1: Float[Array, "n1 *pixel channel"], x2: Float[Array, "n2 *pixel channel"] | None = None
+        self, x1: Float[ArrayLike, "n1 *pixel channel"], x2: Float[ArrayLike, "n2 *pixel channel"] | None = None
     ) -> Kernel:
         """K and Θ of all pairs (theory.md §2-3; arXiv:2406.06504); of x1 with itself if x2 is left out.
 
@@ -53,22 +54,26 @@ class AnalyticKernel:
             tiles.append(_tile(plan, rows, _prepare(plan, padded)))
         return Kernel(*(jnp.concatenate(parts, axis=1)[:, : len(x2)] for parts in zip(*tiles, strict=True)))
 
+    def diagonal(self, x: Float[ArrayLike, "n *pixel channel"]) -> Covariance:
+        """K(x, x) and Θ(x, x) of each input with itself, `[n]`, at the cost of n pairs."""
+        x = check_inputs("x", x)
+        return _diagonal(LagPlan(self.architecture, tuple(x.shape[1:])), x)
+
 
 def analytic_kernel(architecture: Architecture) -> AnalyticKernel:
     """The analytic kernel of this very architecture: `analytic_kernel(arch)(x1, x2).ntk` is Θ, `[n1, n2]`."""
     return AnalyticKernel(architecture)
 
 
-def check_inputs(name: str, x: Float[Array, "n *pixel channel"]) -> Float[Array, "n *pixel channel"]:
+def check_inputs(name: str, x: Float[ArrayLike, "n *pixel channel"]) -> Float[Array, "n *pixel channel"]:
     """x as a floating-point array; raises ValueError where it is no batch of inputs or not finite."""
-    x = jnp.asarray(x)
-    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
-    if x.ndim not in (2, 4) or not len(x):
-        raise ValueError(f"{name} has shape {x.shape}; it must be [n, H, W, C] or [n, C] with n > 0")
-    bad = int(jnp.sum(~jnp.isfinite(x)))
+    array = jnp.asarray(x)
+    if array.ndim not in (2, 4) or not len(array):
+        raise ValueError(f"{name} has shape {array.shape}; it must be [n, H, W, C] or [n, C] with n > 0")
+    bad = int(jnp.sum(~jnp.isfinite(array)))
     if bad:
-        raise ValueError(f"{name} has {bad} values that are not finite (of {x.size}); remove or replace them")
-    return x
+        raise ValueError(f"{name} has {bad} values that are not finite (of {array.size}); remove or replace them")
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 
 def tile_width(plan: LagPlan) -> int:
@@ -111,3 +116,9 @@ def _tile(plan: LagPlan, rows: _Prepared, columns: _Prepared) -> Covariance:
         return jax.vmap(one_pair)(columns)
 
     return jax.lax.map(one_row, rows)
+
+
+@partial(jax.jit, static_argnums=0)
+def _diagonal(plan: LagPlan, x: Float[Array, "n *pixel channel"]) -> Covariance:
+    own = _prepare(plan, x).own
+    return jax.vmap(lambda one: head_covariance(plan, one, one, one))(own)

@@ -34,7 +34,8 @@ class LagPlan:
     input_shape: tuple[int, ...]
 
     def __post_init__(self):
-        for check in (self._check_layers, self._check_gaussian, self._check_padding, self._check_lifting):
+        checks = (self._check_layers, self._check_gaussian, self._check_flat, self._check_padding, self._check_lifting)
+        for check in checks:
             check()
 
     def _check_layers(self) -> None:
@@ -54,6 +55,16 @@ class LagPlan:
                 )
             gaussian = isinstance(layer, Affine) or (gaussian and not isinstance(layer, Nonlinearity))
 
+    def _check_flat(self) -> None:
+        flat = False  # from a flattened grid on, until weights mix its pixels
+        for index, (layer, before, _) in enumerate(self._steps()):
+            if isinstance(layer, Nonlinearity) and flat:
+                raise NoClosedFormError(
+                    f"layer {index}: {type(layer).__name__} acts on flattened pixels, which differ in variance; "
+                    "put it before Flatten, where it is the same network"
+                )
+            flat = (isinstance(layer, Flatten) and before.grid is not None) or (flat and not isinstance(layer, Affine))
+
     def _check_padding(self) -> None:
         for index, (layer, before, _) in enumerate(self._steps()):
             if getattr(layer, "padding", None) == "CIRCULAR" and before.grid != self.signals[0].grid:
@@ -67,8 +78,8 @@ class LagPlan:
         for index in convolutions[1:]:
             if isinstance(self.architecture.layers[index], LiftingConv):
                 raise NoClosedFormError(
-                    f"layer {index}: the convolution at layer {convolutions[0]} is not equivariant, and LiftingConv after "
-                    "it mixes its lags; lift first"
+                    f"layer {index}: the convolution at layer {convolutions[0]} is not equivariant, and LiftingConv "
+                    "after it mixes its lags; lift first"
                 )
 
     @cached_property

@@ -1,0 +1,93 @@
+"""An augmented ensemble, an equivariant one and a control held against each other and against theory, over time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from analysis.divergence import (
+    bootstrap_interval,
+    divergence_by_size,
+    mean_distance,
+    mean_logit_divergence,
+    noise_floor,
+    unbiased_squared_divergence,
+)
+from analysis.dynamics import Prediction
+
+TimedLogits = Float[np.ndarray, "time member sample logit"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Logits of three ensembles on one evaluation set at common times, and what theory predicts for each.
+
+    The networks: "augmented" (trained on full orbits), "gcnn" (equivariant, not augmented) and "control" (neither).
+    """
+
+    logits: Mapping[str, TimedLogits]
+    theory: Mapping[str, Prediction]
+
+    def divergence(self, network: str) -> list[float]:
+        """D between a network's ensemble and the gcnn's, at each time (theory.md §5)."""
+        return [mean_logit_divergence(a, b) for a, b in self._pairs(network)]
+
+    def interval(self, network: str) -> Float[np.ndarray, "time end"]:
+        """95 % bootstrap interval of `divergence` over members."""
+        return np.array([bootstrap_interval(a, b) for a, b in self._pairs(network)])
+
+    def floor(self, network: str) -> list[float]:
+        """What `divergence` would be expected to be if the two ensembles' means were equal (theory.md §5)."""
+        return [noise_floor(a, b) for a, b in self._pairs(network)]
+
+    def excess(self, network: str) -> list[float]:
+        """Unbiased ‖m_A − m_B‖², averaged over samples (theory.md §5)."""
+        return [unbiased_squared_divergence(a, b) for a, b in self._pairs(network)]
+
+    def predicted_divergence(self, network: str) -> list[float]:
+        """D between the infinitely wide, infinitely large ensembles."""
+        pairs = zip(self.theory[network].mean, self.theory["gcnn"].mean, strict=True)
+        return [mean_distance(a, b) for a, b in pairs]
+
+    def by_size(self, network: str, sizes: Sequence[int]) -> Float[np.ndarray, "size draw"]:
+        """D at the last time between sub-ensembles of each size."""
+        return divergence_by_size(self.logits[network][-1], self.logits["gcnn"][-1], sizes)
+
+    def error_of_mean(self, network: str) -> list[float]:
+        """mean_x ‖m − μ_t‖ over mean_x ‖μ_T‖: the ensemble mean's distance from theory, at each time.
+
+        Relative to the predicted mean at the last time T: the predicted mean at t = 0 is zero.
+        """
+        pairs = zip(self.logits[network], self.theory[network].mean, strict=True)
+        return [mean_distance(logits.mean(0), mean) / self._scale(network) for logits, mean in pairs]
+
+    def expected_error_of_mean(self, network: str) -> list[float]:
+        """What `error_of_mean` would be from the finite number of members alone, at infinite width: √(C Σ_t/M)."""
+        members, logits = self.logits[network].shape[1], self.logits[network].shape[-1]
+        spread = np.sqrt(logits * self.theory[network].variance / members).mean(-1)
+        return [float(value) for value in spread / self._scale(network)]
+
+    def _scale(self, network: str) -> float:
+        return float(np.linalg.norm(self.theory[network].mean[-1], axis=-1).mean())
+
+    def _pairs(self, network: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        return list(zip(self.logits[network], self.logits["gcnn"], strict=True))
+
+
+def summarise(comparison: Comparison) -> dict[str, list]:
+    """The comparison's numbers, each a list over times."""
+    return {
+        "divergence_augmented": comparison.divergence("augmented"),
+        "divergence_control": comparison.divergence("control"),
+        "noise_floor": comparison.floor("augmented"),
+        "noise_floor_control": comparison.floor("control"),
+        "divergence_augmented_interval": comparison.interval("augmented").tolist(),
+        "divergence_control_interval": comparison.interval("control").tolist(),
+        "unbiased_squared_divergence_augmented": comparison.excess("augmented"),
+        "unbiased_squared_divergence_control": comparison.excess("control"),
+        "predicted_divergence_augmented": comparison.predicted_divergence("augmented"),
+        "predicted_divergence_control": comparison.predicted_divergence("control"),
+        **{f"relative_error_of_mean_vs_theory_{name}": comparison.error_of_mean(name) for name in comparison.logits},
+        **{f"expected_relative_error_{name}": comparison.expected_error_of_mean(name) for name in comparison.logits},
+    }

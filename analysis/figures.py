@@ -1,0 +1,176 @@
+"""The comparison's figure: pictures, divergence over time and ensemble size, means against theory."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure, SubFigure
+
+from analysis.comparison import Comparison
+from ensembles.data import Dataset
+
+COLOURS = {"augmented": "#0072b2", "gcnn": "#009e73", "control": "#d55e00"}  # told apart by the colour-blind, too
+NAMES = {"augmented": "CNN, full C4 augmentation", "gcnn": "C4 group-CNN", "control": "CNN, no augmentation"}
+MARKERS = {"augmented": "o", "gcnn": "s", "control": "^"}
+PICTURES = 8
+
+
+@dataclass(frozen=True)
+class Panels:
+    """What the figure shows: comparisons by evaluation set (test first, then OOD), with their data."""
+
+    times: Sequence[float]
+    comparisons: Mapping[str, Comparison]
+    data: Mapping[str, Dataset]
+
+    @property
+    def ood(self) -> list[str]:
+        """The OOD sets' names."""
+        return [name for name in self.comparisons if name != "test"]
+
+    @property
+    def shown(self) -> str:
+        """The OOD set that the single panels show."""
+        return "letters" if "letters" in self.ood else self.ood[0]
+
+
+def comparison_figure(panels: Panels) -> Figure:
+    """The whole figure, for a newcomer to read from top to bottom."""
+    figure = Figure(figsize=(11, 9.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    members = len(panels.comparisons["test"].logits["gcnn"][0])
+    figure.suptitle(
+        f"Augmented CNNs and group-CNNs agree in the mean: ensembles of {members} networks on 8×8 digits", fontsize=13
+    )
+    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[0.55, 1, 1.05])
+    _draw_pictures(top, panels)
+    middle.suptitle("Out of distribution: distance between mean logits, during training", fontsize=11)
+    axes = middle.subplots(1, len(panels.ood), squeeze=False)[0]
+    for axis, name in zip(axes, panels.ood, strict=True):
+        _draw_divergence(axis, panels, name)
+    axes[0].set_ylabel("‖difference of mean logits‖₂,\nmean over images")
+    middle.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    by_size, logit, accuracy = bottom.subplots(1, 3)
+    _draw_by_size(by_size, panels)
+    _draw_mean_logit(logit, panels)
+    _draw_accuracy(accuracy, panels)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> list[Path]:
+    """Write path.png and path.pdf, each whole or not at all."""
+    written = [path.with_suffix(suffix) for suffix in (".png", ".pdf")]
+    for target in written:
+        temporary = target.with_name(f"{target.stem}.new{target.suffix}")
+        figure.savefig(temporary, dpi=150)
+        os.replace(temporary, target)
+    return written
+
+
+def _draw_pictures(part: SubFigure, panels: Panels) -> None:
+    part.suptitle("Trained on digits, probed on pictures of another kind", fontsize=11)
+    names = list(panels.data)
+    axes = part.subplots(1, len(names), squeeze=False)[0]
+    for axis, name in zip(axes, names, strict=True):
+        images = panels.data[name].images[: 2 * PICTURES // 2, :, :, 0]
+        rows = [np.concatenate(np.pad(row, ((0, 0), (0, 1), (0, 1)), constant_values=np.nan), axis=1) for row in
+                (images[: PICTURES // 2], images[PICTURES // 2 :])]  # fmt: skip
+        axis.imshow(np.concatenate(rows), cmap="gray_r", interpolation="nearest")
+        axis.set_axis_off()
+        label = {"train": "training set", "test": "test set"}.get(name, f"OOD: {name}")
+        axis.set_title(label, fontsize=9)
+
+
+def _time_axis(axis: Axes, times: Sequence[float]) -> None:
+    axis.set_xscale("symlog", linthresh=times[1])
+    axis.set_xlim(0, times[-1] * 1.1)
+    axis.set_xlabel("training time t = step × learning rate")
+
+
+def _draw_divergence(axis: Axes, panels: Panels, name: str) -> None:
+    comparison, times = panels.comparisons[name], panels.times
+    for network, other in (("control", "without augmentation"), ("augmented", "with full C4 augmentation")):
+        colour, interval = COLOURS[network], comparison.interval(network)
+        axis.plot(times, comparison.divergence(network), MARKERS[network] + "-", color=colour, ms=4,
+                  label=f"CNN {other} vs group-CNN (band: 95 % bootstrap)")  # fmt: skip
+        axis.fill_between(times, *interval.T, color=colour, alpha=0.2, lw=0)
+        axis.plot(times, comparison.floor(network), ":", color=colour, lw=1.2,
+                  label="noise floor: equal means, this many members" if network == "augmented" else None)  # fmt: skip
+    axis.plot(times, comparison.predicted_divergence("control"), "--", color="black", lw=1,
+              label="theory, infinitely many members, no augmentation (with: 0)")  # fmt: skip
+    axis.set_ylim(0)
+    axis.set_title(f"OOD: {name}", fontsize=10)
+    _time_axis(axis, times)
+
+
+def _draw_by_size(axis: Axes, panels: Panels) -> None:
+    comparison = panels.comparisons[panels.shown]
+    members = comparison.logits["gcnn"].shape[1]
+    sizes = sorted({*(2**k for k in range(1, members.bit_length()) if 2**k <= members), members})
+    for network in ("control", "augmented"):
+        distances, colour = comparison.by_size(network, sizes), COLOURS[network]
+        axis.plot(sizes, distances.mean(1), MARKERS[network] + "-", color=colour, ms=4, label=NAMES[network])
+        axis.fill_between(sizes, *np.quantile(distances, [0.025, 0.975], axis=1), color=colour, alpha=0.2, lw=0)
+    floor = comparison.floor("augmented")[-1] * np.sqrt(members / np.array(sizes))
+    axis.plot(sizes, floor, ":", color=COLOURS["augmented"], lw=1.2, label="noise floor ∝ 1/√members")
+    predicted = comparison.predicted_divergence("control")[-1]
+    axis.axhline(predicted, ls="--", color="black", lw=1, label="theory, no augmentation")
+    axis.set(
+        xscale="log",
+        yscale="log",
+        xlabel="members per ensemble",
+        title=f"After training, by ensemble size ({panels.shown})",
+    )
+    axis.set_ylabel("‖mean logits − group-CNN's‖₂")
+    axis.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+    axis.set_xticks([], minor=True)
+    axis.legend(fontsize=7, frameon=False)
+    axis.title.set_fontsize(10)
+
+
+def _draw_mean_logit(axis: Axes, panels: Panels) -> None:
+    comparison, times = panels.comparisons[panels.shown], panels.times
+    sample, logit = _telling_logit(comparison)
+    for network, logits in comparison.logits.items():
+        colour, theory = COLOURS[network], comparison.theory[network]
+        mean = theory.mean[:, sample, logit]
+        error = np.sqrt(theory.variance[:, sample] / logits.shape[1])
+        axis.plot(times, mean, "--", color=colour, lw=1)
+        axis.fill_between(times, mean - error, mean + error, color=colour, alpha=0.15, lw=0)
+        axis.plot(
+            times, logits[:, :, sample, logit].mean(1), MARKERS[network], color=colour, ms=4, label=NAMES[network]
+        )
+    axis.plot([], [], "--", color="gray", label="theory ± standard error")
+    axis.set_title(f"One picture ({panels.shown} {sample}), logit of class {logit}", fontsize=10)
+    axis.set_ylabel("mean logit over members")
+    axis.legend(fontsize=7, frameon=False)
+    _time_axis(axis, times)
+
+
+def _telling_logit(comparison: Comparison) -> tuple[int, int]:
+    """The sample and logit at which theory sets control and augmented furthest apart."""
+    gap: Float[np.ndarray, "sample logit"] = np.abs(
+        comparison.theory["control"].mean[-1] - comparison.theory["augmented"].mean[-1]
+    )
+    sample, logit = np.unravel_index(gap.argmax(), gap.shape)
+    return int(sample), int(logit)
+
+
+def _draw_accuracy(axis: Axes, panels: Panels) -> None:
+    comparison, labels = panels.comparisons["test"], panels.data["test"].labels
+    for network, logits in comparison.logits.items():
+        measured = (logits.mean(1).argmax(-1) == labels).mean(-1)
+        predicted = (comparison.theory[network].mean.argmax(-1) == labels).mean(-1)
+        axis.plot(panels.times, measured, MARKERS[network] + "-", color=COLOURS[network], ms=4, label=NAMES[network])
+        axis.plot(panels.times[1:], predicted[1:], "--", color=COLOURS[network], lw=1)
+    axis.plot([], [], "--", color="gray", label="theory")
+    axis.set_ylim(0, 1)
+    axis.set_title("Test accuracy of the ensemble mean", fontsize=10)
+    axis.set_ylabel("accuracy")
+    axis.legend(fontsize=7, frameon=False)
+    _time_axis(axis, panels.times)

@@ -1,0 +1,89 @@
+"""The infinite-width prediction for an ensemble as it was trained: architecture, augmentation, data, steps."""
+
+import os
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from analysis.dynamics import Prediction, predict
+from analysis.kernels import Kernel, analytic_kernel, orbit_kernel
+from ensembles.augmentation import FullOrbit, Policy
+from models.architecture import Architecture
+
+Images = Float[np.ndarray, "sample row column channel"]
+ByNetwork = dict[str, dict[str, Prediction]]
+
+
+def training_kernel(architecture: Architecture, policy: Policy, x: Images) -> Kernel:
+    """K and Θ of the training set with itself, of its full orbit where the policy is that (theory.md §4)."""
+    kernel = analytic_kernel(architecture)
+    return orbit_kernel(kernel, policy.group, x) if isinstance(policy, FullOrbit) else kernel(x)
+
+
+def predict_ensemble(
+    architecture: Architecture,
+    policy: Policy,
+    train: Kernel,
+    x: Images,
+    y: Float[np.ndarray, "train logit"],
+    evaluation: Mapping[str, Images],
+    learning_rate: float,
+    steps: Sequence[int],
+) -> dict[str, Prediction]:
+    """Mean and variance of the logits on every evaluation set after each number of steps (theory.md §4).
+
+    `train` is `training_kernel` of the same architecture, policy and x.
+    """
+    kernel = analytic_kernel(architecture)
+    if isinstance(policy, FullOrbit):
+        x, y = np.asarray(policy.group.orbit(x)), np.tile(y, (policy.group.order, 1))
+    return {
+        name: predict(train, kernel(inputs, x), np.asarray(kernel.diagonal(inputs).nngp), y, learning_rate, steps)
+        for name, inputs in evaluation.items()
+    }
+
+
+def save_predictions(path: Path, predictions: ByNetwork, learning_rate: float, steps: Sequence[int]) -> None:
+    """Write predictions of several networks on the same sets as one zarr store, whole or not at all."""
+    sets = list(next(iter(predictions.values())))
+    joined = [
+        [np.concatenate([of[name][field] for name in sets], axis=1) for of in predictions.values()] for field in (0, 1)
+    ]
+    sizes = [next(iter(predictions.values()))[name].mean.shape[1] for name in sets]
+    store = xr.Dataset(
+        {
+            "mean": (("network", "time", "sample", "logit"), np.stack(joined[0])),
+            "variance": (("network", "time", "sample"), np.stack(joined[1])),
+        },
+        coords={
+            "time": np.array(steps) * learning_rate,
+            "step": ("time", np.array(steps)),
+            "evaluation_set": ("sample", np.repeat(np.arange(len(sets)), sizes)),
+        },
+        attrs={"networks": list(predictions), "evaluation_sets": sets, "learning_rate": learning_rate},
+    )
+    temporary = path.with_name(path.name + ".new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    with warnings.catch_warnings():  # as in ensembles/recorder.py
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        store.to_zarr(temporary, zarr_format=3, consolidated=True)
+    os.replace(temporary, path)
+
+
+def load_predictions(path: Path) -> tuple[ByNetwork, float]:
+    """What `save_predictions` wrote: predictions by network and evaluation set, and the learning rate."""
+    with xr.open_zarr(path) as store:
+        mean, variance, of_sample = store["mean"].values, store["variance"].values, store["evaluation_set"].values
+        predictions = {
+            network: {
+                name: Prediction(mean[i][:, of_sample == j], variance[i][:, of_sample == j])
+                for j, name in enumerate(store.attrs["evaluation_sets"])
+            }
+            for i, network in enumerate(store.attrs["networks"])
+        }
+        return predictions, float(store.attrs["learning_rate"])

@@ -1,0 +1,45 @@
+"""Checkpoints of an ensemble's state, through orbax.
+
+The one module that knows orbax: its API is moving from v0 to v1, and v1 lives under `experimental` in some releases.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from ensembles.trainer import EnsembleState
+
+try:
+    import orbax.checkpoint.v1 as ocp  # pyright: ignore[reportMissingImports]
+except ImportError:
+    import orbax.checkpoint.experimental.v1 as ocp
+
+KEPT = 2  # the newest is written before the oldest goes, so one whole checkpoint exists at any moment
+
+
+def save(directory: Path, step: int, state: EnsembleState) -> None:
+    """Write the state after `step` steps; the checkpoint appears whole or not at all, and older ones go."""
+    if step in saved_steps(directory):
+        return
+    ocp.save_pytree(directory.absolute() / str(step), state._asdict(), overwrite=True)
+    for old in saved_steps(directory)[:-KEPT]:
+        ocp.delete(str(directory.absolute() / str(old)))
+
+
+def saved_steps(directory: Path) -> list[int]:
+    """Steps with a whole checkpoint, ascending."""
+    if not directory.is_dir():
+        return []
+    return sorted(
+        int(entry.name)
+        for entry in directory.iterdir()
+        if entry.name.isdigit() and ocp.is_orbax_checkpoint(str(entry.absolute()))
+    )
+
+
+def restore(directory: Path, step: int, like: EnsembleState) -> EnsembleState:
+    """The state saved after `step` steps, with the structure of `like` (arrays or their shapes)."""
+    somewhere = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), x.dtype, sharding=somewhere), like._asdict())
+    return EnsembleState(**ocp.load_pytree(directory.absolute() / str(step), abstract))

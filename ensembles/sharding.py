@@ -1,0 +1,31 @@
+"""Members over devices, and over time within a device."""
+
+import math
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, PartitionSpec
+from jaxtyping import Array, PyTree, Shaped
+
+
+def map_members(
+    function: Callable[[PyTree, PyTree], PyTree], stacked: PyTree[Shaped[Array, "member ..."]], common: PyTree
+) -> PyTree[Shaped[Array, "member ..."]]:
+    """function(one member of `stacked`, `common`) for every member, stacked again.
+
+    Members are split evenly over as many devices as divide their number. On a CPU each device runs its members one
+    after the other, which keeps the working set in cache; an accelerator runs them together (docs/design.md).
+    """
+    members = len(jax.tree.leaves(stacked)[0])
+    devices = jax.devices()[: math.gcd(members, jax.device_count())]
+    mesh = Mesh(np.array(devices), ("member",), axis_types=(AxisType.Auto,))
+    together = None if devices[0].platform == "cpu" else members // len(devices)
+
+    def on_device(stacked: PyTree, common: PyTree) -> PyTree:
+        return jax.lax.map(lambda member: function(member, common), stacked, batch_size=together)
+
+    by_member, everywhere = PartitionSpec("member"), PartitionSpec()
+    # check_vma=False: the members' loops start from constants, which the check would have cast to per-device values.
+    split = jax.shard_map(on_device, mesh=mesh, in_specs=(by_member, everywhere), out_specs=by_member, check_vma=False)
+    return split(stacked, common)

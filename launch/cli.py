@@ -1,0 +1,68 @@
+"""The console command `widesym`."""
+
+import importlib.metadata
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import jax
+import tyro
+from rich.console import Console
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+USAGE = """\
+usage: widesym reproduce NAME [OPTIONS]
+
+Reproduce a named experiment. NAME is one of: {recipes}.
+
+options:
+  -h, --help    show this message; widesym reproduce NAME --help shows an experiment's options
+  --version     show the version
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `widesym` and exit: 0 if all went well, 2 on bad input, 130 when interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments == ["--version"]:
+        print(importlib.metadata.version("widesym"))
+        return
+    configure_jax()
+    from launch.recipes import RECIPES  # not before JAX is configured
+
+    if not arguments or (arguments[-1] in ("-h", "--help") and len(arguments) < 3):
+        print(USAGE.format(recipes=", ".join(RECIPES)), end="")
+        return
+    command, name, *options = [*arguments, None][:2] + arguments[2:]
+    if command != "reproduce":
+        fail(f"unknown command {command!r}; the only one is: reproduce")
+    if name not in RECIPES:
+        fail(f"{f'unknown recipe {name!r}' if name else 'no recipe named'}; the recipes are: {', '.join(RECIPES)}")
+    recipe = tyro.cli(RECIPES[name], args=options, prog=f"widesym reproduce {name}")
+    try:
+        recipe.reproduce(name, Console())
+    except KeyboardInterrupt:
+        again = shlex.join(["widesym", *arguments])
+        print(f"\ninterrupted; what was reached is kept in {recipe.output}. Go on with: {again}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except ValueError as error:
+        fail(str(error))
+
+
+def configure_jax() -> None:
+    """Set up the process: one JAX device per CPU core, full float32 products, compiled programs kept between runs."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jax.config.update("jax_num_cpu_devices", cores)
+    jax.config.update("jax_default_matmul_precision", "float32")
+    cache = Path(os.environ.get("WIDESYM_CACHE", Path.home() / ".cache" / "widesym"))
+    jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+
+
+def fail(message: str) -> NoReturn:
+    """Say what was wrong with the input, and exit."""
+    print(f"widesym: {message}", file=sys.stderr)
+    sys.exit(BAD_INPUT)

@@ -1,0 +1,179 @@
+"""The demo: on real 8×8 digits, augmented CNN ensemble and C4 group-CNN ensemble against each other and theory."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from analysis.dynamics import largest_eigenvalue
+from analysis.predictions import ByNetwork, load_predictions, predict_ensemble, save_predictions, training_kernel
+from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
+from ensembles.augmentation import Policy
+from ensembles.data import Dataset, centred_one_hot, digits, ising, letters, matched_noise
+from launch.report import report
+from launch.run_directory import check_config, claim
+from launch.runner import Run, peak_memory, run_ensemble
+from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+from models.description import describe
+
+C4 = cyclic(4)
+HIDDEN_STD = 2**0.5  # keeps K constant through ReLU layers
+# Small logits at initialisation: their scatter over members, which the mean has to average away, is then of the order
+# of the targets. A smaller value would push the networks further from the kernel regime (docs/experiments/digits-c4.md).
+OUTPUT_STD = 0.25
+
+OodSet = Literal["noise", "letters", "ising"]
+
+
+@dataclass(frozen=True)
+class DigitsC4:
+    """Trains three ensembles on 8×8 digits - CNNs on the full C4 orbit, C4 group-CNNs on the plain set, and CNNs on the
+    plain set as control - and compares their mean logits, over training time and ensemble size, with each other and
+    with the analytic infinite-width prediction.
+    """
+
+    members: int = 64
+    """Networks per ensemble."""
+    width: int = 64
+    """Channels of the CNNs; the group-CNNs have half as many on each of the four rotations."""
+    steps: int = 64
+    """Steps of full-batch gradient descent."""
+    records: int = 9
+    """Recorded times: step 0, and log-spaced from 1 to the last step."""
+    train: int = 64
+    """Training images."""
+    samples: int = 128
+    """Images of the test set and of each OOD set."""
+    ood: tuple[OodSet, ...] = ("noise", "letters", "ising")
+    """Out-of-distribution sets: Gaussian noise with the digits' mean and covariance, printed letters, Ising spins."""
+    rate: float = 0.75
+    """Learning rate, as a fraction of the largest stable one, 2N/λ_max of the analytic kernels."""
+    seed: int = 0
+    """Seed of data split, OOD sets and networks."""
+    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/digits-c4")
+    """Where runs, figure and summary go; finished runs found there are not repeated."""
+
+    def __post_init__(self):
+        limits = {"members": (2, 100_000), "width": (2, 4096), "steps": (1, 1_000_000), "records": (2, 1000)}
+        limits |= {"train": (1, 1000), "samples": (1, 512), "seed": (0, 2**31 - 1)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"--{name} is {getattr(self, name)}; it must be between {low} and {high}")
+        if self.width % 2:
+            raise ValueError(f"--width is {self.width}; it must be even, as the group-CNNs take half of it")
+        if not 0 < self.rate < 1:
+            raise ValueError(f"--rate is {self.rate}; descent converges for fractions between 0 and 1")
+        if not self.ood or len(set(self.ood)) < len(self.ood):
+            raise ValueError("--ood names no set, or one twice; choose one or more of noise, letters, ising")
+        if self.output.exists() and not self.output.is_dir():
+            raise ValueError(f"--output is {self.output}, which is a file; it must be a directory")
+
+    @property
+    def cnn(self) -> Architecture:
+        """VALID convolutions from 8×8 down to 1×1."""
+        hidden = {"features": self.width, "padding": "VALID", "w_std": HIDDEN_STD}
+        layers = (Conv(size=3, **hidden), Relu(), Conv(size=3, **hidden), Relu(), Conv(size=4, **hidden), Relu())
+        return Architecture((*layers, Flatten(), Dense(10, w_std=OUTPUT_STD)))
+
+    @property
+    def gcnn(self) -> Architecture:
+        """The same with a lifting and group convolutions, and group pooling before the last layer."""
+        hidden = {"features": self.width // 2, "padding": "VALID", "w_std": HIDDEN_STD}
+        lifting, *convolutions = (
+            LiftingConv(C4, size=3, **hidden),
+            GroupConv(C4, size=3, **hidden),
+            GroupConv(C4, size=4, **hidden),
+        )
+        layers = (lifting, Relu(), convolutions[0], Relu(), convolutions[1], Relu())
+        return Architecture((*layers, GroupPool(), Dense(10, w_std=OUTPUT_STD)))
+
+    @property
+    def networks(self) -> dict[str, tuple[Architecture, Policy]]:
+        """The three ensembles, by name."""
+        return {
+            "augmented": (self.cnn, FullOrbit(C4)),
+            "gcnn": (self.gcnn, NoAugmentation()),
+            "control": (self.cnn, NoAugmentation()),
+        }
+
+    @cached_property
+    def data(self) -> tuple[Dataset, tuple[Dataset, ...]]:
+        """The training set, and the evaluation sets: test, then OOD."""
+        train, test = digits(self.train, self.samples, self.seed)
+        side = train.images.shape[1]
+        make = {
+            "noise": lambda: matched_noise(train, self.samples, self.seed),
+            "letters": lambda: letters(self.samples, side, self.seed),
+            "ising": lambda: ising(self.samples, side, seed=self.seed),
+        }
+        return train, (test, *(make[name]() for name in self.ood))
+
+    @property
+    def record_steps(self) -> tuple[int, ...]:
+        """Recorded steps."""
+        return log_spaced_steps(self.steps, self.records)
+
+    def theory(self) -> tuple[ByNetwork, float]:
+        """The prediction for each network, and the common learning rate; computed once and kept in `output`/theory."""
+        train, evaluation = self.data
+        config = {
+            "networks": describe({name: list(network) for name, network in self.networks.items()}),
+            "record_steps": list(self.record_steps),
+            "rate": self.rate,
+            "data": {data.name: data.fingerprint for data in (train, *evaluation)},
+        }
+        store = self.output / "theory" / "predictions.zarr"
+        with claim(store.parent, config):
+            if not store.exists():
+                self._predict(store)
+            return load_predictions(store)
+
+    def _predict(self, store: Path) -> None:
+        train, evaluation = self.data
+        assert train.labels is not None
+        targets = centred_one_hot(train.labels, len(train.classes))
+        kernels = {name: training_kernel(*network, train.images) for name, network in self.networks.items()}
+        limits = [2 * len(kernel.ntk) / largest_eigenvalue(np.asarray(kernel.ntk)) for kernel in kernels.values()]
+        learning_rate, sets = self.rate * min(limits), {data.name: data.images for data in evaluation}
+        predictions = {
+            name: predict_ensemble(
+                *network, kernels[name], train.images, targets, sets, learning_rate, self.record_steps
+            )
+            for name, network in self.networks.items()
+        }
+        save_predictions(store, predictions, learning_rate, self.record_steps)
+
+    def runs(self, learning_rate: float) -> dict[str, Run]:
+        """The three ensembles, ready to run."""
+        train, evaluation = self.data
+        return {
+            name: Run(
+                architecture=architecture,
+                recipe=TrainingRecipe(learning_rate, augmentation=policy),
+                members=self.members,
+                seed=self.seed + number,
+                record_steps=self.record_steps,
+                training_set=train,
+                evaluation_sets=evaluation,
+            )
+            for number, (name, (architecture, policy)) in enumerate(self.networks.items())
+        }
+
+    def reproduce(self, name: str, console: Console) -> None:
+        """Predict, train, compare; every stage that is already on disk is skipped."""
+        began = time.perf_counter()
+        console.print("theory: analytic kernels and predictions of the three networks", highlight=False)
+        predictions, learning_rate = self.theory()
+        runs = self.runs(learning_rate)
+        for network, run in runs.items():
+            check_config(self.output / network, run.config)
+        for network, run in runs.items():
+            run_ensemble(run, self.output / network, console)
+        report(name, runs, predictions, self.output, console)
+        seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
+        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)

@@ -1,0 +1,124 @@
+"""One ensemble in one run directory: started, resumed where it stopped, or found finished."""
+
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from rich.console import Console
+
+from ensembles import checkpoints
+from ensembles.data import Dataset, centred_one_hot
+from ensembles.recorder import create_store, write_record
+from ensembles.trainer import EnsembleState, Progress, Record, Trainer, train
+from ensembles.training import TrainingRecipe
+from launch.metrics import add_row, metrics_row
+from launch.progress import training_progress
+from launch.run_directory import check_config, claim, write_json
+from models.architecture import Architecture
+from models.description import describe
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything an ensemble's numbers depend on, and the sets it is evaluated on."""
+
+    architecture: Architecture
+    recipe: TrainingRecipe
+    members: int
+    seed: int
+    record_steps: tuple[int, ...]
+    training_set: Dataset
+    evaluation_sets: tuple[Dataset, ...]
+
+    @property
+    def config(self) -> dict:
+        """The resolved configuration, as JSON values; data sets by name and fingerprint of their arrays."""
+        fields = {name: describe(getattr(self, name)) for name in ("architecture", "recipe", "members", "seed")}
+        sets = [self.training_set, *self.evaluation_sets]
+        return {
+            **fields,
+            "record_steps": list(self.record_steps),
+            "data": {data.name: {"samples": len(data), "fingerprint": data.fingerprint} for data in sets},
+        }
+
+    @property
+    def targets(self) -> Float[np.ndarray, "train logit"]:
+        """Centred one-hot labels of the training set."""
+        assert self.training_set.labels is not None, "a training set has labels"
+        return centred_one_hot(self.training_set.labels, len(self.training_set.classes))
+
+    @property
+    def evaluation(self) -> dict[str, Float[Array, "sample row column channel"]]:
+        """The inputs whose logits are recorded, the training set's among them."""
+        return {data.name: jnp.asarray(data.images) for data in (self.training_set, *self.evaluation_sets)}
+
+
+def run_ensemble(run: Run, path: Path, console: Console) -> None:
+    """Train `run` in `path`, from its last checkpoint if it has one; does nothing if it is finished.
+
+    An interrupt (KeyboardInterrupt) leaves a checkpoint of the step it came at.
+    """
+    check_config(path, run.config)
+    if (path / "finished.json").exists():
+        console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False)
+        return
+    began = time.perf_counter()
+    with claim(path, run.config):
+        _train(run, path, console)
+        finish = {"seconds": time.perf_counter() - began, "peak_memory_bytes": peak_memory()}
+        write_json(path / "finished.json", finish)
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _train(run: Run, path: Path, console: Console) -> None:
+    trainer = Trainer(run.architecture, run.recipe, run.members, run.seed)
+    data = (jnp.asarray(run.training_set.images), jnp.asarray(run.targets))
+    latest = _last_checkpoint(trainer, path / "checkpoints", run.training_set.images.shape[1:])
+    start, last = latest[1] if latest else 0, run.record_steps[-1]
+    if latest:
+        console.print(f"{path.name}: resuming at step {start} of {last}", highlight=False)
+    with training_progress(console, path.name, run.members, last, start) as report:
+
+        def watch(state: EnsembleState, progress: Progress) -> None:
+            nonlocal latest
+            latest = (state, progress.step)
+            report(progress)
+
+        try:
+            for record in train(trainer, data, run.evaluation, run.record_steps, latest, watch):
+                _write(run, path, record)
+        except KeyboardInterrupt:
+            if latest is not None:
+                checkpoints.save(path / "checkpoints", latest[1], latest[0])
+            raise
+
+
+def _write(run: Run, path: Path, record: Record) -> None:
+    """Logits before metrics before checkpoint: whatever a checkpoint vouches for is on disk already."""
+    store = path / "logits.zarr"
+    if not store.exists():
+        sizes = {name: len(x) for name, x in run.evaluation.items()}
+        classes = len(run.training_set.classes)
+        create_store(store, run.record_steps, run.recipe.learning_rate, run.members, sizes, classes)
+    write_record(store, record.position, record.logits)
+    time_ = record.step * run.recipe.learning_rate
+    row = metrics_row(record.step, time_, record.logits, run.targets, run.training_set, run.evaluation_sets)
+    add_row(path / "metrics.csv", row)
+    checkpoints.save(path / "checkpoints", record.step, record.state)
+
+
+def _last_checkpoint(trainer: Trainer, saved: Path, input_shape: tuple[int, ...]) -> tuple[EnsembleState, int] | None:
+    steps = checkpoints.saved_steps(saved)
+    if not steps:
+        return None
+    like = jax.eval_shape(lambda: trainer.init(tuple(input_shape)))
+    return checkpoints.restore(saved, steps[-1], like), steps[-1]

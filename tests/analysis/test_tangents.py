@@ -1,0 +1,204 @@
+"""The bridge to neural-tangents, and neural-tangents as the oracle of the analytic kernels."""
+
+import subprocess
+import sys
+import textwrap
+import warnings
+from importlib.util import find_spec
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.interpreters import ad
+
+from analysis import analytic_kernel
+from analysis.tangents import import_neural_tangents
+from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu
+
+GRID, CHANNELS, FEATURES = (7, 6), 2, 4
+
+
+@pytest.fixture(scope="module")
+def nt():
+    if find_spec("neural_tangents") is None:
+        pytest.skip("neural-tangents is not installed")
+    return import_neural_tangents()
+
+
+def namespaces():
+    return dict(vars(jax.core)), dict(vars(ad)), "jax.util" in sys.modules
+
+
+# The patch
+
+
+def test_import_leaves_no_trace_in_jax_and_needs_no_tensorflow(nt):
+    script = """
+        import sys, warnings
+        sys.modules["tensorflow"] = sys.modules["tf2jax"] = None  # importing either raises ImportError
+        import jax, jax.core
+        from jax.interpreters import ad
+        from analysis.tangents import import_neural_tangents
+
+        def state():
+            return dict(vars(jax.core)), dict(vars(ad)), list(warnings.filters), dict(jax.config.values)
+
+        before = state()
+        module = import_neural_tangents()
+        assert state() == before
+        assert "jax.util" not in sys.modules
+        assert "neural_tangents.experimental" not in sys.modules
+        assert not hasattr(module, "experimental")
+        assert import_neural_tangents() is module
+        try:
+            import neural_tangents.experimental
+        except ImportError as error:
+            assert "tensorflow" in str(error) or "tf2jax" in str(error), error
+        else:
+            raise AssertionError("a stub was left behind")
+    """
+    run = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
+    result = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_missing_neural_tangents_is_explained(monkeypatch):
+    before = namespaces()
+    monkeypatch.setitem(sys.modules, "neural_tangents", None)
+    with pytest.raises(ImportError, match=r"widesym\[tangents\].*--no-deps neural-tangents frozendict"):
+        import_neural_tangents()
+    assert namespaces() == before
+
+
+def test_unimportable_neural_tangents_names_the_jax_version(nt, monkeypatch):
+    before = namespaces()
+    monkeypatch.delitem(sys.modules, "neural_tangents")
+    monkeypatch.setitem(sys.modules, "neural_tangents.stax", None)
+    with pytest.raises(ImportError, match=f"cannot be imported on JAX {jax.__version__}"):
+        import_neural_tangents()
+    assert namespaces() == before
+
+
+def test_run_time_does_without_the_names(nt):
+    """Everything the docstring promises, after the names are gone again."""
+    x1, x2 = (jax.random.normal(jax.random.key(seed), (3, 5)) for seed in (0, 1))
+    y = jnp.ones((3, 1))
+    init, apply, kernel = nt.stax.serial(nt.stax.Dense(512), nt.stax.Relu(), nt.stax.Dense(1))
+    params = init(jax.random.key(2), x1.shape)[1]
+
+    contraction = nt.empirical_ntk_fn(apply)(x1, x2, params)
+    products = nt.empirical_ntk_fn(apply, implementation=nt.NtkImplementation.NTK_VECTOR_PRODUCTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # neural-tangents calls jnp.size on a shape
+        np.testing.assert_allclose(products(x1, x2, params), contraction, rtol=1e-5, atol=1e-5)
+
+    analytic = kernel(x1, x2, "ntk")
+    np.testing.assert_allclose(nt.batch(kernel, batch_size=1, device_count=0)(x1, x2, "ntk"), analytic, rtol=1e-5)
+    sampled = nt.monte_carlo_kernel_fn(init, apply, jax.random.key(3), 32)(x1, x2, "ntk")
+    np.testing.assert_allclose(sampled, analytic, atol=0.05)
+
+    converged = kernel(x2, x1, "ntk") @ jnp.linalg.solve(kernel(x1, None, "ntk"), y)  # theory.md §4
+    predict = nt.predict.gradient_descent_mse_ensemble(kernel, x1, y)
+    for t in (None, 1e6):
+        np.testing.assert_allclose(predict(t=t, x_test=x2, get="ntk"), converged, rtol=1e-3)
+
+
+# The oracle
+
+
+def mlp(stds):
+    return Architecture((*[Dense(FEATURES, **stds), Relu()] * 3, Dense(2, **stds)))
+
+
+def cnn(stds, padding, head, sizes):
+    convolutions = [layer for size in sizes for layer in (Conv(FEATURES, size, padding, **stds), Relu())]
+    return Architecture((*convolutions, head, Dense(2, **stds)))
+
+
+def mixed(stds):
+    """Every kind of layer in one network, also where it is unusual."""
+    grid = (
+        Conv(FEATURES, 3, "CIRCULAR", **stds),
+        Relu(),
+        Dense(FEATURES, **stds),
+        Conv(FEATURES, 4, "SAME", **stds),
+        Relu(),
+        Conv(FEATURES, 3, "VALID", **stds),
+    )
+    return Architecture((*grid, GlobalAvgPool(), Dense(FEATURES, **stds), Relu(), Dense(2, **stds)))
+
+
+BIASED, UNBIASED = {"w_std": 1.3, "b_std": 0.4}, {"w_std": 2**0.5}
+ARCHITECTURES = {
+    "mlp-biased": mlp(BIASED),
+    "mlp-unbiased": mlp(UNBIASED),
+    **{
+        f"{padding}-{type(head).__name__}-biased": cnn(BIASED, padding, head, (3, 2))
+        for padding in ("SAME", "VALID", "CIRCULAR")
+        for head in (Flatten(), GlobalAvgPool())
+    },
+    "SAME-GlobalAvgPool-unbiased-deep": cnn(UNBIASED, "SAME", GlobalAvgPool(), (3,) * 5),
+    "VALID-GlobalAvgPool-unbiased-deep": cnn(UNBIASED, "VALID", GlobalAvgPool(), (2,) * 5),
+    "CIRCULAR-Flatten-unbiased-deep": cnn(UNBIASED, "CIRCULAR", Flatten(), (3,) * 5),
+    "mixed": mixed(BIASED),
+}
+SINGLE_PRECISION = ("mlp-biased", "mlp-unbiased", "SAME-Flatten-biased", "CIRCULAR-GlobalAvgPool-biased")
+
+
+def stax_kernel(nt, architecture):
+    """The same network's kernel by neural-tangents, whose NTK parametrization is ours: 1/√(n·|S|), σ_w and σ_b."""
+
+    def layer(spec):
+        match spec:
+            case Dense():
+                return nt.stax.Dense(spec.features, W_std=spec.w_std, b_std=spec.b_std or None)
+            case Conv():
+                size = (spec.size, spec.size)
+                return nt.stax.Conv(
+                    spec.features, size, padding=spec.padding, W_std=spec.w_std, b_std=spec.b_std or None
+                )
+            case _:
+                return getattr(nt.stax, type(spec).__name__)()
+
+    kernel = nt.stax.serial(*map(layer, architecture.layers))[2]
+    return jax.jit(lambda x1, x2: kernel(x1, x2, ("nngp", "ntk")))
+
+
+def inputs(architecture, dtype):
+    """Two batches with one input in common; without biases, the blank corner of another has zero variance."""
+    image = any(isinstance(layer, Conv) for layer in architecture.layers)
+    shape = (3, *GRID, CHANNELS) if image else (3, 8)
+    x1, x2 = (np.random.default_rng(seed).normal(size=shape) for seed in (0, 1))
+    x2[0] = x1[1]
+    if image:
+        x1[0, :5, :5] = 0
+    return jnp.asarray(x1, dtype), jnp.asarray(x2, dtype)
+
+
+def check_agreement(nt, architecture, dtype, rtol):
+    """K and Θ to `rtol` entry by entry, but Θ of an input with itself to √ε for each nonlinearity.
+
+    There the cosine c is 1 up to rounding, and arccos(1 − ε) ≈ √(2ε) is what Θ is multiplied with.
+    """
+    x1, x2 = inputs(architecture, dtype)
+    ours, theirs = analytic_kernel(architecture)(x1, x2), stax_kernel(nt, architecture)(x1, x2)
+    assert ours.ntk.dtype == theirs.ntk.dtype == dtype
+    np.testing.assert_allclose(ours.nngp, theirs.nngp, rtol=rtol)
+    depth = sum(isinstance(layer, Relu) for layer in architecture.layers)
+    same = np.zeros(ours.ntk.shape, bool)
+    same[1, 0] = True
+    np.testing.assert_allclose(ours.ntk[~same], theirs.ntk[~same], rtol=rtol)
+    np.testing.assert_allclose(ours.ntk[same], theirs.ntk[same], rtol=depth * np.finfo(dtype).eps ** 0.5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_kernels_agree_in_double_precision(nt, name):
+    with jax.enable_x64(True):
+        check_agreement(nt, ARCHITECTURES[name], jnp.float64, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", SINGLE_PRECISION)
+def test_kernels_agree_in_single_precision(nt, name):
+    check_agreement(nt, ARCHITECTURES[name], jnp.float32, rtol=1e-5)

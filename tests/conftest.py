@@ -1,0 +1,19 @@
+"""What all tests share: JAX's compilation cache, exact products on every device, and repeatable property tests."""
+
+from pathlib import Path
+
+import jax
+from hypothesis import settings
+
+CACHE = Path(__file__).parents[1] / ".cache" / "jax"
+
+# Most of the suite's time is compilation; a second run reads it from disk. Small programs are kept, too.
+jax.config.update("jax_compilation_cache_dir", str(CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+# Tolerances are those of float32; GPUs and TPUs would round the factors of a product to fewer bits.
+jax.config.update("jax_default_matmul_precision", "highest")
+
+# derandomize: the same examples at every run. No deadline: the first example of a shape compiles.
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=20)
+settings.load_profile("repeatable")

@@ -1,0 +1,140 @@
+"""Layers commute with rotations, and with translations of a circular grid; whole networks are invariant."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+from models.signal import Signal
+
+C1, C2, C4 = cyclic(1), cyclic(2), cyclic(4)
+# Both sides sum the same products in another order: in float32 some 1e-6 of values of size one.
+ROUNDING = 1e-5
+
+
+def rotated(x, signal, group, g):
+    """ρ_g on whatever axes the signal has, in the layout [channel, group, row, column, sample]."""
+    if signal.group and signal.grid:
+        return group.rotate_stack(x, g)
+    if signal.group:
+        return jnp.stack([x[:, group.product(group.inverse(g), r)] for r in group.elements], axis=1)
+    return group.rotate(x, g, axes=(1, 2)) if signal.grid else x
+
+
+def translated(x, signal, group, steps):
+    """A cyclic shift of the pixels."""
+    return jnp.roll(x, (steps, 2 * steps), axis=(-3, -2))
+
+
+def assert_commutes(layer, signal, group, element, action):
+    """layer(action(x)) = action(layer(x)) on standard normal x and parameters."""
+    graph, state = nnx.split(nnx.eval_shape(lambda: layer.module(signal, nnx.Rngs(0))))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape, dtype=np.float32), nnx.to_pure_dict(state))
+    axes = (signal.channels, *([group.order] if signal.group else []), *(signal.grid or ()), 2)
+    x, after = rng.standard_normal(axes, dtype=np.float32), layer.output(signal)
+
+    @jax.jit
+    def both_ways(x):
+        module = nnx.merge(graph, params)
+        return module(action(x, signal, group, element)), action(module(x), after, group, element)
+
+    first, second = both_ways(x)
+    np.testing.assert_allclose(first, second, rtol=ROUNDING, atol=ROUNDING)
+
+
+def grids(draw, group):
+    """Odd and even, and not square where the group allows it."""
+    rows = draw(st.integers(3, 5))
+    return rows, rows if group.needs_square else draw(st.integers(3, 5))
+
+
+@st.composite
+def rotation_cases(draw):
+    """A lifting or group convolution, the signal it is fed, the group and an element."""
+    group = draw(st.sampled_from([C4, C2]))
+    size, padding = draw(st.sampled_from([(1, "SAME"), (3, "SAME"), (2, "VALID"), (3, "VALID"), (3, "CIRCULAR")]))
+    grid, g = grids(draw, group), draw(st.integers(1, group.order - 1))
+    if draw(st.booleans()):
+        return LiftingConv(group, 2, size, padding, b_std=0.5), Signal(2, grid), group, g
+    return GroupConv(group, 2, size, padding, b_std=0.5), Signal(2, grid, group), group, g
+
+
+@settings(max_examples=16)
+@given(rotation_cases())
+def test_group_convolutions_commute_with_rotations(case):
+    assert_commutes(*case, rotated)
+
+
+@st.composite
+def pointwise_cases(draw):
+    """A layer that acts point by point or reduces, any signal it can be fed, the group and an element."""
+    group = draw(st.sampled_from([C4, C2]))
+    layer = draw(st.sampled_from([Dense(2, b_std=0.5), Relu(), GlobalAvgPool(), GroupPool()]))
+    grid = None if draw(st.booleans()) and not isinstance(layer, GlobalAvgPool) else grids(draw, group)
+    on_group = grid is None or isinstance(layer, GroupPool) or draw(st.booleans())
+    return layer, Signal(2, grid, group if on_group else None), group, draw(st.integers(1, group.order - 1))
+
+
+@given(pointwise_cases())
+def test_other_layers_commute_with_rotations(case):
+    assert_commutes(*case, rotated)
+
+
+@st.composite
+def translation_cases(draw):
+    """A circular convolution of any kind, the signal it is fed, its group and a shift."""
+    group = draw(st.sampled_from([C1, C2, C4]))
+    kind = draw(st.sampled_from([Conv, LiftingConv, GroupConv]))
+    size = draw(st.sampled_from([2, 3] if kind is Conv or group == C1 else [1, 3]))
+    layer = Conv(2, size, "CIRCULAR") if kind is Conv else kind(group, 2, size, "CIRCULAR")
+    signal = Signal(2, grids(draw, group), group if kind is GroupConv else None)
+    return layer, signal, group, draw(st.integers(1, 2))
+
+
+@settings(max_examples=10)
+@given(translation_cases())
+def test_circular_convolutions_commute_with_translations(case):
+    assert_commutes(*case, translated)
+
+
+@pytest.mark.parametrize(
+    ("layer", "action"), [(Conv(2, 3, "CIRCULAR"), rotated), (Conv(2, 3), translated)], ids=["rotation", "translation"]
+)
+def test_the_check_sees_a_layer_that_does_not_commute(layer, action):
+    with pytest.raises(AssertionError, match="Not equal"):
+        assert_commutes(layer, Signal(2, (4, 4)), C4, 1, action)
+
+
+NETWORKS = {
+    "SAME, odd": (LiftingConv(C4, 4, 3), Relu(), GroupConv(C4, 4, 3), Relu(), GroupPool(), Dense(3)),
+    "VALID, even": (LiftingConv(C4, 4, 2, "VALID"), Relu(), GroupConv(C4, 4, 2, "VALID"), GroupPool(), Dense(3)),
+    "pixels first": (Dense(2), LiftingConv(C4, 4, 3, "CIRCULAR"), GlobalAvgPool(), Dense(4), Relu(), GroupPool()),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_pooled_network_is_invariant(name):
+    assert np.max(_changes_under_rotation(Architecture(NETWORKS[name]))) < 10 * ROUNDING
+
+
+def test_flattened_network_is_not_invariant():
+    flattened = Architecture([*NETWORKS["SAME, odd"][:-2], Flatten(), Dense(3)])
+    assert np.min(_changes_under_rotation(flattened)) > 0.3
+
+
+def _changes_under_rotation(architecture):
+    """The largest |f(ρ_g x) − f(x)| for each g but the identity, in units of the logits' spread."""
+    x = jax.random.normal(jax.random.key(1), (2, 5, 5, 2))
+
+    @jax.jit
+    def logits(key):
+        params = architecture.init(key, x.shape[1:])
+        return jnp.stack([architecture.apply(params, C4.rotate_images(x, g)) for g in C4.elements])
+
+    f = np.asarray(logits(jax.random.key(0)))
+    return np.abs(f[1:] - f[0]).max(axis=(1, 2)) / np.std(f[0])

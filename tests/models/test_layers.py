@@ -1,0 +1,154 @@
+"""Each layer at finite width: its shape, and its values and covariance against theory.md §1-2 point by point."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from oracles import affine, average
+
+from models import Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+from models.signal import Signal, to_layout
+
+C1, C2, C4 = cyclic(1), cyclic(2), cyclic(4)
+# Both sides sum at most a few hundred products of size one: in float32 they agree to some 1e-6.
+assert_close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+
+SIGNALS = {
+    "vector": Signal(3),
+    "image": Signal(3, (4, 5)),
+    "square": Signal(3, (4, 4)),
+    "C2 stack": Signal(3, (4, 5), C2),
+    "C4 stack": Signal(3, (4, 4), C4),
+    "C4 vector": Signal(3, None, C4),
+}
+SHAPES = [
+    ("vector", Dense(2), (2,)),
+    ("image", Dense(2), (2, 4, 5)),
+    ("C4 stack", Dense(2), (2, 4, 4, 4)),
+    ("C4 vector", Dense(2), (2, 4)),
+    ("image", Conv(2, 3), (2, 4, 5)),
+    ("image", Conv(2, 2, "VALID"), (2, 3, 4)),
+    ("image", Conv(2, 4, "CIRCULAR"), (2, 4, 5)),
+    ("image", LiftingConv(C2, 2, 3), (2, 2, 4, 5)),
+    ("image", LiftingConv(C2, 2, 2, "VALID"), (2, 2, 3, 4)),
+    ("C2 stack", GroupConv(C2, 2, 3, "CIRCULAR"), (2, 2, 4, 5)),
+    ("C4 stack", GroupConv(C4, 2, 2, "VALID"), (2, 4, 3, 3)),
+    ("vector", Flatten(), (3,)),
+    ("image", Flatten(), (60,)),
+    ("C4 stack", Flatten(), (192,)),
+    ("image", GlobalAvgPool(), (3,)),
+    ("C4 stack", GlobalAvgPool(), (3, 4)),
+    ("C4 stack", GroupPool(), (3,)),
+    ("C4 vector", GroupPool(), (3,)),
+    ("C4 stack", Relu(), (3, 4, 4, 4)),
+]
+ROTATABLE = [(1, "SAME"), (3, "SAME"), (2, "VALID"), (3, "VALID"), (3, "CIRCULAR")]
+ANY_SIZE = [*ROTATABLE, (2, "SAME"), (4, "SAME"), (4, "VALID"), (2, "CIRCULAR")]
+STDS = {"w_std": 1.3, "b_std": 0.7}
+AFFINE = [
+    *[(kind, Dense(2, **STDS)) for kind in ("vector", "image", "C4 stack", "C4 vector")],
+    *[("image", Conv(2, *taps, **STDS)) for taps in ANY_SIZE],
+    *[("square", LiftingConv(C4, 2, *taps, **STDS)) for taps in ROTATABLE],
+    *[("C4 stack", GroupConv(C4, 2, *taps, **STDS)) for taps in ROTATABLE],
+    ("image", LiftingConv(C2, 2, 3, **STDS)),
+    ("image", LiftingConv(C2, 2, 4, "VALID", **STDS)),
+    ("image", LiftingConv(C1, 2, 2, w_std=1.3)),
+    ("C2 stack", GroupConv(C2, 2, 3, "CIRCULAR", **STDS)),
+    ("C2 stack", GroupConv(C2, 2, 2, "VALID", b_std=0.7)),
+    ("image", Conv(2, 3, w_std=0.2)),
+]
+
+
+def random_signal(signal, samples=2):
+    """Standard normal values in the networks' layout [channel, group, row, column, sample]."""
+    shape = (signal.channels, *([signal.group.order] if signal.group else []), *(signal.grid or ()), samples)
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def oracle_shape(signal):
+    """Elements, rows and columns, for the oracle."""
+    return (signal.group.order if signal.group else 1, *(signal.grid or (1, 1)))
+
+
+@pytest.mark.parametrize(("kind", "layer", "shape"), SHAPES, ids=str)
+def test_shape(kind, layer, shape):
+    """The spec announces the shape that the module gives."""
+    signal = SIGNALS[kind]
+    for samples in (1, 2):
+        x = random_signal(signal, samples)
+        z = jax.eval_shape(lambda x: layer.module(signal, nnx.Rngs(1))(x), x)
+        assert z.shape == random_signal(layer.output(signal), samples).shape == (*shape, samples)
+
+
+def module_on(layer, signal):
+    """The layer as a function of parameters and x; and parameters ~ N(0, 1) (from NumPy: nothing to compile)."""
+    graph, state = nnx.split(nnx.eval_shape(lambda: layer.module(signal, nnx.Rngs(1))))
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape, dtype=np.float32), nnx.to_pure_dict(state))
+    return lambda params, x: nnx.merge(graph, params)(x), params
+
+
+@pytest.mark.parametrize(("kind", "layer"), AFFINE, ids=str)
+def test_affine_layer_is_its_equation(kind, layer):
+    """z is theory.md §1's; and Σ_θ ∂z ∂z' = σ_w² A(K) + σ_b² of §2 at all pairs of points, zero between features.
+
+    As z is linear in θ ~ N(0, 1), the latter is both E[z z'] and the layer's NTK, free of sampling error.
+    """
+    signal = SIGNALS[kind]
+    shape, x = oracle_shape(signal), random_signal(signal)
+    function, params = module_on(layer, signal)
+    assert ("bias" in params) == (layer.b_std > 0)
+
+    @jax.jit
+    def values_and_squared_jacobian(params, x):
+        jacobian = jax.tree.leaves(jax.jacrev(lambda params: function(params, x).reshape(-1))(params))
+        return function(params, x), sum(leaf @ leaf.T for leaf in (leaf.reshape(len(leaf), -1) for leaf in jacobian))
+
+    z, squared = values_and_squared_jacobian(params, x)
+    first, second = np.moveaxis(x.reshape(signal.channels, -1, 2), -1, 0)
+    for sample, points in enumerate((first, second)):
+        expected = affine(layer, np.float64(params["weight"]), params.get("bias"), points, shape)
+        assert_close(z[..., sample].reshape(layer.features, -1), expected)
+    inputs = first.T @ second / signal.channels
+    covariance = layer.w_std**2 * average(layer, inputs, shape) + layer.b_std**2
+    found = np.reshape(squared, 2 * [layer.features, len(covariance), 2])[:, :, 0, :, :, 1]
+    assert_close(found, np.einsum("cd,pq->cpdq", np.eye(layer.features), covariance))
+
+
+@pytest.mark.parametrize("kind", SIGNALS)
+def test_layers_without_weights(kind):
+    signal = SIGNALS[kind]
+    x = random_signal(signal)
+
+    def run(layer):
+        function, params = module_on(layer, signal)
+        assert not params
+        return function(params, x)
+
+    np.testing.assert_array_equal(run(Relu()), np.where(x > 0, x, 0))
+    flat = run(Flatten())
+    for sample in range(2):
+        np.testing.assert_array_equal(flat[:, sample], x[..., sample].ravel())
+    if signal.grid:
+        assert_close(run(GlobalAvgPool()), x.mean(axis=(x.ndim - 3, x.ndim - 2)))
+    if signal.group:
+        assert_close(run(GroupPool()), x.reshape(3, -1, 2).mean(axis=1))
+
+
+def test_layout_puts_channels_first_and_samples_last():
+    images = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    layout = to_layout(jnp.asarray(images))
+    assert layout.shape == (5, 3, 4, 2)
+    for sample, row, column, channel in np.ndindex(images.shape):
+        assert layout[channel, row, column, sample] == images[sample, row, column, channel]
+
+
+def test_signals_describe_themselves():
+    assert str(Signal(3)) == "a vector of 3 channels"
+    assert str(Signal(3, (4, 5))) == "3 channels on 4×5 pixels"
+    assert str(Signal(3, (4, 4), C4)) == "3 channels on C4 × 4×4 pixels"
+    assert Signal(3, (4, 5), C2).points == 40
+    assert Signal(3).points == 1

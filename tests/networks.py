@@ -1,0 +1,60 @@
+"""Small networks of every kind that has an analytic kernel, and inputs for them; shared, so that each compiles once."""
+
+import numpy as np
+
+from models import Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+
+C2, C4 = cyclic(2), cyclic(4)
+WIDTH = 32
+STDS = {"w_std": 1.4, "b_std": 0.3}
+LOGITS = Dense(1, **STDS)
+HIDDEN = Dense(WIDTH, **STDS)
+
+
+def cnn(padding, *head, size=3):
+    """Two convolutions, each with Relu, then the head."""
+    conv = Conv(WIDTH, size, padding, **STDS)
+    return (conv, Relu(), conv, Relu(), *head)
+
+
+def gcnn(group, padding, *head, size=3):
+    """Lifting and group convolution, each with Relu, then the head."""
+    lift, conv = (kind(group, WIDTH, size, padding, **STDS) for kind in (LiftingConv, GroupConv))
+    return (lift, Relu(), conv, Relu(), *head)
+
+
+NETWORKS = {
+    "MLP": ((3,), (HIDDEN, Relu(), HIDDEN, Relu(), LOGITS)),
+    "CNN, SAME, flattened": ((4, 3, 2), cnn("SAME", Flatten(), LOGITS)),
+    "CNN, VALID, pooled, MLP": ((4, 5, 2), cnn("VALID", GlobalAvgPool(), HIDDEN, Relu(), LOGITS, size=2)),
+    "CNN, CIRCULAR, pooled": ((4, 4, 2), cnn("CIRCULAR", GlobalAvgPool(), LOGITS)),
+    "CNN, all paddings": (
+        (4, 4, 2),
+        (Conv(WIDTH, 3, "CIRCULAR"), Relu(), Conv(WIDTH, 2, "VALID"), Relu(), Conv(WIDTH, 2), GlobalAvgPool(), LOGITS),
+    ),
+    "C4, VALID, pooled": ((4, 4, 2), gcnn(C4, "VALID", GroupPool(), LOGITS, size=2)),
+    "C4, SAME, pooled": ((3, 3, 2), gcnn(C4, "SAME", GroupPool(), LOGITS)),
+    "C4, CIRCULAR, pooled": ((4, 4, 2), gcnn(C4, "CIRCULAR", GroupPool(), LOGITS)),
+    "C4, flattened": ((3, 3, 2), gcnn(C4, "SAME", Flatten(), LOGITS)),
+    "C4, pixels pooled, MLP, pooled": (
+        (3, 3, 2),
+        gcnn(C4, "SAME", GlobalAvgPool(), HIDDEN, Relu(), GroupPool(), LOGITS),
+    ),
+    "C2, SAME, pooled": ((3, 4, 2), gcnn(C2, "SAME", GroupPool(), LOGITS)),
+    "C4, linear": ((4, 4, 2), (LiftingConv(C4, WIDTH, 3, **STDS), GroupConv(C4, 1, 2, "VALID", **STDS), GroupPool())),
+}
+
+
+def inputs(shape, smooth=False):
+    """Three inputs: two correlated, one faint; brighter to one corner, so that no rotation leaves an image alone."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, *shape)) + 0.3
+    if smooth:  # neighbouring pixels nearly alike
+        rows, columns = np.meshgrid(np.linspace(0, 1, shape[0]), np.linspace(0, 1, shape[1]), indexing="ij")
+        waves = rng.uniform(0.3, 2, (3, 3, shape[2], 1, 1))
+        x = np.moveaxis(1 + np.sin(waves[0] * rows + waves[1] * columns + 3 * waves[2]), 1, -1)
+    x[1] = 0.7 * x[0] + 0.5 * x[1]
+    x[2] *= 0.4
+    if len(shape) == 3:
+        x *= np.linspace(0.5, 1.5, shape[0])[:, None, None] + np.linspace(-0.2, 0.4, shape[1])[:, None]
+    return np.float32(x)

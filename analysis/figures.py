@@ -47,14 +47,17 @@ def comparison_figure(panels: Panels) -> Figure:
     figure.suptitle(
         f"Augmented CNNs and group-CNNs agree in the mean: ensembles of {members} networks on 8×8 digits", fontsize=13
     )
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[0.55, 1, 1.05])
+    top, middle, bottom = np.ravel(figure.subfigures(3, 1, height_ratios=[0.45, 1, 1.05]))
     _draw_pictures(top, panels)
-    middle.suptitle("Out of distribution: distance between mean logits, during training", fontsize=11)
+    middle.suptitle(
+        "Out of distribution: distance of the mean logits from the group-CNNs', during training (95 % bootstrap bands)",
+        fontsize=11,
+    )
     axes = middle.subplots(1, len(panels.ood), squeeze=False)[0]
     for axis, name in zip(axes, panels.ood, strict=True):
         _draw_divergence(axis, panels, name)
-    axes[0].set_ylabel("‖difference of mean logits‖₂,\nmean over images")
-    middle.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    axes[0].set_ylabel("‖mean logits − group-CNNs'‖₂,\nmean over images")
+    middle.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     by_size, logit, accuracy = bottom.subplots(1, 3)
     _draw_by_size(by_size, panels)
     _draw_mean_logit(logit, panels)
@@ -73,16 +76,15 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
 
 
 def _draw_pictures(part: SubFigure, panels: Panels) -> None:
-    part.suptitle("Trained on digits, probed on pictures of another kind", fontsize=11)
-    names = list(panels.data)
-    axes = part.subplots(1, len(names), squeeze=False)[0]
-    for axis, name in zip(axes, names, strict=True):
-        images = panels.data[name].images[: 2 * PICTURES // 2, :, :, 0]
-        rows = [np.concatenate(np.pad(row, ((0, 0), (0, 1), (0, 1)), constant_values=np.nan), axis=1) for row in
-                (images[: PICTURES // 2], images[PICTURES // 2 :])]  # fmt: skip
+    axes = part.subplots(1, len(panels.data), squeeze=False)[0]
+    for axis, (name, data) in zip(axes, panels.data.items(), strict=True):
+        framed = np.pad(data.images[:PICTURES, :, :, 0], ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+        rows = [np.concatenate(list(half), axis=1) for half in np.array_split(framed, 2)]
+        width = max(row.shape[1] for row in rows)
+        rows = [np.pad(row, ((0, 0), (0, width - row.shape[1])), constant_values=np.nan) for row in rows]
         axis.imshow(np.concatenate(rows), cmap="gray_r", interpolation="nearest")
         axis.set_axis_off()
-        label = {"train": "training set", "test": "test set"}.get(name, f"OOD: {name}")
+        label = {"train": "trained on: digits", "test": "test set: digits"}.get(name, f"OOD: {name}")
         axis.set_title(label, fontsize=9)
 
 
@@ -94,15 +96,15 @@ def _time_axis(axis: Axes, times: Sequence[float]) -> None:
 
 def _draw_divergence(axis: Axes, panels: Panels, name: str) -> None:
     comparison, times = panels.comparisons[name], panels.times
-    for network, other in (("control", "without augmentation"), ("augmented", "with full C4 augmentation")):
-        colour, interval = COLOURS[network], comparison.interval(network)
-        axis.plot(times, comparison.divergence(network), MARKERS[network] + "-", color=colour, ms=4,
-                  label=f"CNN {other} vs group-CNN (band: 95 % bootstrap)")  # fmt: skip
-        axis.fill_between(times, *interval.T, color=colour, alpha=0.2, lw=0)
-        axis.plot(times, comparison.floor(network), ":", color=colour, lw=1.2,
-                  label="noise floor: equal means, this many members" if network == "augmented" else None)  # fmt: skip
-    axis.plot(times, comparison.predicted_divergence("control"), "--", color="black", lw=1,
-              label="theory, infinitely many members, no augmentation (with: 0)")  # fmt: skip
+    for network in ("control", "augmented"):
+        colour = COLOURS[network]
+        axis.plot(
+            times, comparison.divergence(network), MARKERS[network] + "-", color=colour, ms=4, label=NAMES[network]
+        )
+        axis.fill_between(times, *comparison.interval(network).T, color=colour, alpha=0.2, lw=0)
+    floor, predicted = comparison.floor("augmented"), comparison.predicted_divergence("control")
+    axis.plot(times, floor, ":", color=COLOURS["augmented"], lw=1.5, label="noise floor: equal means")
+    axis.plot(times, predicted, "--", color="black", lw=1, label="theory, no augmentation (full: 0)")
     axis.set_ylim(0)
     axis.set_title(f"OOD: {name}", fontsize=10)
     _time_axis(axis, times)
@@ -126,7 +128,7 @@ def _draw_by_size(axis: Axes, panels: Panels) -> None:
         xlabel="members per ensemble",
         title=f"After training, by ensemble size ({panels.shown})",
     )
-    axis.set_ylabel("‖mean logits − group-CNN's‖₂")
+    axis.set_ylabel("‖mean logits − group-CNNs'‖₂")
     axis.set_xticks(sizes, [str(size) for size in sizes], minor=False)
     axis.set_xticks([], minor=True)
     axis.legend(fontsize=7, frameon=False)
@@ -146,7 +148,11 @@ def _draw_mean_logit(axis: Axes, panels: Panels) -> None:
             times, logits[:, :, sample, logit].mean(1), MARKERS[network], color=colour, ms=4, label=NAMES[network]
         )
     axis.plot([], [], "--", color="gray", label="theory ± standard error")
-    axis.set_title(f"One picture ({panels.shown} {sample}), logit of class {logit}", fontsize=10)
+    picture = axis.inset_axes((0.03, 0.03, 0.22, 0.22))
+    picture.imshow(panels.data[panels.shown].images[sample, :, :, 0], cmap="gray_r", interpolation="nearest")
+    picture.set_xticks([])
+    picture.set_yticks([])
+    axis.set_title(f"One OOD picture: mean logit of class {logit}", fontsize=10)
     axis.set_ylabel("mean logit over members")
     axis.legend(fontsize=7, frameon=False)
     _time_axis(axis, times)

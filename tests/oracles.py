@@ -5,6 +5,7 @@ with weights does is told by `reads`: row p lists, tap by tap, the input point t
 padding. The finite layer and its covariance operator A then take one line each.
 """
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -19,6 +20,7 @@ def turn(order, r):
     return np.linalg.matrix_power(QUARTER_TURN, 4 // order * r)
 
 
+@cache
 def reads(layer, shape):
     """Points that each output point reads, [output point, tap], with taps in the order of the weights; output shape."""
     if isinstance(layer, Dense):

@@ -1,0 +1,112 @@
+"""How analytic kernels treat their inputs: batches, tiles, number types, and what they refuse."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import NETWORKS, inputs
+
+from analysis import analytic_kernel
+from analysis.kernels import analytic
+from analysis.kernels.lags import LagPlan
+from models import (
+    Architecture,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalAvgPool,
+    GroupConv,
+    GroupPool,
+    LiftingConv,
+    NoClosedFormError,
+    Relu,
+    cyclic,
+)
+from models.layer import Layer
+
+C2, C4 = cyclic(2), cyclic(4)
+SHAPE = (2, 3, 1)
+
+
+def small(width=1):
+    """A network with every kind of lag, quick to compile."""
+    return Architecture((LiftingConv(C2, width, 2, "VALID"), Relu(), GroupPool(), Dense(width, b_std=0.5)))
+
+
+def assert_close(found, expected):
+    """Programs of the same sums: float32's rounding in K, its square root in Θ where an input meets itself."""
+    np.testing.assert_allclose(found.nngp, expected.nngp, rtol=3e-6)
+    np.testing.assert_allclose(found.ntk, expected.ntk, rtol=5e-4)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return np.concatenate([inputs(SHAPE), inputs(SHAPE) ** 2])
+
+
+@pytest.fixture(scope="module")
+def whole(batch):
+    """Of the batch with itself, one input at a time beside each other."""
+    return analytic_kernel(small())(batch)
+
+
+def test_batches_are_rows_and_columns(batch, whole):
+    part = analytic_kernel(small())(batch[:2], batch[1:])
+    assert part.nngp.shape == part.ntk.shape == (2, 5)
+    assert_close(part, analytic.Kernel(whole.nngp[:2, 1:], whole.ntk[:2, 1:]))
+    assert np.ptp(whole.nngp) > 0.1
+
+
+def test_diagonal_is_that_of_the_kernel(batch, whole):
+    assert_close(analytic_kernel(small()).diagonal(batch), analytic.Kernel(*map(jnp.diag, whole)))
+
+
+@pytest.mark.parametrize("width", [2, 4, 1])
+def test_tiles_leave_no_trace(batch, whole, width, monkeypatch):
+    """Six columns, in tiles that fit, in one that must be filled up, and one by one.
+
+    Each by a network of its own width, on which no kernel depends: programs are kept by architecture, not by tile.
+    """
+    one_pair = _elements_of_a_pair(small(), SHAPE)
+    monkeypatch.setattr(analytic, "TILE_ELEMENTS", {})
+    monkeypatch.setattr(analytic, "TILE_ELEMENTS_ELSEWHERE", width * one_pair)
+    assert analytic.tile_width(LagPlan(small(), SHAPE)) == width
+    assert_close(analytic_kernel(small(width + 1))(batch), whole)
+
+
+def _elements_of_a_pair(architecture, shape):
+    """Pixels × column lags × rotations."""
+    plan = LagPlan(architecture, shape)
+    return shape[0] * shape[1] * plan.shifts.shape[1] * len(plan.rotations)
+
+
+def test_whole_numbers_are_promoted(whole):
+    """Pixels as bytes, as data sets store them."""
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, *SHAPE)
+    found = analytic_kernel(small())(pixels)
+    assert found.nngp.dtype == jnp.float32
+    assert_close(found, analytic_kernel(small())(np.float32(pixels)))
+
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+
+BAD_INPUTS = [
+    ((ones(2, 3, 1),), "x1 has shape (2, 3, 1); it must be [n, H, W, C] or [n, C] with n > 0"),
+    ((ones(0, 2, 3, 1),), "x1 has shape (0, 2, 3, 1); it must be"),
+    ((ones(1, 2, 3, 1), ones(0, 2, 3, 1)), "x2 has shape (0, 2, 3, 1); it must be"),
+    ((ones(1, 2, 3, 1) * np.nan,), "x1 has 6 values that are not finite (of 6); remove or replace them"),
+    ((ones(1, 2, 3, 1), ones(2, 2, 3, 1) / [0, 1, 1]), "x2 has"),
+    ((ones(1, 2, 3, 1), ones(1, 3, 2, 1)), "x1 holds inputs of shape (2, 3, 1), x2 of shape (3, 2, 1); they must agree"),
+    ((ones(1, 2, 3),), "x1 has shape (1, 2, 3); it must be"),
+    ((ones(2, 3),), "layer 0: LiftingConv acts on images, but gets a vector of 3 channels"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_INPUTS[:4] + BAD_INPUTS[5:], ids=str)
+def test_bad_inputs_are_refused(arguments, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011 the text is compared below, free of regular expressions
+        analytic_kernel(small())(*arguments)
+    assert message in str(error.value)

@@ -47,7 +47,7 @@ def comparison_figure(panels: Panels) -> Figure:
     figure.suptitle(
         f"Augmented CNNs and group-CNNs agree in the mean: ensembles of {members} networks on 8×8 digits", fontsize=13
     )
-    top, middle, bottom = np.ravel(figure.subfigures(3, 1, height_ratios=[0.45, 1, 1.05]))
+    top, middle, bottom = figure.subfigures(3, 1, squeeze=False, height_ratios=[0.45, 1, 1.05])[:, 0]
     _draw_pictures(top, panels)
     middle.suptitle(
         "Out of distribution: distance of the mean logits from the group-CNNs', during training (95 % bootstrap bands)",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ensembles.trainer import EnsembleState
 
@@ -42,4 +43,6 @@ def restore(directory: Path, step: int, like: EnsembleState) -> EnsembleState:
     """The state saved after `step` steps, with the structure of `like` (arrays or their shapes)."""
     somewhere = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), x.dtype, sharding=somewhere), like._asdict())
-    return EnsembleState(**ocp.load_pytree(directory.absolute() / str(step), abstract))
+    loaded = ocp.load_pytree(directory.absolute() / str(step), abstract)
+    # On the host: an array committed to one device could not be split over several.
+    return EnsembleState(**jax.tree.map(np.asarray, loaded))

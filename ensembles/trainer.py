@@ -112,8 +112,11 @@ def train(
     """Train to the last of `record_steps`, yielding every member's logits on the `evaluation` sets at each of them.
 
     `resume` is a state and its step, from which later records follow with the numbers of an uninterrupted run. `watch`
-    is told about every call. Raises DivergedError once logits are not finite.
+    is told about every call. Raises DivergedError once logits are not finite, and ValueError for data or steps that do
+    not fit.
     """
+    check_data(trainer.architecture, data)
+    check_steps(record_steps)
     state, step = resume or (trainer.init(tuple(data[0].shape[1:])), 0)
     steps_a_call = 1
     for position, target in enumerate(record_steps):
@@ -127,6 +130,24 @@ def train(
             logits = {name: np.asarray(trainer.logits(state, x)) for name, x in evaluation.items()}
             check_finite(logits, step)
             yield Record(position, step, state, logits)
+
+
+def check_data(architecture: Architecture, data: TrainingData) -> None:
+    """Raise ValueError for targets that are not one row of logits an input: the loss would broadcast them."""
+    x, y = data
+    expected = (len(x), architecture.signals(x.shape[1:])[-1].channels)
+    if not len(x) or y.shape != expected:
+        raise ValueError(
+            f"targets have shape {y.shape}; {len(x)} inputs (it takes at least 1) and the architecture's logits ask for "
+            f"{expected}"
+        )
+
+
+def check_steps(record_steps: Sequence[int]) -> None:
+    """Raise ValueError for recorded steps that training cannot visit in turn."""
+    steps = list(record_steps)
+    if not steps or steps[0] < 0 or steps != sorted(set(steps)):
+        raise ValueError(f"record_steps are {steps}; they must be ascending, distinct and not negative, one at least")
 
 
 def check_finite(logits: Mapping[str, Float[np.ndarray, "member sample logit"]], step: int) -> None:
@@ -156,7 +177,10 @@ def train_ensemble(
 
 
 def log_spaced_steps(last: int, records: int) -> tuple[int, ...]:
-    """0, 1, … , `last`: at most `records` steps, evenly spaced in log(step) from 1 on, without repetition."""
+    """0, 1, … , `last`: at most `records` steps, evenly spaced in log(step) from 1 on, without repetition.
+
+    Two records are 0 and `last`.
+    """
     if last < 1 or records < 2:
         raise ValueError(f"{records} records up to step {last} asked for; it takes at least 2, and at least step 1")
-    return (0, *sorted({round(step) for step in np.geomspace(1, last, records - 1)}))
+    return (0, *sorted({round(step) for step in np.geomspace(last, 1, records - 1)}))

@@ -26,21 +26,24 @@ def gcnn(group, padding, *head, size=3):
 NETWORKS = {
     "MLP": ((3,), (HIDDEN, Relu(), HIDDEN, Relu(), LOGITS)),
     "CNN, SAME, flattened": ((4, 3, 2), cnn("SAME", Flatten(), LOGITS)),
-    "CNN, VALID, pooled, MLP": ((4, 5, 2), cnn("VALID", GlobalAvgPool(), HIDDEN, Relu(), LOGITS, size=2)),
+    "CNN, VALID, pooled": ((4, 5, 2), cnn("VALID", GlobalAvgPool(), LOGITS, size=2)),
     "CNN, CIRCULAR, pooled": ((4, 4, 2), cnn("CIRCULAR", GlobalAvgPool(), LOGITS)),
-    "CNN, all paddings": (
+    "CNN, all paddings, pooled, MLP": (
         (4, 4, 2),
-        (Conv(WIDTH, 3, "CIRCULAR"), Relu(), Conv(WIDTH, 2, "VALID"), Relu(), Conv(WIDTH, 2), GlobalAvgPool(), LOGITS),
+        (
+            *(Conv(WIDTH, 3, "CIRCULAR"), Relu(), Conv(WIDTH, 2, "VALID"), Relu(), Conv(WIDTH, 2)),
+            *(GlobalAvgPool(), HIDDEN, Relu(), LOGITS),
+        ),
     ),
+    "C2, VALID, pooled": ((4, 5, 2), gcnn(C2, "VALID", GroupPool(), LOGITS, size=2)),
     "C4, VALID, pooled": ((4, 4, 2), gcnn(C4, "VALID", GroupPool(), LOGITS, size=2)),
     "C4, SAME, pooled": ((3, 3, 2), gcnn(C4, "SAME", GroupPool(), LOGITS)),
     "C4, CIRCULAR, pooled": ((4, 4, 2), gcnn(C4, "CIRCULAR", GroupPool(), LOGITS)),
-    "C4, flattened": ((3, 3, 2), gcnn(C4, "SAME", Flatten(), LOGITS)),
-    "C4, pixels pooled, MLP, pooled": (
-        (3, 3, 2),
-        gcnn(C4, "SAME", GlobalAvgPool(), HIDDEN, Relu(), GroupPool(), LOGITS),
+    "C4, VALID, flattened": ((4, 4, 2), gcnn(C4, "VALID", Flatten(), LOGITS, size=2)),
+    "C4, VALID, pixels pooled, MLP, pooled": (
+        (4, 4, 2),
+        gcnn(C4, "VALID", GlobalAvgPool(), HIDDEN, Relu(), GroupPool(), LOGITS, size=2),
     ),
-    "C2, SAME, pooled": ((3, 4, 2), gcnn(C2, "SAME", GroupPool(), LOGITS)),
     "C4, linear": ((4, 4, 2), (LiftingConv(C4, WIDTH, 3, **STDS), GroupConv(C4, 1, 2, "VALID", **STDS), GroupPool())),
 }
 

@@ -5,7 +5,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from analysis.kernels.analytic import AnalyticKernel, Kernel
-from models.group_conv import check_group_filter
+from models.conv import Conv
+from models.group_conv import GroupConv, LiftingConv, check_group_filter
 from models.groups import Group
 
 
@@ -16,7 +17,7 @@ def orbit_kernel(kernel: AnalyticKernel, group: Group, x: Float[ArrayLike, "n ro
     Raises ValueError for a filter that the group does not map to itself, where that does not hold.
     """
     for index, layer in enumerate(kernel.architecture.layers):
-        if hasattr(layer, "padding"):
+        if isinstance(layer, Conv | LiftingConv | GroupConv):
             check_group_filter(f"layer {index}: {type(layer).__name__}", group, layer.size, layer.padding)
     blocks = [kernel(x, group.rotate_images(x, q)) for q in group.elements]
 

@@ -35,6 +35,6 @@ def heat_bath(
     for _ in range(sweeps):
         for colour in (black, ~black):
             field = sum(np.roll(spins, shift, axis) for shift in (-1, 1) for axis in (1, 2))
-            up = rng.random(spins.shape) < 1 / (1 + np.exp(-2 * field / temperature))
+            up = rng.random(spins.shape) < (1 + np.tanh(field / temperature)) / 2
             spins = np.where(colour, np.where(up, 1, -1), spins)
     return spins

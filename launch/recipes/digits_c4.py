@@ -24,7 +24,7 @@ from models.description import describe
 C4 = cyclic(4)
 HIDDEN_STD = 2**0.5  # keeps K constant through ReLU layers
 # Small logits at initialisation: their scatter over members, which the mean has to average away, is then of the order
-# of the targets. A smaller value would push the networks further from the kernel regime (docs/experiments/digits-c4.md).
+# of the targets. Smaller still would take the networks further from the kernel regime (docs/experiments/digits-c4.md).
 OUTPUT_STD = 0.25
 
 ISING_TEMPERATURE = 3.0  # above the critical 2.27, where 8×8 spins are mostly all up or all down
@@ -34,9 +34,9 @@ OodSet = Literal["noise", "letters", "ising"]
 
 @dataclass(frozen=True)
 class DigitsC4:
-    """Train three ensembles on 8×8 digits - CNNs on the full C4 orbit, C4 group-CNNs on the plain set, and CNNs on it as
-    control - and compare their mean logits, over training time and ensemble size, with each other and with the analytic
-    infinite-width prediction.
+    """Train three ensembles on 8×8 digits - CNNs on the full C4 orbit, C4 group-CNNs on the plain set, and CNNs on it
+    as control - and compare their mean logits, over training time and ensemble size, with each other and with the
+    analytic infinite-width prediction.
     """
 
     members: int = 64

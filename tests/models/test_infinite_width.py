@@ -45,14 +45,12 @@ def _squared(leaf):
 
 ONE_LAYER = [
     ((3,), (Dense(4, **STDS),)),
-    ((4, 5, 2), (Dense(4, **STDS), Flatten())),
     ((4, 5, 2), (Flatten(), Dense(4, **STDS))),
     ((4, 5, 2), (Conv(4, 3, "SAME", **STDS), Flatten())),
     ((4, 5, 2), (Conv(4, 2, "SAME", **STDS), GlobalAvgPool())),
     ((4, 5, 2), (Conv(4, 2, "VALID", **STDS), GlobalAvgPool())),
     ((4, 5, 2), (LiftingConv(C2, 4, 3, "SAME", **STDS), GroupPool())),
     ((4, 4, 2), (LiftingConv(C4, 4, 2, "VALID", **STDS), GroupPool())),
-    ((4, 4, 2), (LiftingConv(C4, 4, 3, "SAME", **STDS), Flatten())),
     ((4, 4, 2), (LiftingConv(C4, 4, 3, "CIRCULAR", **STDS), GlobalAvgPool(), GroupPool())),
 ]
 

@@ -1,0 +1,127 @@
+"""The data set type, the digits, and noise with a data set's statistics."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from ensembles.data import Dataset, centred_one_hot, digits, matched_noise, noise, standardise_each
+from ensembles.data.digits import TOTAL
+
+
+def dataset(images, labels=None, classes=("a", "b")):
+    return Dataset("set", images, labels, classes, "made up")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.ones((3, 2, 2)), None, r"set: images have shape \(3, 2, 2\); it must be \[sample, H, W, C\]"),
+        (np.ones((0, 2, 2, 1)), None, "not empty"),
+        (np.full((1, 2, 2, 1), np.nan), None, "4 pixel values are not finite"),
+        (np.full((1, 2, 1, 1), np.inf), None, "2 pixel values are not finite"),
+        (np.ones((3, 2, 2, 1)), np.array([0, 1]), r"3 images but labels of shape \(2,\)"),
+        (np.ones((2, 2, 2, 1)), np.eye(2, dtype=int), r"2 images but labels of shape \(2, 2\)"),
+        (np.ones((2, 2, 2, 1)), np.array([0, 2]), "labels run from 0 to 2, but there are 2 classes"),
+        (np.ones((2, 2, 2, 1)), np.array([-1, 1]), "labels run from -1 to 1"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        dataset(images, labels)
+
+
+def test_fingerprint_is_of_the_numbers():
+    images, labels = np.arange(8.0).reshape(2, 2, 2, 1), np.array([0, 1])
+    data = dataset(images, labels)
+    assert len(data) == 2
+    same = replace(data, name="renamed", images=np.asfortranarray(images), labels=labels.astype(np.int8))
+    assert same.fingerprint == data.fingerprint
+    others = [replace(data, images=images + np.eye(2)[:, :, None, None]), replace(data, labels=labels[::-1])]
+    others += [replace(data, labels=None), replace(data, images=images[::-1])]
+    assert len({data.fingerprint, *(other.fingerprint for other in others)}) == 5
+
+
+def test_centred_one_hot():
+    expected = np.float32([[2 / 3, -1 / 3, -1 / 3], [-1 / 3, -1 / 3, 2 / 3]])
+    found = centred_one_hot(np.array([0, 2]), 3)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)  # one rounding to float32
+
+
+def test_each_image_is_standardised_alone():
+    images = np.random.default_rng(0).standard_normal((3, 4, 4, 2)) * [[[[3, 1]]]] + 5
+    images[1] *= 100
+    images[2] = 7  # constant: nothing to divide by
+    found = standardise_each(images)
+    assert found.dtype == np.float32
+    # float32 rounding of values of order one.
+    np.testing.assert_allclose(found.mean((1, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(found.std((1, 2, 3)), [1, 1, 0], atol=1e-6)
+    scale = images[0, 0, 0, 0] - images[0, 1, 1, 1]
+    np.testing.assert_allclose(found[0, 0, 0, 0] - found[0, 1, 1, 1], scale / images[0].std(), rtol=1e-5)
+
+
+def sources(data):
+    """Index of the scikit-learn image that each image is an affine function of."""
+    pixels = load_digits().data
+    originals, images = (standardise_each(x.reshape(-1, 8, 8, 1)).reshape(-1, 64) for x in (pixels, data.images))
+    similarity = images @ originals.T / 64
+    assert similarity.max(1).min() > 1 - 1e-5  # float32 rounding; other images stay far below
+    return similarity.argmax(1)
+
+
+def test_digits_are_disjoint_labelled_and_normalised_with_the_training_set():
+    train, test = digits(60, 50)
+    assert (train.images.shape, test.images.shape) == ((60, 8, 8, 1), (50, 8, 8, 1))
+    assert (train.name, test.name, train.classes) == ("train", "test", tuple("0123456789"))
+    assert train.images.dtype == np.float32
+    of_train, of_test = sources(train), sources(test)
+    assert len({*of_train, *of_test}) == 110
+    pixels, labels = load_digits(return_X_y=True)
+    np.testing.assert_array_equal(train.labels, labels[of_train])
+    np.testing.assert_array_equal(test.labels, labels[of_test])
+    mean, deviation = pixels[of_train].mean(), pixels[of_train].std()
+    for data, indices in ((train, of_train), (test, of_test)):
+        expected = ((pixels[indices] - mean) / deviation).reshape(-1, 8, 8, 1)
+        np.testing.assert_allclose(data.images, expected, rtol=1e-6, atol=1e-6)  # one rounding to float32
+
+
+def test_digits_are_drawn_by_the_seed():
+    first, again, other = (digits(20, 10, seed) for seed in (3, 3, 4))
+    assert [part.fingerprint for part in first] == [part.fingerprint for part in again]
+    assert first[0].fingerprint != other[0].fingerprint
+    assert set(sources(first[0])) != set(sources(other[0]))
+    assert len(np.unique(first[0].labels)) > 5  # drawn at random, not in some class's order
+
+
+@pytest.mark.parametrize(("train", "test"), [(0, 5), (5, 0), (TOTAL, 1), (900, 898)])
+def test_digits_refuses_what_it_does_not_have(train, test):
+    with pytest.raises(ValueError, match=f"{train} training and {test} test images asked of digits, which has 1797"):
+        digits(train, test)
+
+
+def test_noise_has_the_mean_and_covariance_of_the_data(monkeypatch):
+    """Before standardisation, each entry to 4.5 standard errors of Gaussian samples."""
+    monkeypatch.setattr(noise, "standardise_each", lambda images: images)
+    rng = np.random.default_rng(0)
+    pixels = rng.standard_normal((30, 6)) @ rng.standard_normal((6, 6)) + np.arange(6)
+    drawn = matched_noise(dataset(pixels.reshape(30, 2, 3, 1)), 20_000, seed=1).images
+    assert drawn.shape == (20_000, 2, 3, 1)
+    drawn, covariance = drawn.reshape(-1, 6), np.cov(pixels.T, ddof=0)
+    variance = np.diag(covariance)
+    assert np.all(abs(drawn.mean(0) - pixels.mean(0)) < 4.5 * np.sqrt(variance / len(drawn)))
+    error = np.sqrt((np.outer(variance, variance) + covariance**2) / len(drawn))
+    assert np.all(abs(np.cov(drawn.T) - covariance) < 4.5 * error)
+
+
+def test_noise_images_are_standardised_and_drawn_by_the_seed():
+    like, _ = digits(40, 1)
+    found, again, other = (matched_noise(like, 12, seed) for seed in (0, 0, 1))
+    assert found.images.shape == (12, 8, 8, 1)
+    assert found.labels is None
+    # float32 rounding of values of order one.
+    np.testing.assert_allclose(found.images.mean((1, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(found.images.std((1, 2, 3)), 1, atol=1e-6)
+    assert found.fingerprint == again.fingerprint != other.fingerprint

@@ -1,0 +1,114 @@
+"""Members depend on no neighbour, no interruption and no cut of training into calls; divergence is named."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ensembles import FullOrbit, Trainer, TrainingRecipe, train, train_ensemble, trainer
+from ensembles.trainer import DivergedError, check_finite
+from models import Architecture, Conv, Dense, Flatten, Relu, cyclic
+
+CNN = Architecture((Conv(4, 2, "VALID", w_std=2**0.5), Relu(), Flatten(), Dense(2, b_std=0.1)))
+RECIPE = TrainingRecipe(0.3, batch_size=2, augmentation=FullOrbit(cyclic(4)))  # all of a member's randomness
+STEPS = (0, 3, 7, 12)
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((3, 3, 3, 1), (3, 2), (4, 3, 3, 1))]
+
+
+def records(members=3, steps=STEPS, seed=0, **options):
+    """Train, and return the records."""
+    x, y, x_eval = data()
+    return list(train(Trainer(CNN, RECIPE, members, seed), (x, y), {"eval": x_eval, "train": x}, steps, **options))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return records()
+
+
+def assert_same(found, expected, members=slice(None)):
+    """Bit for bit, on both evaluation sets."""
+    for one, other in zip(found, expected, strict=True):
+        assert one[:2] == other[:2]
+        assert one.logits.keys() == other.logits.keys()
+        for name in one.logits:
+            np.testing.assert_array_equal(one.logits[name], other.logits[name][members])
+
+
+def test_records_are_the_logits_at_the_steps(uninterrupted):
+    x, _, x_eval = data()
+    assert [record.step for record in uninterrupted] == list(STEPS)
+    assert [record.position for record in uninterrupted] == [0, 1, 2, 3]
+    for record in uninterrupted:
+        for name, inputs in (("eval", x_eval), ("train", x)):
+            for member in range(3):
+                params = member_of(record.state.params, member)
+                # The network alone, outside the ensemble's program: float32 rounding of a dozen terms.
+                expected = CNN.apply(params, inputs)
+                np.testing.assert_allclose(record.logits[name][member], expected, rtol=1e-5, atol=1e-6)
+
+
+def member_of(tree, member):
+    """One member of a stacked pytree."""
+    return {key: member_of(value, member) if isinstance(value, dict) else value[member] for key, value in tree.items()}
+
+
+@pytest.mark.parametrize("members", [1, 5])
+def test_a_member_does_not_depend_on_its_neighbours(uninterrupted, members):
+    common = min(members, 3)
+    fewer, more = (records(members), uninterrupted) if members < 3 else (uninterrupted, records(members))
+    assert_same(fewer, more, slice(common))
+
+
+def test_members_and_seeds_differ(uninterrupted):
+    """At initialisation and in how they learn."""
+    logits = [record.logits["eval"] for record in uninterrupted]
+    other = [record.logits["eval"] for record in records(seed=1)]
+    for member in range(3):
+        for neighbour in (logits[0][member - 1], *other[0]):
+            assert np.abs(logits[0][member] - neighbour).max() > 0.01
+
+
+@pytest.mark.parametrize("step", [3, 5, 12], ids=["at a record", "between records", "at the end"])
+def test_resuming_gives_the_numbers_of_an_uninterrupted_run(uninterrupted, step):
+    (reached,) = records(steps=(step,))
+    later = [record for record in uninterrupted if record.step >= step]  # a record at the step is made again
+    assert_same(records(resume=(reached.state, step)), later)
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.0, 12), (1e9, 4)], ids=["short calls", "long calls"])
+def test_the_length_of_calls_leaves_no_trace(uninterrupted, seconds, calls, monkeypatch):
+    """Calls of one step each, and calls that double up to the next record: 1 2 | 4 | 5."""
+    monkeypatch.setattr(trainer, "SECONDS_A_CALL", seconds)
+    told = []
+    assert_same(records(watch=lambda state, progress: told.append(progress)), uninterrupted)
+    assert len(told) == calls
+    assert told[-1].step == 12
+    assert all(progress.loss.shape == (3,) and np.isfinite(progress.loss).all() for progress in told)
+
+
+def test_train_ensemble_stacks_the_records(uninterrupted):
+    x, y, x_eval = data()
+    logits = train_ensemble(CNN, RECIPE, np.asarray(x), np.asarray(y), np.asarray(x_eval), 3, STEPS)
+    np.testing.assert_array_equal(logits, np.stack([record.logits["eval"] for record in uninterrupted]))
+
+
+def test_divergence_is_told_with_the_members():
+    x, y, x_eval = data()
+    with pytest.raises(DivergedError, match=r"3 of 3 members .* not finite at step 40 \(members 0, 1, 2\); lower"):
+        train_ensemble(CNN, TrainingRecipe(1e4), x, y, x_eval, 3, (0, 40))
+
+
+def test_only_the_sick_members_are_named():
+    logits = {name: np.zeros((20, 2, 3)) for name in ("one", "other")}
+    check_finite(logits, 5)
+    logits["other"][3, 1, 2] = np.nan
+    logits["one"][[7, 3], 0, 0] = np.inf
+    with pytest.raises(DivergedError, match=r"^2 of 20 members .* at step 5 \(members 3, 7\)"):
+        check_finite(logits, 5)
+    logits["one"][:12] = -np.inf
+    with pytest.raises(DivergedError, match=r"12 of 20 .* \(members 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …\)"):
+        check_finite(logits, 5)

@@ -1,0 +1,176 @@
+"""One gradient step against NumPy, what augmentation and mini-batches mean, and what is refused."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ensembles import FullOrbit, NoAugmentation, Trainer, TrainingRecipe, log_spaced_steps, train, train_ensemble
+from ensembles.training import train_member
+from models import Architecture, Conv, Dense, Flatten, Relu, cyclic
+
+C4 = cyclic(4)
+# float32 against NumPy's float64: a handful of steps, each of sums over a dozen terms, round by a few 1e-7.
+assert_close = np.testing.assert_allclose
+FLOAT32 = {"rtol": 2e-5, "atol": 2e-6}
+
+
+W_STDS, B_STD = (1.3, 0.7), 0.4
+
+
+def deep_linear_step(weights, bias, x, y, rate):
+    """Gradient descent on L = 1/(2N) Σ ‖f − y‖² for f = a₂ W₂ h + σ_b b, h = a₁ W₁ x, a = σ_w/√n (theory.md §1, §4).
+
+    Returns the loss before the step, and the weights and bias after it.
+    """
+    a1, a2 = (std / math.sqrt(w.shape[1]) for std, w in zip(W_STDS, weights, strict=True))
+    hidden = a1 * x @ weights[0].T
+    error = a2 * hidden @ weights[1].T + B_STD * bias - y
+    slope = error / len(x)  # ∂L/∂f
+    gradients = a1 * (a2 * slope @ weights[1]).T @ x, a2 * slope.T @ hidden
+    updated = [w - rate * gradient for w, gradient in zip(weights, gradients, strict=True)]
+    return (error**2).sum() / (2 * len(x)), updated, bias - rate * B_STD * slope.sum(0)
+
+
+@pytest.mark.parametrize("policy", [NoAugmentation(), FullOrbit(C4)], ids=["plain", "full orbit"])
+def test_steps_are_gradient_descent_on_half_the_mean_squared_error(policy):
+    """N counts augmented samples: a factor |G| or 2 amiss in the loss would be one in the step."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((3, 2, 2, 1)), rng.standard_normal((3, 2))
+    arch = Architecture((Flatten(), Dense(5, w_std=W_STDS[0]), Dense(2, w_std=W_STDS[1], b_std=B_STD)))
+    params = arch.init(jax.random.key(1), x.shape[1:])
+    recipe = TrainingRecipe(0.3, augmentation=policy)
+    data = (jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32))
+    trained, _, loss = train_member(arch, recipe, params, recipe.optimizer.init(params), jax.random.key(2), data, 0, 3)
+
+    turns = range(4 if isinstance(policy, FullOrbit) else 1)
+    orbit, targets = np.concatenate([np.rot90(x, q, (1, 2)).reshape(3, 4) for q in turns]), np.tile(y, (len(turns), 1))
+    weights, bias = [np.float64(params["layers"][i]["weight"]) for i in (1, 2)], np.float64(params["layers"][2]["bias"])
+    for _ in range(3):
+        expected_loss, weights, bias = deep_linear_step(weights, bias, orbit, targets, recipe.learning_rate)
+    assert_close(trained["layers"][1]["weight"], weights[0], **FLOAT32)
+    assert_close(trained["layers"][2]["weight"], weights[1], **FLOAT32)
+    assert_close(trained["layers"][2]["bias"], bias, **FLOAT32)
+    assert_close(loss, expected_loss, **FLOAT32)  # of the last batch, before its update
+
+
+def test_full_orbit_is_training_on_the_rotated_images():
+    rng = np.random.default_rng(1)
+    x, y, x_eval = (rng.standard_normal(shape).astype("f") for shape in ((3, 3, 3, 1), (3, 2), (4, 3, 3, 1)))
+    arch = Architecture((Conv(4, 2, "VALID", w_std=2**0.5), Relu(), Flatten(), Dense(2)))
+    rotated = np.concatenate([np.rot90(x, q, (1, 2)) for q in range(4)])
+
+    def logits(policy, x, y):
+        return train_ensemble(arch, TrainingRecipe(0.5, augmentation=policy), x, y, x_eval, 2, (0, 5))
+
+    augmented = logits(FullOrbit(C4), x, y)
+    # The same sums in another program: rounding alone.
+    assert_close(augmented, logits(NoAugmentation(), rotated, np.tile(y, (4, 1))), **FLOAT32)
+    plain = logits(NoAugmentation(), x, y)
+    assert np.array_equal(augmented[0], plain[0])
+    assert np.abs(augmented[1] - plain[1]).max() > 0.01
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Which samples each member drew at each step: [step, member, sample], for batches of three from four samples.
+
+    The inputs are unit vectors, so that a sample's logit moves at a step if and only if it was drawn.
+    """
+    eye, y = np.eye(4, dtype="f"), np.float32([[8], [9], [-8], [-9]])  # targets far off: what is drawn moves
+    recipe = TrainingRecipe(0.01, batch_size=3)
+    logits = train_ensemble(Architecture((Dense(1),)), recipe, eye, y, eye, members=24, record_steps=range(81))
+    return np.diff(logits[..., 0], axis=0) != 0
+
+
+def test_batches_are_uniform_draws_with_replacement(drawn):
+    """A sample is missed by three uniform draws with probability (3/4)³, and a batch has 1, 2 or 3 different ones."""
+    batches = drawn.reshape(-1, 4)
+    hit = 1 - (3 / 4) ** 3
+    # 1,920 batches: 4.5 standard deviations of each frequency, for seven of them.
+    bound = 4.5 * math.sqrt(hit * (1 - hit) / len(batches))
+    assert_close(batches.mean(0), hit, atol=bound)
+    for different, probability in ((1, 1 / 16), (2, 9 / 16), (3, 6 / 16)):
+        bound = 4.5 * math.sqrt(probability * (1 - probability) / len(batches))
+        assert_close((batches.sum(1) == different).mean(), probability, atol=bound)
+
+
+def test_batches_differ_between_members_and_steps(drawn):
+    """Correlation of neighbours in either direction is zero, to 4.5 standard deviations of its estimate."""
+    centred = drawn - (1 - (3 / 4) ** 3)
+    variance = (3 / 4) ** 3 * (1 - (3 / 4) ** 3)
+    # Draws of one batch exclude each other, which correlates the four samples: count batches, not samples.
+    for a, b in ((centred[1:], centred[:-1]), (centred[:, 1:], centred[:, :-1])):
+        correlation = (a * b).mean(-1).ravel() / variance
+        assert abs(correlation.mean()) < 4.5 * correlation.std() / math.sqrt(correlation.size)
+
+
+def test_a_batch_is_augmented_after_it_is_drawn():
+    """All rotations of a drawn image move together: each batch of one is one image's whole orbit."""
+    x = np.zeros((2, 2, 2, 1), "f")
+    x[0, 0, 0], x[1, 0, 1] = 1, 1  # orbits: the four corners, from two starts
+    arch, corners = Architecture((Flatten(), Dense(1))), np.eye(4, dtype="f").reshape(4, 2, 2, 1)
+    y = np.float32([[8], [-8]])
+    recipe = TrainingRecipe(0.01, batch_size=1, augmentation=FullOrbit(C4))
+    moves = np.diff(train_ensemble(arch, recipe, x, y, corners, members=4, record_steps=range(9))[..., 0], axis=0)
+    up, down = (moves > 0).all(-1), (moves < 0).all(-1)  # all corners, toward one image's target
+    assert np.all(up | down)
+    assert up.any()
+    assert down.any()
+
+
+@pytest.mark.parametrize("rate", [0, -0.1, math.inf, math.nan])
+def test_recipe_refuses_learning_rate(rate):
+    with pytest.raises(ValueError, match=f"learning_rate is {rate}; it must be positive"):
+        TrainingRecipe(rate)
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_recipe_refuses_batch_size(size):
+    with pytest.raises(ValueError, match=f"batch_size is {size}; it must be positive, or None"):
+        TrainingRecipe(0.1, batch_size=size)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [((4, 3), (4,)), ((4, 3), (4, 1)), ((4, 3), (3, 2)), ((4, 3), (1, 2)), ((0, 3), (0, 2))],
+    ids=["flat targets", "too few logits", "too few targets", "one target for all", "no data"],
+)
+def test_training_refuses_targets_that_would_be_broadcast(x, y):
+    trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)
+    with pytest.raises(ValueError, match=r"targets have shape .* ask for \(\d, 2\)"):
+        next(train(trainer, (jnp.zeros(x), jnp.zeros(y)), {}, (0, 1)))
+
+
+@pytest.mark.parametrize("steps", [(), (5, 3), (0, 2, 2), (-1, 3)], ids=str)
+def test_training_refuses_steps_it_would_pass_over(steps):
+    trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)
+    with pytest.raises(ValueError, match="must be ascending, distinct and not negative"):
+        next(train(trainer, (jnp.zeros((4, 3)), jnp.zeros((4, 2))), {}, steps))
+
+
+def test_trainer_refuses_no_members():
+    with pytest.raises(ValueError, match="members is 0; an ensemble needs at least one"):
+        Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=0)
+
+
+@pytest.mark.parametrize(
+    ("last", "records", "expected"),
+    [
+        (64, 9, (0, 1, 2, 3, 6, 11, 20, 35, 64)),  # 2^(6k/7), rounded: 1.8, 3.3, 5.9, 10.8, 19.5, 35.3
+        (1000, 5, (0, 1, 10, 100, 1000)),
+        (4, 9, (0, 1, 2, 3, 4)),  # without repetition
+        (50, 2, (0, 50)),  # the last step is trained to, however few the records
+        (1, 2, (0, 1)),
+    ],
+)
+def test_log_spaced_steps(last, records, expected):
+    assert log_spaced_steps(last, records) == expected
+
+
+@pytest.mark.parametrize(("last", "records"), [(0, 5), (10, 1)])
+def test_log_spaced_steps_refuses(last, records):
+    with pytest.raises(ValueError, match=f"{records} records up to step {last} asked for"):
+        log_spaced_steps(last, records)

@@ -3,6 +3,7 @@
 The one module that knows orbax: its API is moving from v0 to v1, and v1 lives under `experimental` in some releases.
 """
 
+import shutil
 from pathlib import Path
 
 import jax
@@ -23,9 +24,9 @@ def save(directory: Path, step: int, state: EnsembleState) -> None:
     """Write the state after `step` steps; the checkpoint appears whole or not at all, and older ones go."""
     if step in saved_steps(directory):
         return
-    ocp.save_pytree(directory.absolute() / str(step), state._asdict(), overwrite=True)
+    ocp.save(str(directory.absolute() / str(step)), state._asdict(), overwrite=True)
     for old in saved_steps(directory)[:-KEPT]:
-        ocp.delete(str(directory.absolute() / str(old)))
+        shutil.rmtree(directory / str(old))
 
 
 def saved_steps(directory: Path) -> list[int]:
@@ -43,6 +44,6 @@ def restore(directory: Path, step: int, like: EnsembleState) -> EnsembleState:
     """The state saved after `step` steps, with the structure of `like` (arrays or their shapes)."""
     somewhere = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), x.dtype, sharding=somewhere), like._asdict())
-    loaded = ocp.load_pytree(directory.absolute() / str(step), abstract)
+    loaded = ocp.load(str(directory.absolute() / str(step)), abstract)
     # On the host: an array committed to one device could not be split over several.
     return EnsembleState(**jax.tree.map(np.asarray, loaded))

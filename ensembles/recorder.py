@@ -51,10 +51,13 @@ def create_store(
 
 
 def write_record(path: Path, index: int, logits: Mapping[str, Float[np.ndarray, "member sample logit"]]) -> None:
-    """Store one recorded time; writing it again replaces it."""
+    """Store one recorded time; writing it again replaces it. Raises ValueError for logits of another shape."""
     array = zarr.open_group(path, mode="r+", use_consolidated=False)["logits"]
     assert isinstance(array, zarr.Array)
-    array[index] = np.concatenate(list(logits.values()), axis=1)
+    joined = np.concatenate(list(logits.values()), axis=1)
+    if joined.shape != array.shape[1:]:  # zarr would broadcast one member's logits to all
+        raise ValueError(f"logits have shape {joined.shape}, but {path} stores {array.shape[1:]} a time")
+    array[index] = joined
 
 
 def read_logits(path: Path) -> dict[str, Float[np.ndarray, "time member sample logit"]]:

@@ -17,3 +17,10 @@ jax.config.update("jax_default_matmul_precision", "highest")
 # derandomize: the same examples at every run. No deadline: the first example of a shape compiles.
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=20)
 settings.load_profile("repeatable")
+
+
+def pytest_configure(config):
+    # A run that is killed leaves a half-written entry, a read-only checkout none: slower, not wrong.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:Error (reading|writing) persistent compilation cache entry:UserWarning"
+    )

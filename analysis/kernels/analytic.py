@@ -83,42 +83,47 @@ def tile_width(plan: LagPlan) -> int:
 
 
 class _Prepared(NamedTuple):
-    """One input at every rotation, its variances, and its covariance with itself by rotation off the grid."""
+    """One input at every rotation, its variances there, and its covariance with itself where the head needs it."""
 
     x: Image
     variances: Variances
-    own: Covariance
+    own: Covariance | None
+
+
+def prepare(plan: LagPlan, image: Image) -> _Prepared:
+    """What every pair of an input shares."""
+    rotated = jnp.stack([plan.group.rotate(image, q, (0, 1)) if q else image for q in plan.rotations])
+    prepared = _Prepared(rotated, jax.vmap(partial(grid_variances, plan))(rotated), None)
+    return prepared._replace(own=off_grid(plan, prepared, prepared)) if plan.needs_own else prepared
+
+
+def off_grid(plan: LagPlan, first: _Prepared, second: _Prepared) -> Covariance:
+    """(K, Θ) of two inputs where the network has left the grid, by rotation of the second."""
+    image, variances = first.x[0], [variance[0] for variance in first.variances]
+    at_rotation = jax.vmap(lambda other, variance: grid_covariance(plan, image, other, variances, variance))
+    return at_rotation(second.x, second.variances)
 
 
 @partial(jax.jit, static_argnums=0)
 def _prepare(plan: LagPlan, x: Float[Array, "n *pixel channel"]) -> _Prepared:
-    def prepare_one(image: Image) -> _Prepared:
-        rotated = jnp.stack([plan.group.rotate(image, q, (0, 1)) if q else image for q in plan.rotations])
-        variances = jax.vmap(partial(grid_variances, plan))(rotated)
-        identity = [variance[0] for variance in variances]
-        own = jax.vmap(lambda other, variance: grid_covariance(plan, image, other, identity, variance))
-        return _Prepared(rotated, variances, own(rotated, variances))
-
-    return jax.lax.map(prepare_one, x, batch_size=tile_width(plan))
+    return jax.lax.map(partial(prepare, plan), x, batch_size=tile_width(plan))
 
 
 @partial(jax.jit, static_argnums=0)
 def _tile(plan: LagPlan, rows: _Prepared, columns: _Prepared) -> Covariance:
     """[n1, n2] for a tile: row after row, all columns of a row together."""
 
-    def one_row(row: _Prepared) -> Covariance:
-        image, variances = row.x[0], [variance[0] for variance in row.variances]
+    def one_pair(row: _Prepared, column: _Prepared) -> Covariance:
+        return head_covariance(plan, off_grid(plan, row, column), row.own, column.own)
 
-        def one_pair(column: _Prepared) -> Covariance:
-            by_rotation = jax.vmap(lambda other, variance: grid_covariance(plan, image, other, variances, variance))
-            return head_covariance(plan, by_rotation(column.x, column.variances), row.own, column.own)
-
-        return jax.vmap(one_pair)(columns)
-
-    return jax.lax.map(one_row, rows)
+    return jax.lax.map(lambda row: jax.vmap(partial(one_pair, row))(columns), rows)
 
 
 @partial(jax.jit, static_argnums=0)
 def _diagonal(plan: LagPlan, x: Float[Array, "n *pixel channel"]) -> Covariance:
-    own = _prepare(plan, x).own
-    return jax.vmap(lambda one: head_covariance(plan, one, one, one))(own)
+    def with_itself(image: Image) -> Covariance:
+        prepared = prepare(plan, image)
+        own = off_grid(plan, prepared, prepared)
+        return head_covariance(plan, own, own, own)
+
+    return jax.lax.map(with_itself, x, batch_size=tile_width(plan))

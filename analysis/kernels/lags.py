@@ -128,6 +128,11 @@ class LagPlan:
         return pixels if isinstance(self.architecture.layers[self.grid_depth - 1], Flatten) else pixels**2
 
     @property
+    def needs_own(self) -> bool:
+        """Whether a nonlinearity off the grid reads the variances there."""
+        return any(isinstance(layer, Nonlinearity) for layer, _, _ in self.later_steps)
+
+    @property
     def period(self) -> tuple[int, int]:
         """The input's grid, on which displacements wrap; (1, 1) for vectors."""
         return self.signals[0].grid or (1, 1)
@@ -183,10 +188,13 @@ def grid_covariance(plan: LagPlan, x1: Image, x2: Image, variances1: Variances, 
     return jax.tree.map(lambda f: f / plan.pixel_pairs, total)
 
 
-def head_covariance(plan: LagPlan, pair: Covariance, self1: Covariance, self2: Covariance) -> Covariance:
-    """(K, Θ) of the logits, from those of the pair and of each input with itself, by rotation, off the grid."""
+def head_covariance(plan: LagPlan, pair: Covariance, own1: Covariance | None, own2: Covariance | None) -> Covariance:
+    """(K, Θ) of the logits, from those of the pair and of each input with itself, by rotation, off the grid.
+
+    `own1` and `own2` are read where `plan.needs_own`, by the nonlinearities off the grid.
+    """
     lag = Lag(jnp.zeros(2, int), plan.period)
-    states = [pair, self1, self2]
+    states = [pair, *(own for own in (own1, own2) if own is not None)]
     for layer, before, after in plan.later_steps:
         if isinstance(layer, Nonlinearity):
             variance1, variance2 = states[1].nngp[0], states[2].nngp[0]

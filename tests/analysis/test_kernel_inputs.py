@@ -13,6 +13,7 @@ from analysis.kernels.lags import LagPlan
 from models import (
     Architecture,
     Dense,
+    GlobalAvgPool,
     GroupPool,
     LiftingConv,
     Relu,
@@ -23,8 +24,9 @@ SHAPE = (2, 3, 1)
 
 
 def small(width=1):
-    """A network with every kind of lag, quick to compile."""
-    return Architecture((LiftingConv(cyclic(2), width, 2, "VALID"), Relu(), GroupPool(), Dense(width, b_std=0.5)))
+    """A network with lags of every kind and a nonlinearity after the pixels are gone, yet quick to compile."""
+    lift, dense = LiftingConv(cyclic(2), width, 1), Dense(width, b_std=0.5)
+    return Architecture((lift, Relu(), GlobalAvgPool(), dense, Relu(), GroupPool(), dense))
 
 
 def assert_close(found, expected):
@@ -54,9 +56,9 @@ def test_diagonal_is_that_of_the_kernel(batch, whole):
     assert_close(analytic_kernel(small()).diagonal(batch), analytic.Kernel(*map(jnp.diag, whole)))
 
 
-@pytest.mark.parametrize("width", [2, 4, 1])
+@pytest.mark.parametrize("width", [4, 1])
 def test_tiles_leave_no_trace(batch, whole, width, monkeypatch):
-    """Six columns, in tiles that fit, in one that must be filled up, and one by one.
+    """Six columns, in two tiles of which the last must be filled up, and one by one.
 
     Each by a network of its own width, on which no kernel depends: programs are kept by architecture, not by tile.
     """

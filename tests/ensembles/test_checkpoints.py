@@ -49,9 +49,9 @@ def test_a_step_is_saved_once(saved, state):
 
 
 def test_half_written_and_foreign_entries_are_passed_over(saved, state):
-    (saved / "30").mkdir()  # without orbax's metadata
-    (saved / "40.orbax-checkpoint-tmp").mkdir()
+    (saved / "30.orbax-checkpoint-tmp" / "state").mkdir(parents=True)  # what a process killed while saving leaves
     (saved / "notes.txt").write_text("")
+    (saved / "best").mkdir()
     assert checkpoints.saved_steps(saved) == [5, 20]
     checkpoints.save(saved, 30, state)
     assert checkpoints.saved_steps(saved) == [20, 30]

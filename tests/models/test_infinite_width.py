@@ -44,15 +44,14 @@ def _squared(leaf):
 
 
 ONE_LAYER = [
-    ((3,), (Dense(4, **STDS),)),
     ((4, 5, 2), (Flatten(), Dense(4, **STDS))),
-    ((4, 5, 2), (Conv(4, 3, "SAME", **STDS), Flatten())),
     ((4, 5, 2), (Conv(4, 2, "SAME", **STDS), GlobalAvgPool())),
-    ((4, 5, 2), (Conv(4, 2, "VALID", **STDS), GlobalAvgPool())),
-    ((4, 5, 2), (LiftingConv(C2, 4, 3, "SAME", **STDS), GroupPool())),
+    ((4, 5, 2), (Conv(4, 3, "CIRCULAR", **STDS), Flatten())),
     ((4, 4, 2), (LiftingConv(C4, 4, 2, "VALID", **STDS), GroupPool())),
-    ((4, 4, 2), (LiftingConv(C4, 4, 3, "CIRCULAR", **STDS), GlobalAvgPool(), GroupPool())),
+    ((3, 5, 2), (LiftingConv(C2, 4, 3, "SAME", **STDS), GlobalAvgPool(), GroupPool())),
 ]
+# One network for each way off the grid and off the group; all are held against full covariances (tests/analysis).
+DEEP = [name for name in NETWORKS if name not in ("CNN, VALID, pooled", "CNN, CIRCULAR, pooled", "C2, VALID, pooled")]
 
 
 @pytest.mark.parametrize(("shape", "layers"), ONE_LAYER, ids=str)
@@ -66,11 +65,11 @@ def test_one_layer_with_weights_has_its_infinite_width_kernel_at_every_draw(shap
         np.testing.assert_allclose(ntk[member], expected.nngp, rtol=2e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", DEEP)
 def test_deep_network_approaches_its_infinite_width_kernel(name):
     shape, layers = NETWORKS[name]
     architecture, x = Architecture(layers), inputs(shape)
-    members = 320 if "C2" in name or "C4" in name else 1280  # stacks cost more, and vary less
+    members = 320 if "C4" in name else 1280  # stacks cost more, and vary less
     sampled = empirical_kernels(architecture, ensemble(architecture, shape, members), x)
     for kind, samples, expected in zip(("nngp", "ntk"), sampled, analytic_kernel(architecture)(x), strict=True):
         samples, expected = np.float64(samples), np.float64(expected)

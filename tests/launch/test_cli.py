@@ -1,0 +1,99 @@
+"""The command's arguments: what it refuses, with exit code 2, a message and nothing written."""
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def widesym(monkeypatch, tmp_path, capsys):
+    """Run the command in this process, in an empty directory: its exit code, output and error output."""
+    monkeypatch.setattr(cli, "configure_jax", lambda: None)  # JAX runs here already
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        try:
+            code = cli.main(arguments) or 0
+        except SystemExit as exit_:
+            code = exit_.code
+        printed = capsys.readouterr()
+        return code, " ".join(printed.out.split()), " ".join(printed.err.replace("│", " ").split())
+
+    return run
+
+
+def options(text):
+    return ["reproduce", "digits-c4", *text.split()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reproduce", "nope"], "unknown recipe 'nope'; the recipes are: digits-c4"),
+        (["reproduce"], "no recipe named; the recipes are: digits-c4"),
+        (["train"], "unknown command 'train'; the only one is: reproduce"),
+        (options("--colour red"), "Unrecognized options: --colour"),
+        (options("--members 0"), "--members is 0; it must be between 2 and 100000"),
+        (options("--members many"), "--members"),
+        (options("--width 3"), "--width is 3; it must be even"),
+        (options("--width 0"), "--width is 0; it must be between 2 and 4096"),
+        (options("--steps 0"), "--steps is 0; it must be between 1"),
+        (options("--records 1"), "--records is 1; it must be between 2"),
+        (options("--train 1001"), "--train is 1001; it must be between 1 and 1000"),
+        (options("--samples 0"), "--samples is 0; it must be between 1 and 512"),
+        (options("--seed -1"), "--seed is -1; it must be between 0"),
+        (options("--rate 2"), "--rate is 2.0; descent converges for fractions between 0 and 1"),
+        (options("--rate nan"), "--rate is nan"),
+        (options("--ood nois"), "Expected one of ('noise', 'letters', 'ising')"),
+        (options("--ood noise noise"), "names no set, or one twice"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_exits_with_2_and_writes_nothing(widesym, tmp_path, arguments, message):
+    code, _, error = widesym(*arguments)
+    assert code == 2
+    assert message in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_that_is_a_file_is_refused(widesym, tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    code, _, error = widesym(*options("--output taken"))
+    assert code == 2
+    assert "--output is taken, which is a file" in error
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"], ["reproduce", "--help"]], ids=" ".join)
+def test_usage_names_the_recipes(widesym, arguments):
+    code, text, _ = widesym(*arguments)
+    assert code == 0
+    assert "usage: widesym reproduce NAME" in text
+    assert "digits-c4" in text
+
+
+def test_help_of_a_recipe_names_its_options(widesym):
+    code, text, _ = widesym(*options("--help"))
+    assert code == 0
+    for option in ("--members", "--width", "--steps", "--train", "--samples", "--ood", "--rate", "--seed", "--output"):
+        assert option in text
+
+
+def test_version(widesym):
+    assert widesym("--version")[:2] == (0, importlib.metadata.version("widesym"))
+
+
+def test_the_installed_command_is_this_one(tmp_path):
+    """As users run it: configured JAX, exit code and message of the process."""
+    command = Path(sys.executable).with_name("widesym")
+    done = subprocess.run([command, "reproduce", "nope"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "widesym: unknown recipe 'nope'; the recipes are: digits-c4\n"

@@ -1,0 +1,183 @@
+"""Runs that are interrupted, killed at any point, or met by another process: they end with the same numbers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from small_recipe import Small
+
+from ensembles import checkpoints, trainer
+from ensembles.recorder import read_logits
+from launch import runner
+from launch.metrics import read_metrics
+from launch.run_directory import RunDirectoryError, claim
+from launch.runner import run_ensemble
+
+ROOT = Path(__file__).parents[2]
+CONSOLE = Console(quiet=True)
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches SIGKILL."""
+
+
+def assert_same(found, expected):
+    """Logits bit for bit, metrics, and finished."""
+    for name, logits in read_logits(expected / "logits.zarr").items():
+        np.testing.assert_array_equal(read_logits(found / "logits.zarr")[name], logits)
+    assert read_metrics(found / "metrics.csv") == read_metrics(expected / "metrics.csv")
+    assert (found / "finished.json").exists()
+
+
+@pytest.fixture
+def short_calls(monkeypatch):
+    """One step a call."""
+    monkeypatch.setattr(trainer, "SECONDS_A_CALL", 0.0)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    output = tmp_path_factory.mktemp("whole") / "run"
+    run_ensemble(Small().run, output, CONSOLE)
+    return output
+
+
+def raising(function, error, call, before):
+    """The function, but raising in its n-th call: before it does anything, or after it has done everything."""
+    calls = 0
+
+    def wrapped(*arguments):
+        nonlocal calls
+        calls += 1
+        if before and calls == call:
+            raise error
+        result = function(*arguments)
+        if calls == call:
+            raise error
+        return result
+
+    return wrapped
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("stage", "call"),
+    [
+        ("create_store", 1),
+        ("write_record", 1),
+        ("write_record", 3),
+        ("add_row", 1),
+        ("add_row", 3),
+        ("checkpoints.save", 1),
+        ("checkpoints.save", 3),
+        ("write_json", 1),  # finished.json
+    ],
+)
+def test_killed_at_any_stage(short_calls, uninterrupted, tmp_path, monkeypatch, stage, call, before):
+    module, name = (runner.checkpoints, "save") if "." in stage else (runner, stage)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, raising(getattr(module, name), Killed, call, before))
+        with pytest.raises(Killed):
+            run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+    run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+    assert_same(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize("call", [1, 3, 4, 8])
+def test_an_interrupt_leaves_a_checkpoint_of_its_step(short_calls, uninterrupted, tmp_path, monkeypatch, call):
+    """Ctrl-C in the first call, between records, at a record, and at the end of training."""
+    advance = trainer.Trainer.advance
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "advance", raising(advance, KeyboardInterrupt, call, before=True))
+        with pytest.raises(KeyboardInterrupt):
+            run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+    reached = call - 1  # the step that the call before came to
+    assert checkpoints.saved_steps(tmp_path / "run" / "checkpoints")[-1] == reached
+    assert not (tmp_path / "run" / "finished.json").exists()
+    told = []
+    monkeypatch.setattr(runner, "train", lambda *arguments: told.append(arguments[4]) or trainer.train(*arguments))
+    run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+    assert told[0][1] == reached
+    assert_same(tmp_path / "run", uninterrupted)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the command in a process of its own; whatever still runs after the test is killed."""
+    started = []
+
+    def start(recipe):
+        command = [sys.executable, Path(__file__).with_name("small_recipe.py"), "reproduce", "small"]
+        options = ["--steps", str(recipe.steps), "--members", str(recipe.members), "--output", recipe.output]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "WIDESYM_CACHE": str(tmp_path / "cache")}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen([*command, *options], env=environment, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(step, recipe, process):
+    """Until the checkpoint of that step is on disk."""
+    while not (recipe.output / "checkpoints" / str(step)).exists():
+        assert process.poll() is None, f"ended early: {process.communicate()}"
+        time.sleep(0.02)
+
+
+def interrupt(recipe, process):
+    """Ctrl-C in the first half of training: says how to go on, and keeps what was reached."""
+    wait_for(2, recipe, process)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"interrupted; what was reached is kept in {recipe.output}. Go on with: widesym reproduce small" in error
+    assert "Traceback" not in error
+    reached = checkpoints.saved_steps(recipe.output / "checkpoints")[-1]
+    assert 2 <= reached < recipe.steps // 2
+    return reached
+
+
+def finish(recipe, process, reached):
+    """Wait for the end of a run that goes on from a checkpoint."""
+    output, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert f"resuming at step {reached} of {recipe.steps}" in output
+
+
+def test_interrupted_then_finished(tmp_path, start):
+    """By a real signal. Seven members are on one device, as here, unless the machine has seven cores."""
+    recipe = Small(steps=12_000, members=7, output=tmp_path / "run")
+    process = start(recipe)
+    wait_for(2, recipe, process)
+    with pytest.raises(RunDirectoryError, match="in use by another process"):
+        claim(recipe.output, recipe.run.config).__enter__()
+    reached = interrupt(recipe, process)
+    process = start(recipe)
+    run_ensemble(recipe.run, tmp_path / "whole", CONSOLE)
+    finish(recipe, process, reached)
+    assert_same(recipe.output, tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_interrupted_then_killed_then_finished(tmp_path, start):
+    """On as many devices as there are cores, beside a run that nothing disturbs."""
+    recipe, undisturbed = (Small(steps=40_000, output=tmp_path / name) for name in ("run", "whole"))
+    beside, process = start(undisturbed), start(recipe)
+    interrupt(recipe, process)
+    process = start(recipe)
+    wait_for(recipe.steps // 2, recipe, process)
+    process.kill()
+    process.communicate(timeout=60)
+    assert not (recipe.output / "finished.json").exists()
+    finish(recipe, start(recipe), reached=recipe.steps // 2)
+    assert beside.wait(timeout=120) == 0
+    assert_same(recipe.output, undisturbed.output)

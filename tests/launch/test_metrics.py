@@ -1,0 +1,87 @@
+"""metrics.csv and the progress lines."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from ensembles.data import Dataset
+from ensembles.trainer import Progress
+from launch import progress
+from launch.metrics import add_row, metrics_row, read_metrics
+from launch.progress import training_progress
+
+
+def labelled(name, labels, classes=("a", "b")):
+    return Dataset(name, np.ones((len(labels), 1, 1, 1)), np.array(labels), classes, "made up")
+
+
+def test_row_by_hand():
+    """Two members, two training samples; the mean of the members is right more often than they are."""
+    train, test = labelled("train", [0, 1]), labelled("test", [1, 1])
+    letters, noise = labelled("letters", [0, 1], ("x", "y")), Dataset("noise", np.ones((2, 1, 1, 1)), None, (), "")
+    targets = np.array([[0.5, -0.5], [-0.5, 0.5]])
+    logits = {
+        "train": np.array([[[0.5, -0.5], [-0.5, 0.5]], [[1.5, -0.5], [-0.5, 2.5]]]),  # losses 0 and ½ (1 + 4)/2
+        "test": np.array([[[0.0, 1.0], [1.0, 0.0]], [[0.0, 3.0], [0.0, 2.0]]]),  # right: first both, second one
+        "letters": np.zeros((2, 2, 2)),
+        "noise": np.zeros((2, 2, 2)),
+    }
+    row = metrics_row(7, 3.5, logits, targets, train, [test, letters, noise])
+    assert row == {
+        "step": 7,
+        "time": 3.5,
+        "train_loss_mean": 0.625,
+        "train_loss_deviation": 0.625,
+        "train_accuracy_of_members": 1.0,
+        "train_accuracy_of_mean": 1.0,
+        "test_accuracy_of_members": 0.75,
+        "test_accuracy_of_mean": 1.0,
+    }
+
+
+def test_rows_of_a_resumed_run_replace_those_it_makes_again(tmp_path):
+    path = tmp_path / "metrics.csv"
+    assert read_metrics(path) == []
+    for step, loss in ((0, 1.0), (5, 0.5), (20, 0.25), (5, 0.125)):
+        add_row(path, {"step": step, "loss": loss})
+    assert read_metrics(path) == [{"step": "0", "loss": "1.0"}, {"step": "5", "loss": "0.125"}]
+
+
+def shown(console, losses=(1.0, 2.0)):
+    """What is printed about 4 members that go from step 10 to 100 in three calls."""
+    with training_progress(console, "cnn", members=4, steps=100, start=10) as report:
+        for step in (40, 70, 100):
+            report(Progress(step, np.array(losses)))
+    return console.file.getvalue()
+
+
+def test_plain_lines_are_few_and_end_with_the_last_step():
+    lines = shown(Console(file=io.StringIO(), width=40)).splitlines()
+    assert len(lines) == 1  # not a line a call
+    assert re.fullmatch(r"cnn: 4 members × 100/100 steps, \d+ member-steps/s, 0 s left, loss 1\.5000", lines[0])
+
+
+def test_plain_lines_come_at_intervals(monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    lines = shown(Console(file=io.StringIO())).splitlines()
+    assert [re.search(r"(\d+)/100", line)[1] for line in lines] == ["40", "70", "100"]
+
+
+def test_time_left_is_work_over_speed(monkeypatch):
+    """30 of 90 steps done in two seconds: four seconds for the rest, whatever was done before the start."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    clock = iter([0.0, 0.0, *[2.0] * 20])
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
+    first = shown(Console(file=io.StringIO())).splitlines()[0]
+    assert "40/100 steps, 60 member-steps/s, 4 s left" in first
+
+
+@pytest.mark.parametrize("colours", ["truecolor", None])
+def test_a_terminal_gets_a_bar(colours):
+    text = shown(Console(file=io.StringIO(), force_terminal=True, color_system=colours, width=120))
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    assert "4 members × 100/100 steps" in plain
+    assert "loss 1.5000" in plain

@@ -1,0 +1,172 @@
+"""The demo at its smallest, end to end in this process: what it leaves behind, and what a second run does."""
+
+import csv
+import json
+
+import matplotlib.image
+import numpy as np
+import pytest
+import xarray as xr
+
+from ensembles.recorder import read_logits
+from launch import cli, runner
+from launch.recipes import DigitsC4
+
+NETWORKS = ("augmented", "gcnn", "control")
+STEPS = [0, 1, 2, 4]
+OPTIONS = {"members": 4, "width": 4, "steps": 4, "records": 4, "train": 10, "samples": 6, "ood": ("noise", "ising")}
+
+
+def reproduce(output, **changes):
+    """Run the command; its exit code."""
+    options = OPTIONS | changes
+    flags = [word for name, value in options.items() for word in (f"--{name}", *np.ravel(value).astype(str))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "configure_jax", lambda: None)  # JAX runs here already
+        try:
+            return cli.main(["reproduce", "digits-c4", *flags, "--output", str(output)]) or 0
+        except SystemExit as exit_:
+            return exit_.code
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    """A finished run."""
+    output = tmp_path_factory.mktemp("tiny") / "deep" / "runs"
+    assert reproduce(output) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def summary(output):
+    return json.loads((output / "summary.json").read_text())
+
+
+def contents(output):
+    """Every file's time and bytes, but for the lock and what each run draws and computes anew."""
+    others = (".lock", "digits-c4.png", "digits-c4.pdf", "summary.json")
+    files = [path for path in output.rglob("*") if path.is_file() and path.name not in others]
+    return {path.relative_to(output): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_each_ensemble_has_its_files(output, network):
+    path = output / network
+    for name in ("config.json", "finished.json", "logits.zarr", "metrics.csv", "checkpoints"):
+        assert (path / name).exists(), name
+    assert sorted(int(step.name) for step in (path / "checkpoints").iterdir()) == STEPS[-2:]
+    finished = json.loads((path / "finished.json").read_text())
+    assert finished["seconds"] > 0
+    assert 2**20 < finished["peak_memory_bytes"] < 2**40  # in bytes: neither kilobytes nor pages
+    assert not list(output.rglob("*.new"))
+
+
+def test_logits_are_of_every_set_member_and_time(output):
+    with xr.open_zarr(output / "gcnn" / "logits.zarr") as store:
+        assert store.logits.dims == ("time", "member", "sample", "logit")
+        assert store.logits.shape == (4, 4, 10 + 3 * 6, 10)
+        assert np.isfinite(store.logits).all()
+        np.testing.assert_array_equal(store.step, STEPS)
+        assert store.attrs["evaluation_sets"] == ["train", "test", "noise", "ising"]
+
+
+def test_metrics_follow_the_logits(output, summary):
+    with (output / "control" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == STEPS
+    np.testing.assert_allclose([float(row["time"]) for row in rows], summary["times"], rtol=1e-12)
+    (train, test), logits = DigitsC4(**OPTIONS).data, read_logits(output / "control" / "logits.zarr")
+    errors = logits["train"] - (np.eye(10)[train.labels] - 0.1)
+    losses = 0.5 * (errors**2).sum(-1).mean((1, 2))
+    np.testing.assert_allclose([float(row["train_loss_mean"]) for row in rows], losses, rtol=1e-5)  # float32 logits
+    right = (logits["test"].argmax(-1) == test[0].labels).mean((1, 2))
+    np.testing.assert_allclose([float(row["test_accuracy_of_members"]) for row in rows], right, rtol=1e-12)
+    assert losses[-1] < losses[0]
+
+
+def test_configuration_is_the_resolved_one(output, summary):
+    found = {name: json.loads((output / name / "config.json").read_text())["config"] for name in NETWORKS}
+    for config in found.values():
+        assert config["members"] == 4
+        assert config["record_steps"] == STEPS
+        assert config["recipe"]["learning_rate"] == summary["learning_rate"]
+        assert config["data"]["train"]["samples"] == 10
+    assert found["augmented"]["recipe"]["augmentation"] == {
+        "type": "FullOrbit",
+        "group": {"type": "Group", "rotations": 4},
+    }
+    assert found["gcnn"]["recipe"]["augmentation"] == {"type": "NoAugmentation"}
+    assert found["augmented"]["architecture"] == found["control"]["architecture"] != found["gcnn"]["architecture"]
+    assert len({config["seed"] for config in found.values()}) == 3  # independent ensembles
+    assert found["gcnn"]["architecture"]["layers"][0]["features"] == 2  # half of --width
+
+
+def test_summary_has_a_finite_value_for_each_time(summary):
+    assert (summary["members"], summary["steps"], len(summary["times"])) == (4, STEPS, 4)
+    assert list(summary["ood_sets"]) == ["noise", "ising"]
+    for numbers in (summary["test"], *summary["ood_sets"].values()):
+        for name in (
+            "divergence_augmented",
+            "divergence_control",
+            "noise_floor",
+            "relative_error_of_mean_vs_theory_augmented",
+            "relative_error_of_mean_vs_theory_gcnn",
+        ):
+            assert len(numbers[name]) == 4
+            assert np.isfinite(numbers[name]).all()
+            assert np.all(np.array(numbers[name]) > 0)
+        assert np.all(np.array(numbers["predicted_divergence_control"][1:]) > 0.01)
+        np.testing.assert_allclose(numbers["predicted_divergence_augmented"], 0, atol=1e-5)  # the theorem
+
+
+def test_summary_is_of_the_recorded_logits(output, summary):
+    means = [read_logits(output / name / "logits.zarr")["ising"].mean(1) for name in ("augmented", "gcnn")]
+    expected = np.linalg.norm(means[0] - means[1], axis=-1).mean(-1)
+    np.testing.assert_allclose(summary["ood_sets"]["ising"]["divergence_augmented"], expected, rtol=1e-5)  # float32
+
+
+def test_figure_shows_something(output):
+    picture = matplotlib.image.imread(output / "digits-c4.png")
+    assert min(picture.shape[:2]) > 1000
+    ink = (picture[..., :3] < 0.9).any(-1)
+    # Text and lines in every ninth of the page: no row or column of panels is empty.
+    for band in np.array_split(ink, 3):
+        for part in np.array_split(band, 3, axis=1):
+            assert 0.01 < part.mean() < 0.9
+    assert (output / "digits-c4.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_second_run_trains_nothing_and_draws_again(output, summary, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(runner, "train", refuse)
+    monkeypatch.setattr(DigitsC4, "_predict", refuse)
+    before = contents(output)
+    for name in ("digits-c4.png", "digits-c4.pdf", "summary.json"):
+        (output / name).unlink()
+    assert reproduce(output) == 0
+    assert capsys.readouterr().out.count("finished, 4 members found") == 3
+    assert contents(output) == before
+    assert json.loads((output / "summary.json").read_text()) == summary
+    assert matplotlib.image.imread(output / "digits-c4.png").std() > 0.05
+    assert (output / "digits-c4.pdf").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"members": 5}, "members: 4 on disk, 5 asked for"),
+        ({"seed": 1}, "data.noise: "),
+        ({"width": 6}, "architecture.layers[0].features"),
+        ({"rate": 0.5}, "rate: 0.75 on disk, 0.5 asked for"),
+    ],
+    ids=str,
+)
+def test_other_options_are_refused_by_name(output, capsys, changes, message):
+    before = contents(output)
+    assert reproduce(output, **changes) == 2
+    error = capsys.readouterr().err
+    assert "holds a run of another configuration" in error
+    assert message in error or message.replace("architecture", "networks.augmented[0]") in error
+    assert contents(output) == before

@@ -1,0 +1,63 @@
+"""The layout that docs/design.md promises: which package imports which, who knows whom, how long files are."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("launch", "analysis", "ensembles", "models")  # each may import those after it
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SCRIPTS = sorted(path for folder in ("tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def imports(path):
+    """The modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def test_files_are_found():
+    assert len(SOURCES) > 30
+    assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_imports_point_one_way(path):
+    package = path.relative_to(ROOT).parts[0]
+    allowed = PACKAGES[PACKAGES.index(package) :]
+    found = {module.split(".")[0] for module in imports(path)}
+    assert found & {*PACKAGES, "tests", "benchmarks", "examples"} <= {*allowed}
+    assert "" not in found  # relative imports would go unseen here
+
+
+def test_one_module_knows_neural_tangents():
+    """Elsewhere an import of it would meet current JAX unpatched, and make the oracle a requirement."""
+    knowing = [name(path) for path in SOURCES if any("neural_tangents" in module for module in imports(path))]
+    assert knowing in ([], ["analysis/tangents.py"])
+
+
+@pytest.mark.parametrize("library", ["orbax", "tyro", "zarr"])
+def test_libraries_on_the_move_are_kept_in_one_place(library):
+    places = {"orbax": ["ensembles/checkpoints.py"], "zarr": ["ensembles/recorder.py"]}
+    places["tyro"] = ["launch/cli.py", "launch/recipes/digits_c4.py"]
+    knowing = [name(path) for path in SOURCES if library in {module.split(".")[0] for module in imports(path)}]
+    assert knowing == places[library]
+
+
+def test_jax_is_configured_by_the_command_alone():
+    """A library that sets global options on import would change its users' programs."""
+    updating = [name(path) for path in SOURCES if "config.update" in path.read_text()]
+    assert updating == ["launch/cli.py"]
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=name)
+def test_files_are_short(path):
+    assert len(path.read_text().splitlines()) < 300

@@ -141,8 +141,8 @@ def check_data(architecture: Architecture, data: TrainingData) -> None:
     expected = (len(x), architecture.signals(x.shape[1:])[-1].channels)
     if not len(x) or y.shape != expected:
         raise ValueError(
-            f"targets have shape {y.shape}; {len(x)} inputs (it takes at least 1) and the architecture's logits ask for "
-            f"{expected}"
+            f"targets have shape {y.shape}; for {len(x)} inputs (at least one is needed) and this architecture's "
+            f"logits it must be {expected}"
         )
 
 

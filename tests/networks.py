@@ -1,5 +1,6 @@
 """Small networks of every kind that has an analytic kernel, and inputs for them; shared, so that each compiles once."""
 
+import jax
 import numpy as np
 
 from models import Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu, cyclic
@@ -46,6 +47,13 @@ NETWORKS = {
     ),
     "C4, linear": ((4, 4, 2), (LiftingConv(C4, WIDTH, 3, **STDS), GroupConv(C4, 1, 2, "VALID", **STDS), GroupPool())),
 }
+
+
+def random_params(architecture, input_shape, members):
+    """Parameters ~ N(0, 1), stacked over networks, from NumPy: JAX's draws take longer to compile than all the rest."""
+    shapes = jax.eval_shape(lambda: architecture.init(jax.random.key(0), input_shape))
+    rng = np.random.default_rng(1)
+    return jax.tree.map(lambda leaf: rng.standard_normal((members, *leaf.shape), dtype=np.float32), shapes)
 
 
 def inputs(shape, smooth=False):

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import random_params
 
 from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu, cyclic
 from models.signal import Signal
@@ -64,7 +65,7 @@ def rotation_cases(draw):
     return GroupConv(group, 2, size, padding, b_std=0.5), Signal(2, grid, group), group, g
 
 
-@settings(max_examples=16)
+@settings(max_examples=14)
 @given(rotation_cases())
 def test_group_convolutions_commute_with_rotations(case):
     assert_commutes(*case, rotated)
@@ -80,6 +81,7 @@ def pointwise_cases(draw):
     return layer, Signal(2, grid, group if on_group else None), group, draw(st.integers(1, group.order - 1))
 
 
+@settings(max_examples=14)
 @given(pointwise_cases())
 def test_other_layers_commute_with_rotations(case):
     assert_commutes(*case, rotated)
@@ -110,31 +112,27 @@ def test_the_check_sees_a_layer_that_does_not_commute(layer, action):
         assert_commutes(layer, Signal(2, (4, 4)), C4, 1, action)
 
 
-NETWORKS = {
-    "SAME, odd": (LiftingConv(C4, 4, 3), Relu(), GroupConv(C4, 4, 3), Relu(), GroupPool(), Dense(3)),
+POOLED = {
     "VALID, even": (LiftingConv(C4, 4, 2, "VALID"), Relu(), GroupConv(C4, 4, 2, "VALID"), GroupPool(), Dense(3)),
-    "pixels first": (Dense(2), LiftingConv(C4, 4, 3, "CIRCULAR"), GlobalAvgPool(), Dense(4), Relu(), GroupPool()),
+    "pixels first": (Dense(2), LiftingConv(C4, 4, 3), GlobalAvgPool(), Dense(4), Relu(), GroupPool()),
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", POOLED)
 def test_pooled_network_is_invariant(name):
-    assert np.max(_changes_under_rotation(Architecture(NETWORKS[name]))) < 10 * ROUNDING
+    assert np.max(_changes_under_rotation(Architecture(POOLED[name]))) < 10 * ROUNDING
 
 
 def test_flattened_network_is_not_invariant():
-    flattened = Architecture([*NETWORKS["SAME, odd"][:-2], Flatten(), Dense(3)])
+    flattened = Architecture([*POOLED["VALID, even"][:-2], Flatten(), Dense(3)])
     assert np.min(_changes_under_rotation(flattened)) > 0.3
 
 
 def _changes_under_rotation(architecture):
     """The largest |f(ρ_g x) − f(x)| for each g but the identity, in units of the logits' spread."""
-    x = jax.random.normal(jax.random.key(1), (2, 5, 5, 2))
+    x = np.random.default_rng(0).standard_normal((2, 5, 5, 2), dtype=np.float32)
 
-    @jax.jit
-    def logits(key):
-        params = architecture.init(key, x.shape[1:])
-        return jnp.stack([architecture.apply(params, C4.rotate_images(x, g)) for g in C4.elements])
-
-    f = np.asarray(logits(jax.random.key(0)))
+    params = jax.tree.map(lambda leaf: leaf[0], random_params(architecture, x.shape[1:], 1))
+    orbit = jnp.concatenate([C4.rotate_images(x, g) for g in C4.elements])
+    f = np.reshape(jax.jit(architecture.apply)(params, orbit), (4, 2, -1))
     return np.abs(f[1:] - f[0]).max(axis=(1, 2)) / np.std(f[0])

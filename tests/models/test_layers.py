@@ -1,5 +1,7 @@
 """Each layer at finite width: its shape, and its values and covariance against theory.md §1-2 point by point."""
 
+import math
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -93,29 +95,29 @@ def module_on(layer, signal):
 
 @pytest.mark.parametrize(("kind", "layer"), AFFINE, ids=str)
 def test_affine_layer_is_its_equation(kind, layer):
-    """z is theory.md §1's; and Σ_θ ∂z ∂z' = σ_w² A(K) + σ_b² of §2 at all pairs of points, zero between features.
+    """z is theory.md §1's; and Σ_θ ∂z ∂z' = σ_w² A(K) + σ_b² of §2 at all pairs of points.
 
-    As z is linear in θ ~ N(0, 1), the latter is both E[z z'] and the layer's NTK, free of sampling error.
+    As z is linear in θ ~ N(0, 1), the latter is both E[z z'] and the layer's NTK, free of sampling error. The layer is
+    given as many features as each has weights: where the weights are the identity, feature i is ∂z/∂θ_i.
     """
     signal = SIGNALS[kind]
     shape, x = oracle_shape(signal), random_signal(signal)
+    layer = replace(layer, features=math.prod(module_on(layer, signal)[1]["weight"].shape[1:]))
     function, params = module_on(layer, signal)
     assert ("bias" in params) == (layer.b_std > 0)
+    run = jax.jit(lambda params: function(params, x).reshape(layer.features, -1, x.shape[-1]))
 
-    @jax.jit
-    def values_and_squared_jacobian(params, x):
-        jacobian = jax.tree.leaves(jax.jacrev(lambda params: function(params, x).reshape(-1))(params))
-        return function(params, x), sum(leaf @ leaf.T for leaf in (leaf.reshape(len(leaf), -1) for leaf in jacobian))
-
-    z, squared = values_and_squared_jacobian(params, x)
+    z, weight = run(params), np.float64(params["weight"])
     first, second = np.moveaxis(x.reshape(signal.channels, -1, 2), -1, 0)
     for sample, points in enumerate((first, second)):
-        expected = affine(layer, np.float64(params["weight"]), params.get("bias"), points, shape)
-        assert_close(z[..., sample].reshape(layer.features, -1), expected)
+        assert_close(z[..., sample], affine(layer, weight, params.get("bias"), points, shape))
+
+    identity = {"weight": np.eye(layer.features).reshape(weight.shape), "bias": np.zeros(layer.features)}
+    only_bias = {"weight": np.zeros_like(weight), "bias": np.ones(layer.features)}
+    jacobian, of_bias = (run({name: np.float32(values[name]) for name in params}) for values in (identity, only_bias))
+    found = jacobian[..., 0].T @ jacobian[..., 1] + np.outer(of_bias[0, :, 0], of_bias[0, :, 1])
     inputs = first.T @ second / signal.channels
-    covariance = layer.w_std**2 * average(layer, inputs, shape) + layer.b_std**2
-    found = np.reshape(squared, 2 * [layer.features, len(covariance), 2])[:, :, 0, :, :, 1]
-    assert_close(found, np.einsum("cd,pq->cpdq", np.eye(layer.features), covariance))
+    assert_close(found, layer.w_std**2 * average(layer, inputs, shape) + layer.b_std**2)
 
 
 @pytest.mark.parametrize("kind", SIGNALS)

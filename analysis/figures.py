@@ -78,7 +78,10 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
 def _draw_pictures(part: SubFigure, panels: Panels) -> None:
     axes = part.subplots(1, len(panels.data), squeeze=False)[0]
     for axis, (name, data) in zip(axes, panels.data.items(), strict=True):
-        framed = np.pad(data.images[:PICTURES, :, :, 0], ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+        pictures = data.images[:PICTURES, :, :, 0]
+        dark, bright = (pictures.max((1, 2), keepdims=True), pictures.min((1, 2), keepdims=True))
+        pictures = (pictures - bright) / np.maximum(dark - bright, 1e-6)  # each in its own range
+        framed = np.pad(pictures, ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
         rows = [np.concatenate(list(half), axis=1) for half in np.array_split(framed, 2)]
         width = max(row.shape[1] for row in rows)
         rows = [np.pad(row, ((0, 0), (0, width - row.shape[1])), constant_values=np.nan) for row in rows]

@@ -43,7 +43,7 @@ class DigitsC4:
     """Networks per ensemble."""
     width: int = 64
     """Channels of the CNNs; the group-CNNs have half as many on each of the four rotations."""
-    steps: int = 64
+    steps: int = 48
     """Steps of full-batch gradient descent."""
     records: int = 9
     """Recorded times: step 0, and log-spaced from 1 to the last step."""

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ensembles.data import ising, letters
+from ensembles.data import ising, letters, standardise_each
 from ensembles.data.ising import CRITICAL_TEMPERATURE, heat_bath
 from ensembles.data.letters import FONTS, draw
 
@@ -103,8 +103,11 @@ def test_letters_are_drawn_whole_and_centred(font):
                 assert 0.7 <= (inked[-1] - inked[0] + 1) / 32 <= 0.82
 
 
-def test_letters_are_drawn_by_the_seed():
+def test_letters_are_the_labelled_ones_drawn_by_the_seed():
     some = letters(30, 8)
+    for image, label in zip(some.images, some.labels, strict=True):
+        drawn = standardise_each(np.stack([draw(font, some.classes[label], 8) for font in FONTS])[..., None])
+        assert (image == drawn).all((1, 2, 3)).any()  # the labelled letter, in one of the fonts
     assert some.fingerprint == letters(30, 8).fingerprint != letters(30, 8, seed=1).fingerprint
     assert len(np.unique(some.labels)) > 15
 

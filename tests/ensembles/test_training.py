@@ -140,7 +140,7 @@ def test_recipe_refuses_batch_size(size):
 )
 def test_training_refuses_targets_that_would_be_broadcast(x, y):
     trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)
-    with pytest.raises(ValueError, match=r"targets have shape .* ask for \(\d, 2\)"):
+    with pytest.raises(ValueError, match=r"targets have shape .* must be \(\d, 2\)"):
         next(train(trainer, (jnp.zeros(x), jnp.zeros(y)), {}, (0, 1)))
 
 

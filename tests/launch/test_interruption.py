@@ -155,11 +155,11 @@ def finish(recipe, process, reached):
 
 def test_interrupted_then_finished(tmp_path, start):
     """By a real signal. Seven members are on one device, as here, unless the machine has seven cores."""
-    recipe = Small(steps=12_000, members=7, output=tmp_path / "run")
-    process = start(recipe)
+    recipe = Small(steps=16_000, members=7, output=tmp_path / "run")
+    config, process = recipe.run.config, start(recipe)  # its data take as long to load as some training
     wait_for(2, recipe, process)
     with pytest.raises(RunDirectoryError, match="in use by another process"):
-        claim(recipe.output, recipe.run.config).__enter__()
+        claim(recipe.output, config).__enter__()
     reached = interrupt(recipe, process)
     process = start(recipe)
     run_ensemble(recipe.run, tmp_path / "whole", CONSOLE)

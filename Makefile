@@ -34,6 +34,7 @@ docs: $(VENV)/.ready
 
 # The pins, for Python 3.11 to 3.13 and every extra; needs uv.
 pins:
+	@test -n "$(UV)" || { echo "make pins needs uv: pip install uv" >&2; exit 2; }
 	$(UV) pip compile --universal --python-version 3.11 --all-extras --upgrade \
 		--no-annotate --no-header --no-emit-index-url pyproject.toml -o constraints.txt
 

@@ -1,6 +1,6 @@
 """An augmented ensemble, an equivariant one and a control held against each other and against theory, over time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from analysis.divergence import (
     bootstrap_interval,
+    bootstrap_tails,
     divergence_by_size,
     mean_distance,
     mean_logit_divergence,
@@ -50,9 +51,22 @@ class Comparison:
         pairs = zip(self.theory[network].mean, self.theory["gcnn"].mean, strict=True)
         return [mean_distance(a, b) for a, b in pairs]
 
-    def by_size(self, network: str, sizes: Sequence[int]) -> Float[np.ndarray, "size draw"]:
-        """D at the last time between sub-ensembles of each size."""
-        return divergence_by_size(self.logits[network][-1], self.logits["gcnn"][-1], sizes)
+    @property
+    def sizes(self) -> list[int]:
+        """Ensemble sizes to compare at: powers of two from 2 on, and all members."""
+        members = self.logits["gcnn"].shape[1]
+        return sorted({*(2**k for k in range(1, members.bit_length())), members})
+
+    def by_size(self, network: str) -> list[float]:
+        """D at the last time between sub-ensembles of each of `sizes`, mean over subsets (theory.md §5)."""
+        a, b = self._pairs(network)[-1]
+        return divergence_by_size(a, b, self.sizes).mean(1).tolist()
+
+    def interval_by_size(self, network: str) -> Float[np.ndarray, "size end"]:
+        """95 % bootstrap band of `by_size` over members."""
+        a, b = self._pairs(network)[-1]
+        sized = zip(self.by_size(network), self.sizes, strict=True)
+        return np.array([np.maximum(distance + bootstrap_tails(a, b, size), 0) for distance, size in sized])
 
     def error_of_mean(self, network: str) -> list[float]:
         """mean_x ‖m − μ_t‖ over mean_x ‖μ_T‖: the ensemble mean's distance from theory, at each time.
@@ -76,7 +90,7 @@ class Comparison:
 
 
 def summarise(comparison: Comparison) -> dict[str, list]:
-    """The comparison's numbers, each a list over times."""
+    """The comparison's numbers: lists over times and, where the key says so, over ensemble sizes at the last time."""
     return {
         "divergence_augmented": comparison.divergence("augmented"),
         "divergence_control": comparison.divergence("control"),
@@ -90,4 +104,7 @@ def summarise(comparison: Comparison) -> dict[str, list]:
         "predicted_divergence_control": comparison.predicted_divergence("control"),
         **{f"relative_error_of_mean_vs_theory_{name}": comparison.error_of_mean(name) for name in comparison.logits},
         **{f"expected_relative_error_{name}": comparison.expected_error_of_mean(name) for name in comparison.logits},
+        "ensemble_sizes": comparison.sizes,
+        "divergence_augmented_by_ensemble_size": comparison.by_size("augmented"),
+        "divergence_control_by_ensemble_size": comparison.by_size("control"),
     }

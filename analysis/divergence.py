@@ -46,12 +46,21 @@ def bootstrap_interval(
     Resampled means scatter about m_A and m_B as those scatter about the truth, which lifts every resampled D by the
     noise floor once more; so the interval takes the resamples' scatter about their own mean, put around D.
     """
-    rng = np.random.default_rng(seed)
-    means = [_resampled_means(rng, logits, draws) for logits in (a, b)]
-    distances = np.linalg.norm(means[0] - means[1], axis=-1).mean(-1)
-    tails = np.quantile(distances - distances.mean(), [(1 - level) / 2, (1 + level) / 2])
-    low, high = mean_logit_divergence(a, b) + tails
+    low, high = mean_logit_divergence(a, b) + bootstrap_tails(a, b, max(len(a), len(b)), draws, level, seed)
     return max(float(low), 0.0), float(high)
+
+
+def bootstrap_tails(
+    a: Logits, b: Logits, size: int, draws: int = 200, level: float = 0.95, seed: int = 0
+) -> Float[np.ndarray, " end"]:
+    """How far D of `size` members, drawn from both ensembles with replacement, scatters below and above its mean.
+
+    No more are drawn from an ensemble than it has.
+    """
+    rng = np.random.default_rng(seed)
+    means = [_resampled_means(rng, logits, min(size, len(logits)), draws) for logits in (a, b)]
+    distances = np.linalg.norm(means[0] - means[1], axis=-1).mean(-1)
+    return np.quantile(distances - distances.mean(), [(1 - level) / 2, (1 + level) / 2])
 
 
 def divergence_by_size(
@@ -74,7 +83,8 @@ def divergence_by_size(
     return np.array([[mean_logit_divergence(subset(a, n), subset(b, n)) for _ in range(draws)] for n in sizes])
 
 
-def _resampled_means(rng: np.random.Generator, logits: Logits, draws: int) -> Float[np.ndarray, "draw sample logit"]:
-    members = len(logits)
-    weights = rng.multinomial(members, np.full(members, 1 / members), size=draws) / members
+def _resampled_means(
+    rng: np.random.Generator, logits: Logits, size: int, draws: int
+) -> Float[np.ndarray, "draw sample logit"]:
+    weights = rng.multinomial(size, np.full(len(logits), 1 / len(logits)), size=draws) / size
     return np.einsum("dm,msl->dsl", weights, logits, optimize=True)

@@ -79,8 +79,8 @@ def _draw_pictures(part: SubFigure, panels: Panels) -> None:
     axes = part.subplots(1, len(panels.data), squeeze=False)[0]
     for axis, (name, data) in zip(axes, panels.data.items(), strict=True):
         pictures = data.images[:PICTURES, :, :, 0]
-        dark, bright = (pictures.max((1, 2), keepdims=True), pictures.min((1, 2), keepdims=True))
-        pictures = (pictures - bright) / np.maximum(dark - bright, 1e-6)  # each in its own range
+        low, high = pictures.min((1, 2), keepdims=True), pictures.max((1, 2), keepdims=True)
+        pictures = (pictures - low) / np.maximum(high - low, 1e-6)  # each in its own range
         framed = np.pad(pictures, ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
         rows = [np.concatenate(list(half), axis=1) for half in np.array_split(framed, 2)]
         width = max(row.shape[1] for row in rows)
@@ -115,12 +115,11 @@ def _draw_divergence(axis: Axes, panels: Panels, name: str) -> None:
 
 def _draw_by_size(axis: Axes, panels: Panels) -> None:
     comparison = panels.comparisons[panels.shown]
-    members = comparison.logits["gcnn"].shape[1]
-    sizes = sorted({*(2**k for k in range(1, members.bit_length()) if 2**k <= members), members})
+    members, sizes = comparison.logits["gcnn"].shape[1], comparison.sizes
     for network in ("control", "augmented"):
-        distances, colour = comparison.by_size(network, sizes), COLOURS[network]
-        axis.plot(sizes, distances.mean(1), MARKERS[network] + "-", color=colour, ms=4, label=NAMES[network])
-        axis.fill_between(sizes, *np.quantile(distances, [0.025, 0.975], axis=1), color=colour, alpha=0.2, lw=0)
+        distances, band, colour = comparison.by_size(network), comparison.interval_by_size(network), COLOURS[network]
+        axis.plot(sizes, distances, MARKERS[network] + "-", color=colour, ms=4, label=NAMES[network])
+        axis.fill_between(sizes, *band.T, color=colour, alpha=0.2, lw=0)
     floor = comparison.floor("augmented")[-1] * np.sqrt(members / np.array(sizes))
     axis.plot(sizes, floor, ":", color=COLOURS["augmented"], lw=1.2, label="noise floor ∝ 1/√members")
     predicted = comparison.predicted_divergence("control")[-1]

@@ -4,6 +4,7 @@ The one module that knows orbax: its API is moving from v0 to v1, and v1 lives u
 """
 
 import shutil
+import warnings
 from pathlib import Path
 
 import jax
@@ -38,6 +39,17 @@ def saved_steps(directory: Path) -> list[int]:
         for entry in directory.iterdir()
         if entry.name.isdigit() and ocp.is_orbax_checkpoint(str(entry.absolute()))
     )
+
+
+def restore_newest(directory: Path, like: EnsembleState) -> tuple[EnsembleState, int] | None:
+    """The newest state that can be read, and its step; those that cannot are removed, with a warning. Else None."""
+    for step in reversed(saved_steps(directory)):
+        try:
+            return restore(directory, step, like), step
+        except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
+            warnings.warn(f"checkpoint {directory / str(step)} cannot be read and is removed ({error})", stacklevel=2)
+            shutil.rmtree(directory / str(step))
+    return None
 
 
 def restore(directory: Path, step: int, like: EnsembleState) -> EnsembleState:

@@ -115,7 +115,7 @@ def train(
     is told about every call. Raises DivergedError once logits are not finite, and ValueError for data or steps that do
     not fit.
     """
-    check_data(trainer.architecture, data)
+    check_data(trainer.architecture, data, evaluation)
     check_steps(record_steps)
     state, step = resume or (trainer.init(tuple(data[0].shape[1:])), 0)
     inputs = jnp.concatenate(list(evaluation.values()))  # one call for all sets: it compiles once
@@ -125,25 +125,34 @@ def train(
         while step < target:
             stop, began = min(step + steps_a_call, target), time.perf_counter()
             state, loss = trainer.advance(state, data, step, stop)
+            check_finite("losses", np.asarray(loss), stop)
             watch(state, Progress(stop, np.asarray(loss)))
             seconds, done, step = time.perf_counter() - began, stop - step, stop
             steps_a_call = max(1, min(2 * steps_a_call, round(SECONDS_A_CALL * done / seconds)))
         if step == target:
-            parts = np.split(np.asarray(trainer.logits(state, inputs)), ends, axis=1)
-            logits = dict(zip(evaluation, parts, strict=True))
-            check_finite(logits, step)
-            yield Record(position, step, state, logits)
+            logits = np.asarray(trainer.logits(state, inputs))
+            check_finite("logits", logits, step)
+            parts = np.split(logits, ends, axis=1)
+            yield Record(position, step, state, dict(zip(evaluation, parts, strict=True)))
 
 
-def check_data(architecture: Architecture, data: TrainingData) -> None:
-    """Raise ValueError for targets that are not one row of logits an input: the loss would broadcast them."""
+def check_data(
+    architecture: Architecture, data: TrainingData, evaluation: Mapping[str, Float[Array, "sample *pixel channel"]]
+) -> None:
+    """Raise ValueError for inputs or targets that are not finite or do not fit each other and the architecture."""
     x, y = data
     expected = (len(x), architecture.signals(x.shape[1:])[-1].channels)
-    if not len(x) or y.shape != expected:
+    if not len(x) or y.shape != expected:  # the loss would broadcast them
         raise ValueError(
             f"targets have shape {y.shape}; for {len(x)} inputs (at least one is needed) and this architecture's "
             f"logits it must be {expected}"
         )
+    for name, inputs in evaluation.items():
+        if inputs.shape[1:] != x.shape[1:]:
+            raise ValueError(f"{name}: inputs have shape {inputs.shape[1:]}, those of training {x.shape[1:]}")
+    for name, values in {"training inputs": x, "targets": y, **evaluation}.items():
+        if not jnp.isfinite(values).all():
+            raise ValueError(f"{name}: {int((~jnp.isfinite(values)).sum())} values are not finite")
 
 
 def check_steps(record_steps: Sequence[int]) -> None:
@@ -153,13 +162,14 @@ def check_steps(record_steps: Sequence[int]) -> None:
         raise ValueError(f"record_steps are {steps}; they must be ascending, distinct and not negative, one at least")
 
 
-def check_finite(logits: Mapping[str, Float[np.ndarray, "member sample logit"]], step: int) -> None:
-    """Raise DivergedError naming the members whose logits are not finite."""
-    sick = sorted({int(m) for values in logits.values() for m in np.flatnonzero(~np.isfinite(values).all((1, 2)))})
-    if sick:
+def check_finite(what: str, values: Float[np.ndarray, "member ..."], step: int) -> None:
+    """Raise DivergedError naming the members whose values are not finite."""
+    sick = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(1))
+    if len(sick):
         raise DivergedError(
-            f"{len(sick)} of {len(next(iter(logits.values())))} members have logits that are not finite at step {step} "
-            f"(members {', '.join(map(str, sick[:10]))}{', …' if len(sick) > 10 else ''}); lower the learning rate"
+            f"{len(sick)} of {len(values)} members have {what} that are not finite at step {step} "
+            f"(members {', '.join(map(str, sick[:10]))}{', …' if len(sick) > 10 else ''}); "
+            "lower the learning rate or widen the networks"
         )
 
 

@@ -8,12 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import jax
-import tyro
-from rich.console import Console
-
-INTERRUPTED = 130
 BAD_INPUT = 2
+INTERRUPTED = 130
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
 
@@ -28,16 +24,32 @@ options:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `widesym` and exit: 0 if all went well, 2 on bad input, 130 when interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments == ["--version"]:
+    try:
+        run(arguments)
+    except KeyboardInterrupt:
+        again = shlex.join([sys.argv[0], *arguments])
+        print(f"\ninterrupted; finished and recorded work is kept. Go on with: {again}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Do what the arguments ask; exits with 2 if they, or the files they lead to, are not right."""
+    if list(arguments) == ["--version"]:
         print(importlib.metadata.version("widesym"))
         return
     configure_jax()
-    from launch.recipes import RECIPES  # not before JAX is configured
+    # Imported here: these take seconds, and an interrupt in them is one like any other.
+    import tyro
+    from rich.console import Console
 
-    if not arguments or (arguments[-1] in ("-h", "--help") and len(arguments) < 3):
+    from ensembles.trainer import DivergedError
+    from launch.recipes import RECIPES
+    from launch.run_directory import RunDirectoryError
+
+    if not arguments or (len(arguments) < 3 and arguments[-1] in ("-h", "--help")):
         print(USAGE.format(recipes=", ".join(RECIPES)), end="")
         return
-    command, name, *options = [*arguments, None][:2] + arguments[2:]
+    command, name, options = arguments[0], next(iter(arguments[1:]), None), list(arguments[2:])
     if command != "reproduce":
         fail(f"unknown command {command!r}; the only one is: reproduce")
     if name not in RECIPES:
@@ -45,16 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = tyro.cli(RECIPES[name], args=options, prog=f"widesym reproduce {name}")
     try:
         recipe.reproduce(name, Console())
-    except KeyboardInterrupt:
-        again = shlex.join(["widesym", *arguments])
-        print(f"\ninterrupted; what was reached is kept in {recipe.output}. Go on with: {again}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except ValueError as error:
+    except (RunDirectoryError, DivergedError, OSError) as error:
         fail(str(error))
 
 
 def configure_jax() -> None:
     """Set up the process: one JAX device per CPU core, full float32 products, compiled programs kept between runs."""
+    import jax
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jax.config.update("jax_num_cpu_devices", cores)
     jax.config.update("jax_default_matmul_precision", "float32")

@@ -51,6 +51,7 @@ def _lines(console: Console, name: str, members: int, steps: int, rate: Callable
             f"{name}: {members} members × {now.step}/{steps} steps, {speed:.0f} member-steps/s, "
             f"{left:.0f} s left, loss {now.loss.mean():.4f}",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 

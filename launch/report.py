@@ -40,7 +40,10 @@ def report(name: str, runs: Mapping[str, Run], predictions: ByNetwork, output: P
     written = save_figure(comparison_figure(Panels(times, comparisons, data)), output / name)
     console.print(table(summaries, run))
     console.print(
-        f"figure: {', '.join(map(str, written))}\nnumbers: {output / 'summary.json'}", highlight=False, soft_wrap=True
+        f"figure: {', '.join(map(str, written))}\nnumbers: {output / 'summary.json'}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
 
 

@@ -32,10 +32,11 @@ def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
     with (path / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise RunDirectoryError(
                 f"{path} is in use by another process; wait for it or choose another output"
             ) from None
+        check_config(path, config)  # again: another process may have come and gone before the lock
         if not (path / "config.json").exists():
             write_json(path / "config.json", {"config": config, **circumstances()})
         yield
@@ -47,7 +48,7 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
         found = json.loads((path / "config.json").read_text())["config"]
     except FileNotFoundError:
         return
-    except (json.JSONDecodeError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:  # not JSON, not text, not ours
         raise RunDirectoryError(f"{path / 'config.json'} is not a run's configuration ({error})") from None
     differing = differences(found, json.loads(json.dumps(config)))
     if differing:
@@ -84,13 +85,14 @@ def circumstances() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree, with "+changes" if files differ from it; None outside a git checkout."""
+    """The commit of the source tree, with "+changes" if files differ from it; None where git does not track it."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(Path(__file__).parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not some repository around an installed package
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -1,6 +1,7 @@
 """One ensemble in one run directory: started, resumed where it stopped, or found finished."""
 
 import resource
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from ensembles.data import Dataset, centred_one_hot
 from ensembles.recorder import create_store, write_record
 from ensembles.trainer import EnsembleState, Progress, Record, Trainer, train
 from ensembles.training import TrainingRecipe
+from launch.interrupts import interrupts_deferred
 from launch.metrics import add_row, metrics_row
 from launch.progress import training_progress
 from launch.run_directory import check_config, claim, write_json
@@ -43,7 +45,10 @@ class Run:
         return {
             **fields,
             "record_steps": list(self.record_steps),
-            "data": {data.name: {"samples": len(data), "fingerprint": data.fingerprint} for data in sets},
+            "data": {
+                data.name: {"samples": len(data), "fingerprint": data.fingerprint, "provenance": data.provenance}
+                for data in sets
+            },
         }
 
     @property
@@ -65,27 +70,29 @@ def run_ensemble(run: Run, path: Path, console: Console) -> None:
     """
     check_config(path, run.config)
     if (path / "finished.json").exists():
-        console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False)
+        console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False, markup=False)
         return
     began = time.perf_counter()
     with claim(path, run.config):
         _train(run, path, console)
-        finish = {"seconds": time.perf_counter() - began, "peak_memory_bytes": peak_memory()}
+        finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
         write_json(path / "finished.json", finish)
 
 
 def peak_memory() -> int:
     """Largest resident size of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _train(run: Run, path: Path, console: Console) -> None:
     trainer = Trainer(run.architecture, run.recipe, run.members, run.seed)
     data = (jnp.asarray(run.training_set.images), jnp.asarray(run.targets))
-    latest = _last_checkpoint(trainer, path / "checkpoints", run.training_set.images.shape[1:])
+    latest = None
+    if (path / "logits.zarr").exists():  # without the records before it, a checkpoint is of no use
+        latest = _last_checkpoint(trainer, path / "checkpoints", run.training_set.images.shape[1:])
     start, last = latest[1] if latest else 0, run.record_steps[-1]
     if latest:
-        console.print(f"{path.name}: resuming at step {start} of {last}", highlight=False)
+        console.print(f"{path.name}: resuming at step {start} of {last}", highlight=False, markup=False)
     with training_progress(console, path.name, run.members, last, start) as report:
 
         def watch(state: EnsembleState, progress: Progress) -> None:
@@ -95,10 +102,12 @@ def _train(run: Run, path: Path, console: Console) -> None:
 
         try:
             for record in train(trainer, data, run.evaluation, run.record_steps, latest, watch):
-                _write(run, path, record)
+                with interrupts_deferred():
+                    _write(run, path, record)
         except KeyboardInterrupt:
             if latest is not None:
-                checkpoints.save(path / "checkpoints", latest[1], latest[0])
+                with interrupts_deferred():
+                    checkpoints.save(path / "checkpoints", latest[1], latest[0])
             raise
 
 
@@ -117,8 +126,6 @@ def _write(run: Run, path: Path, record: Record) -> None:
 
 
 def _last_checkpoint(trainer: Trainer, saved: Path, input_shape: tuple[int, ...]) -> tuple[EnsembleState, int] | None:
-    steps = checkpoints.saved_steps(saved)
-    if not steps:
+    if not checkpoints.saved_steps(saved):
         return None
-    like = jax.eval_shape(lambda: trainer.init(tuple(input_shape)))
-    return checkpoints.restore(saved, steps[-1], like), steps[-1]
+    return checkpoints.restore_newest(saved, jax.eval_shape(lambda: trainer.init(tuple(input_shape))))

@@ -2,6 +2,7 @@
 
 import typing
 from dataclasses import dataclass
+from numbers import Integral
 
 import jax.numpy as jnp
 from flax import nnx
@@ -49,7 +50,7 @@ class ConvModule(AffineModule[Conv]):
 
 def check_filter(name: str, size: int, padding: str) -> None:
     """Raise ValueError for a filter size or a padding that does not exist."""
-    if not isinstance(size, int) or size < 1:
+    if not isinstance(size, Integral) or size < 1:
         raise ValueError(f"{name}: size is {size!r}; it must be a positive integer")
     if padding not in typing.get_args(Padding):
         raise ValueError(f"{name}: padding is {padding!r}; it must be one of {', '.join(typing.get_args(Padding))}")

@@ -1,6 +1,7 @@
 """Specs and configurations as plain JSON values, for run directories and messages."""
 
 import dataclasses
+from numbers import Integral
 from typing import Any
 
 
@@ -16,6 +17,8 @@ def describe(value: Any) -> Any:
         return [describe(item) for item in value]
     if isinstance(value, dict):
         return {str(key): describe(item) for key, item in value.items()}
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if value is None or isinstance(value, bool | float | str):
         return value
     raise TypeError(f"{value!r} of type {type(value).__name__} has no JSON description")

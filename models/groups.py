@@ -55,7 +55,13 @@ class Group:
         return jnp.rot90(f, g * EXACT_ROTATIONS[-1] // self.rotations, axes)
 
     def rotate_images(self, images: Shaped[ArrayLike, "sample row column channel"], g: int) -> Shaped[Array, "..."]:
-        """ρ_g of every image."""
+        """ρ_g of every image; raises ValueError for what is no batch of images or no grid of the group's."""
+        shape = jnp.shape(images)
+        if len(shape) != 4 or (self.needs_square and shape[1] != shape[2]):
+            square = "square " if self.needs_square else ""
+            raise ValueError(
+                f"{self} rotates batches of {square}images, [sample, H, W, C], not an array of shape {shape}"
+            )
         return self.rotate(images, g, axes=(1, 2))
 
     def orbit(self, images: Shaped[ArrayLike, "sample row column channel"]) -> Shaped[Array, "group*sample ..."]:

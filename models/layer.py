@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Generic, TypeVar
 
 import jax
@@ -47,7 +48,7 @@ class Affine(Layer):
 
     def __post_init__(self):
         features, name = getattr(self, "features", 1), type(self).__name__
-        if not isinstance(features, int) or features < 1:
+        if not isinstance(features, Integral) or features < 1:
             raise ValueError(f"{name}: features is {features!r}; it must be a positive integer")
         if not 0 < self.w_std < math.inf:
             raise ValueError(f"{name}: w_std is {self.w_std!r}; it must be positive")

@@ -37,8 +37,8 @@ class AnalyticKernel:
     ) -> Kernel:
         """K and Θ of all pairs (theory.md §2-3; arXiv:2406.06504); of x1 with itself if x2 is left out.
 
-        Computed in the inputs' precision, tile by tile. Raises NoClosedFormError for an architecture without closed
-        form, and ValueError for inputs that do not fit it, are empty or not finite.
+        Tile by tile, in the inputs' precision (float64 if JAX has that enabled). Raises NoClosedFormError for an
+        architecture without closed form, and ValueError for inputs that do not fit it, are empty or not finite.
         """
         x1 = check_inputs("x1", x1)
         x2 = x1 if x2 is None else check_inputs("x2", x2)

@@ -1,7 +1,8 @@
 """The demo: on real 8×8 digits, augmented CNN ensemble and C4 group-CNN ensemble against each other and theory."""
 
+import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +17,7 @@ from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_step
 from ensembles.augmentation import Policy
 from ensembles.data import Dataset, centred_one_hot, digits, ising, letters, matched_noise
 from launch.report import report
-from launch.run_directory import check_config, claim
+from launch.run_directory import claim
 from launch.runner import Run, peak_memory, run_ensemble
 from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
 from models.description import describe
@@ -72,8 +73,9 @@ class DigitsC4:
             raise ValueError(f"--rate is {self.rate}; descent converges for fractions between 0 and 1")
         if not self.ood or len(set(self.ood)) < len(self.ood):
             raise ValueError("--ood names no set, or one twice; choose one or more of noise, letters, ising")
-        if self.output.exists() and not self.output.is_dir():
-            raise ValueError(f"--output is {self.output}, which is a file; it must be a directory")
+        there = next(path for path in (self.output.absolute(), *self.output.absolute().parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise ValueError(f"--output is {self.output}, but {there} is not a directory that can be written to")
 
     @property
     def cnn(self) -> Architecture:
@@ -158,7 +160,7 @@ class DigitsC4:
                 architecture=architecture,
                 recipe=TrainingRecipe(learning_rate, augmentation=policy),
                 members=self.members,
-                seed=self.seed + number,
+                seed=len(self.networks) * self.seed + number,
                 record_steps=self.record_steps,
                 training_set=train,
                 evaluation_sets=evaluation,
@@ -169,13 +171,13 @@ class DigitsC4:
     def reproduce(self, name: str, console: Console) -> None:
         """Predict, train, compare; every stage that is already on disk is skipped."""
         began = time.perf_counter()
-        console.print("theory: analytic kernels and predictions of the three networks", highlight=False)
-        predictions, learning_rate = self.theory()
-        runs = self.runs(learning_rate)
-        for network, run in runs.items():
-            check_config(self.output / network, run.config)
-        for network, run in runs.items():
-            run_ensemble(run, self.output / network, console)
-        report(name, runs, predictions, self.output, console)
+        options = {field.name: describe(getattr(self, field.name)) for field in fields(self) if field.name != "output"}
+        with claim(self.output, options):
+            console.print("theory: analytic kernels and predictions of the three networks", highlight=False)
+            predictions, learning_rate = self.theory()
+            runs = self.runs(learning_rate)
+            for network, run in runs.items():
+                run_ensemble(run, self.output / network, console)
+            report(name, runs, predictions, self.output, console)
         seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
         console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)

@@ -1,6 +1,7 @@
 """One ensemble in one run directory: started, resumed where it stopped, or found finished."""
 
 import resource
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -87,9 +88,9 @@ def peak_memory() -> int:
 def _train(run: Run, path: Path, console: Console) -> None:
     trainer = Trainer(run.architecture, run.recipe, run.members, run.seed)
     data = (jnp.asarray(run.training_set.images), jnp.asarray(run.targets))
-    latest = None
-    if (path / "logits.zarr").exists():  # without the records before it, a checkpoint is of no use
-        latest = _last_checkpoint(trainer, path / "checkpoints", run.training_set.images.shape[1:])
+    if not (path / "logits.zarr").exists():  # without the records before it, a checkpoint is of no use
+        shutil.rmtree(path / "checkpoints", ignore_errors=True)
+    latest = _last_checkpoint(trainer, path / "checkpoints", run.training_set.images.shape[1:])
     start, last = latest[1] if latest else 0, run.record_steps[-1]
     if latest:
         console.print(f"{path.name}: resuming at step {start} of {last}", highlight=False, markup=False)

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from analysis.comparison import Comparison, summarise
-from analysis.divergence import bootstrap_interval, mean_logit_divergence, noise_floor, unbiased_squared_divergence
+from analysis.divergence import (
+    bootstrap_interval,
+    divergence_by_size,
+    mean_logit_divergence,
+    noise_floor,
+    unbiased_squared_divergence,
+)
 from analysis.dynamics import Prediction
 
-TIMES, MEMBERS, SAMPLES, LOGITS = 3, 6, 4, 2
+TIMES, MEMBERS, SAMPLES, LOGITS = 3, 9, 4, 2
 NETWORKS = ("augmented", "gcnn", "control")
 
 
@@ -65,18 +71,33 @@ def test_expected_error_is_what_members_of_that_mean_and_variance_show():
     assert math.isclose(expected, math.sqrt(3 * 4 / 40) / norms(mean[0]), rel_tol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("members", "sizes"), [(2, [2]), (6, [2, 4, 6]), (8, [2, 4, 8]), (100, [2, 4, 8, 16, 32, 64, 100])]
+)
+def test_sizes_are_powers_of_two_and_all(members, sizes):
+    assert Comparison({"gcnn": np.zeros((1, members, 1, 1))}, {}).sizes == sizes
+
+
 def test_by_size_is_at_the_last_time(comparison):
-    (whole,) = comparison.by_size("control", (MEMBERS,))
-    np.testing.assert_allclose(whole, comparison.divergence("control")[-1], rtol=1e-12)
+    """The whole ensemble is its only subset, up to the order of its members; its band is the interval."""
+    by_size, bands = comparison.by_size("control"), comparison.interval_by_size("control")
+    assert (len(by_size), bands.shape) == (4, (4, 2))
+    np.testing.assert_allclose(by_size[-1], comparison.divergence("control")[-1], rtol=1e-12)
+    np.testing.assert_allclose(bands[-1], comparison.interval("control")[-1], rtol=1e-12)
+    pairs = (comparison.logits["control"][-1], comparison.logits["gcnn"][-1])
+    np.testing.assert_allclose(by_size, divergence_by_size(*pairs, (2, 4, 8, 9)).mean(1), rtol=1e-12)
+    for distance, (low, high) in zip(by_size, bands, strict=True):
+        assert low < distance < high
 
 
 def test_summary_holds_a_finite_value_for_each_time(comparison):
     summary = summarise(comparison)
     for name, values in summary.items():
-        assert len(values) == TIMES, name
+        assert len(values) == (len(comparison.sizes) if "ensemble_size" in name else TIMES), name
         assert np.isfinite(values).all(), name
     assert summary["noise_floor"] == comparison.floor("augmented")
     assert summary["divergence_control"] == comparison.divergence("control")
+    assert summary["divergence_control_by_ensemble_size"] == comparison.by_size("control")
     assert summary["predicted_divergence_augmented"] == comparison.predicted_divergence("augmented")
     for network in NETWORKS:
         assert summary[f"relative_error_of_mean_vs_theory_{network}"] == comparison.error_of_mean(network)

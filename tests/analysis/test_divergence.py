@@ -7,6 +7,7 @@ import pytest
 
 from analysis.divergence import (
     bootstrap_interval,
+    bootstrap_tails,
     divergence_by_size,
     mean_distance,
     mean_logit_divergence,
@@ -85,6 +86,15 @@ def test_bootstrap_interval_follows_level_and_seed():
     narrow, wide = (bootstrap_interval(a, b, level=level) for level in (0.5, 0.99))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
     assert bootstrap_interval(a, b) == bootstrap_interval(a, b) != bootstrap_interval(a, b, seed=1)
+
+
+def test_bootstrap_tails_widen_as_members_get_fewer():
+    """∝ 1/√size where the means lie many noise floors apart; 2,000 resamples place each end to a few percent."""
+    a, b = gaussian(0, 64, 3, spread=0.3), gaussian(1, 64, 3, shift=1, spread=0.3)
+    low, high = np.array([bootstrap_tails(a, b, size, draws=2000) for size in (4, 16, 64, 1000)]).T
+    assert np.all((low < 0) & (high > 0))
+    np.testing.assert_allclose((high - low)[:3] / (high - low)[2], [4, 2, 1], rtol=0.15)
+    assert (high - low)[3] == (high - low)[2]  # no more are drawn than there are
 
 
 def test_bootstrap_interval_of_a_distance_is_not_negative():

@@ -57,5 +57,24 @@ def test_half_written_and_foreign_entries_are_passed_over(saved, state):
     assert checkpoints.saved_steps(saved) == [20, 30]
 
 
-def test_nowhere_there_are_none(tmp_path):
+def test_nowhere_there_are_none(tmp_path, state):
     assert checkpoints.saved_steps(tmp_path / "missing") == []
+    assert checkpoints.restore_newest(tmp_path / "missing", state) is None
+
+
+def damage(checkpoint):
+    """What a full disk or a crash of the machine leaves: files of the right names without contents."""
+    for file in checkpoint.rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+
+
+def test_the_newest_readable_state_is_restored(saved, state):
+    restored, step = checkpoints.restore_newest(saved, state)
+    assert step == 20
+    damage(saved / "20")
+    with pytest.warns(UserWarning, match=r"checkpoints/20 cannot be read and is removed"):
+        restored, step = checkpoints.restore_newest(saved, state)
+    assert step == 5
+    np.testing.assert_array_equal(jax.tree.leaves(restored)[0], jax.tree.leaves(state)[0] + 5)
+    assert checkpoints.saved_steps(saved) == [5]  # so that step 20 can be saved again

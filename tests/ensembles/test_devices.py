@@ -36,6 +36,11 @@ def test_the_number_of_devices_changes_rounding_alone(on_two):
     np.testing.assert_allclose(on_two["logits"], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_members_that_do_not_divide_over_the_devices(on_two):
+    """Three on two: the place left over gives nobody's numbers. Rounding as above."""
+    np.testing.assert_allclose(on_two["three"], on_two["logits"][:, :3], rtol=1e-5, atol=1e-6)
+
+
 def test_a_checkpoint_is_gone_on_from_on_several_devices(on_two):
     assert len(on_two["resumed"]) == len(STEPS) - 1
     np.testing.assert_array_equal(on_two["resumed"], on_two["logits"][1:])

@@ -98,17 +98,24 @@ def test_train_ensemble_stacks_the_records(uninterrupted):
 
 def test_divergence_is_told_with_the_members():
     x, y, x_eval = data()
-    with pytest.raises(DivergedError, match=r"3 of 3 members .* not finite at step 40 \(members 0, 1, 2\); lower"):
+    with pytest.raises(DivergedError, match=r"3 of 3 members have losses .* at step \d+ \(members 0, 1, 2\); lower"):
         train_ensemble(CNN, TrainingRecipe(1e4), x, y, x_eval, 3, (0, 40))
 
 
+def test_divergence_out_of_distribution_is_told():
+    """Logits overflow on an input where the training set's loss is well."""
+    x, y, x_eval = data()
+    with pytest.raises(DivergedError, match=r"of 3 members have logits that are not finite at step 0"):
+        train_ensemble(Architecture((Flatten(), Dense(2))), RECIPE, x, y, x_eval.at[0].set(3e38), 3, (0, 1))
+
+
 def test_only_the_sick_members_are_named():
-    logits = {name: np.zeros((20, 2, 3)) for name in ("one", "other")}
-    check_finite(logits, 5)
-    logits["other"][3, 1, 2] = np.nan
-    logits["one"][[7, 3], 0, 0] = np.inf
-    with pytest.raises(DivergedError, match=r"^2 of 20 members .* at step 5 \(members 3, 7\)"):
-        check_finite(logits, 5)
-    logits["one"][:12] = -np.inf
+    values = np.zeros((20, 2, 3))
+    check_finite("logits", values, 5)
+    values[3, 1, 2] = np.nan
+    values[[7, 3], 0, 0] = np.inf
+    with pytest.raises(DivergedError, match=r"^2 of 20 members have logits .* at step 5 \(members 3, 7\)"):
+        check_finite("logits", values, 5)
+    values[:12] = -np.inf
     with pytest.raises(DivergedError, match=r"12 of 20 .* \(members 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …\)"):
-        check_finite(logits, 5)
+        check_finite("logits", values, 5)

@@ -144,6 +144,27 @@ def test_training_refuses_targets_that_would_be_broadcast(x, y):
         next(train(trainer, (jnp.zeros(x), jnp.zeros(y)), {}, (0, 1)))
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "x_eval", "message"),
+    [
+        (1, 1, np.nan, "eval: 6 values are not finite"),
+        (np.inf, 1, 1, "training inputs: 12 values are not finite"),
+        (1, np.nan, 1, "targets: 8 values are not finite"),
+    ],
+)
+def test_training_refuses_values_that_are_not_finite(x, y, x_eval, message):
+    trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)
+    x, y, x_eval = (jnp.full(shape, value) for shape, value in (((4, 3), x), ((4, 2), y), ((2, 3), x_eval)))
+    with pytest.raises(ValueError, match=message):
+        next(train(trainer, (x, y), {"eval": x_eval}, (0, 1)))
+
+
+def test_training_refuses_evaluation_inputs_of_another_shape():
+    trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)
+    with pytest.raises(ValueError, match=r"eval: inputs have shape \(5,\), those of training \(3,\)"):
+        next(train(trainer, (jnp.ones((4, 3)), jnp.ones((4, 2))), {"eval": jnp.ones((2, 5))}, (0, 1)))
+
+
 @pytest.mark.parametrize("steps", [(), (5, 3), (0, 2, 2), (-1, 3)], ids=str)
 def test_training_refuses_steps_it_would_pass_over(steps):
     trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)

@@ -24,11 +24,13 @@ def main(output: Path) -> None:
     checkpoints.save(output, records[1].step, records[1].state)
     resume = checkpoints.restore(output, records[1].step, records[0].state), records[1].step
     resumed = list(train(trainer, (x, y), {"eval": x_eval, "train": x}, STEPS, resume))
+    three = list(train(Trainer(CNN, RECIPE, members=3), (x, y), {"eval": x_eval, "train": x}, STEPS))
     devices = {len(leaf.devices()) for record in records for leaf in jax.tree.leaves(record.state.params)}
     np.savez(
         output / "found.npz",
         logits=[record.logits["eval"] for record in records],
         resumed=[record.logits["eval"] for record in resumed],
+        three=[record.logits["eval"] for record in three],
         devices=sorted(devices),
     )
 

@@ -63,11 +63,12 @@ def test_bad_input_exits_with_2_and_writes_nothing(widesym, tmp_path, arguments,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_output_that_is_a_file_is_refused(widesym, tmp_path):
+@pytest.mark.parametrize("output", ["taken", "taken/deep/runs"])
+def test_output_that_cannot_be_a_directory_is_refused(widesym, tmp_path, output):
     (tmp_path / "taken").write_text("mine")
-    code, _, error = widesym(*options("--output taken"))
+    code, _, error = widesym(*options(f"--output {output}"))
     assert code == 2
-    assert "--output is taken, which is a file" in error
+    assert f"--output is {output}, but" in error
     assert (tmp_path / "taken").read_text() == "mine"
 
 

@@ -1,6 +1,7 @@
 """Runs that are interrupted, killed at any point, or met by another process: they end with the same numbers."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,19 @@ def test_an_interrupt_leaves_a_checkpoint_of_its_step(short_calls, uninterrupted
     assert_same(tmp_path / "run", uninterrupted)
 
 
+def test_checkpoints_are_nothing_without_the_logits_before_them(short_calls, uninterrupted, tmp_path, monkeypatch):
+    """Started again and interrupted, a run goes on from its own checkpoint, not from one that was there before."""
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "logits.zarr")
+    (tmp_path / "run" / "finished.json").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "advance", raising(trainer.Trainer.advance, KeyboardInterrupt, 4, before=True))
+        with pytest.raises(KeyboardInterrupt):
+            run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+    run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+    assert_same(tmp_path / "run", uninterrupted)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Start the command in a process of its own; whatever still runs after the test is killed."""
@@ -139,7 +153,8 @@ def interrupt(recipe, process):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"interrupted; what was reached is kept in {recipe.output}. Go on with: widesym reproduce small" in error
+    assert "interrupted; finished and recorded work is kept. Go on with: " in error
+    assert f"reproduce small --steps {recipe.steps}" in error
     assert "Traceback" not in error
     reached = checkpoints.saved_steps(recipe.output / "checkpoints")[-1]
     assert 2 <= reached < recipe.steps // 2
@@ -154,7 +169,7 @@ def finish(recipe, process, reached):
 
 
 def test_interrupted_then_finished(tmp_path, start):
-    """By a real signal. Seven members are on one device, as here, unless the machine has seven cores."""
+    """By a real signal, beside a whole run on the same devices."""
     recipe = Small(steps=16_000, members=7, output=tmp_path / "run")
     config, process = recipe.run.config, start(recipe)  # its data take as long to load as some training
     wait_for(2, recipe, process)
@@ -162,9 +177,10 @@ def test_interrupted_then_finished(tmp_path, start):
         claim(recipe.output, config).__enter__()
     reached = interrupt(recipe, process)
     process = start(recipe)
-    run_ensemble(recipe.run, tmp_path / "whole", CONSOLE)
+    whole = Small(steps=16_000, members=7, output=tmp_path / "whole")
+    assert start(whole).wait(timeout=120) == 0
     finish(recipe, process, reached)
-    assert_same(recipe.output, tmp_path / "whole")
+    assert_same(recipe.output, whole.output)
 
 
 @pytest.mark.slow

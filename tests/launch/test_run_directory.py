@@ -70,9 +70,9 @@ def test_another_configuration_is_refused_with_keys_and_values(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("text", ["{", "{}"])
-def test_what_is_no_configuration_is_refused(tmp_path, text):
-    (tmp_path / "config.json").write_text(text)
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[1]", b"\xff\xfe"])
+def test_what_is_no_configuration_is_refused(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(RunDirectoryError, match=r"config\.json is not a run's configuration"):
         check_config(tmp_path, CONFIG)
 

@@ -103,10 +103,10 @@ def test_divergence_is_told_with_the_members():
 
 
 def test_divergence_out_of_distribution_is_told():
-    """Logits overflow on an input where the training set's loss is well."""
-    x, y, x_eval = data()
+    """Before any step, when no loss has been looked at: logits overflow on one input."""
+    (x, y, x_eval), network = data(), Architecture((Flatten(), Dense(2, w_std=1e3)))
     with pytest.raises(DivergedError, match=r"of 3 members have logits that are not finite at step 0"):
-        train_ensemble(Architecture((Flatten(), Dense(2))), RECIPE, x, y, x_eval.at[0].set(3e38), 3, (0, 1))
+        train_ensemble(network, RECIPE, x, y, x_eval.at[0].set(3e38), 3, (0, 1))
 
 
 def test_only_the_sick_members_are_named():

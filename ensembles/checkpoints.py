@@ -42,13 +42,14 @@ def saved_steps(directory: Path) -> list[int]:
 
 
 def restore_newest(directory: Path, like: EnsembleState) -> tuple[EnsembleState, int] | None:
-    """The newest state that can be read, and its step; those that cannot are removed, with a warning. Else None."""
+    """The newest state that can be read, and its step; those that cannot are set aside, with a warning. Else None."""
     for step in reversed(saved_steps(directory)):
         try:
             return restore(directory, step, like), step
         except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
-            warnings.warn(f"checkpoint {directory / str(step)} cannot be read and is removed ({error})", stacklevel=2)
-            shutil.rmtree(directory / str(step))
+            warnings.warn(f"checkpoint {directory / str(step)} cannot be read and is set aside ({error})", stacklevel=2)
+            shutil.rmtree(directory / f"{step}.unreadable", ignore_errors=True)
+            (directory / str(step)).rename(directory / f"{step}.unreadable")
     return None
 
 

@@ -45,7 +45,7 @@ class Dataset:
     @property
     def fingerprint(self) -> str:
         """Digest of the arrays: two data sets with the same one hold the same numbers."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.images).tobytes())
+        digest = hashlib.sha256(str(self.images.shape).encode() + np.ascontiguousarray(self.images).tobytes())
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels, dtype=np.int64).tobytes())
         return digest.hexdigest()[:16]

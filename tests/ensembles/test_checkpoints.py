@@ -73,7 +73,7 @@ def test_the_newest_readable_state_is_restored(saved, state):
     restored, step = checkpoints.restore_newest(saved, state)
     assert step == 20
     damage(saved / "20")
-    with pytest.warns(UserWarning, match=r"checkpoints/20 cannot be read and is removed"):
+    with pytest.warns(UserWarning, match=r"checkpoints/20 cannot be read and is set aside"):
         restored, step = checkpoints.restore_newest(saved, state)
     assert step == 5
     np.testing.assert_array_equal(jax.tree.leaves(restored)[0], jax.tree.leaves(state)[0] + 5)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 from rich.console import Console
 
 from ensembles import checkpoints
-from ensembles.data import Dataset, centred_one_hot
+from ensembles.data import Dataset
 from ensembles.recorder import create_store, write_record
 from ensembles.trainer import EnsembleState, Progress, Record, Trainer, train
 from ensembles.training import TrainingRecipe
@@ -53,12 +52,6 @@ class Run:
         }
 
     @property
-    def targets(self) -> Float[np.ndarray, "train logit"]:
-        """Centred one-hot labels of the training set."""
-        assert self.training_set.labels is not None, "a training set has labels"
-        return centred_one_hot(self.training_set.labels, len(self.training_set.classes))
-
-    @property
     def evaluation(self) -> dict[str, Float[Array, "sample row column channel"]]:
         """The inputs whose logits are recorded, the training set's among them."""
         return {data.name: jnp.asarray(data.images) for data in (self.training_set, *self.evaluation_sets)}
@@ -87,7 +80,7 @@ def peak_memory() -> int:
 
 def _train(run: Run, path: Path, console: Console) -> None:
     trainer = Trainer(run.architecture, run.recipe, run.members, run.seed)
-    data = (jnp.asarray(run.training_set.images), jnp.asarray(run.targets))
+    data = (jnp.asarray(run.training_set.images), jnp.asarray(run.training_set.targets))
     if not (path / "logits.zarr").exists():  # without the records before it, a checkpoint is of no use
         shutil.rmtree(path / "checkpoints", ignore_errors=True)
     latest = _last_checkpoint(trainer, path / "checkpoints", run.training_set.images.shape[1:])
@@ -121,7 +114,9 @@ def _write(run: Run, path: Path, record: Record) -> None:
         create_store(store, run.record_steps, run.recipe.learning_rate, run.members, sizes, classes)
     write_record(store, record.position, record.logits)
     time_ = record.step * run.recipe.learning_rate
-    row = metrics_row(record.step, time_, record.logits, run.targets, run.training_set, run.evaluation_sets)
+    row = metrics_row(
+        record.step, time_, record.logits, run.training_set.targets, run.training_set, run.evaluation_sets
+    )
     add_row(path / "metrics.csv", row)
     checkpoints.save(path / "checkpoints", record.step, record.state)
 

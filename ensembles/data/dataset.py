@@ -43,6 +43,13 @@ class Dataset:
         return len(self.images)
 
     @property
+    def targets(self) -> Float[np.ndarray, "sample class"]:
+        """Centred one-hot labels; raises ValueError where there are none."""
+        if self.labels is None:
+            raise ValueError(f"{self.name}: there are no labels to make targets of")
+        return centred_one_hot(self.labels, len(self.classes))
+
+    @property
     def fingerprint(self) -> str:
         """Digest of the arrays: two data sets with the same one hold the same numbers."""
         digest = hashlib.sha256(str(self.images.shape).encode() + np.ascontiguousarray(self.images).tobytes())

@@ -15,7 +15,7 @@ from analysis.dynamics import largest_eigenvalue
 from analysis.predictions import ByNetwork, load_predictions, predict_ensemble, save_predictions, training_kernel
 from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
 from ensembles.augmentation import Policy
-from ensembles.data import Dataset, centred_one_hot, digits, ising, letters, matched_noise
+from ensembles.data import Dataset, digits, ising, letters, matched_noise
 from launch.report import report
 from launch.run_directory import claim
 from launch.runner import Run, peak_memory, run_ensemble
@@ -139,14 +139,12 @@ class DigitsC4:
 
     def _predict(self, store: Path) -> None:
         train, evaluation = self.data
-        assert train.labels is not None
-        targets = centred_one_hot(train.labels, len(train.classes))
         kernels = {name: training_kernel(*network, train.images) for name, network in self.networks.items()}
         limits = [2 * len(kernel.ntk) / largest_eigenvalue(np.asarray(kernel.ntk)) for kernel in kernels.values()]
         learning_rate, sets = self.rate * min(limits), {data.name: data.images for data in evaluation}
         predictions = {
             name: predict_ensemble(
-                *network, kernels[name], train.images, targets, sets, learning_rate, self.record_steps
+                *network, kernels[name], train.images, train.targets, sets, learning_rate, self.record_steps
             )
             for name, network in self.networks.items()
         }

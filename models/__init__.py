@@ -1,25 +1,47 @@
 """The model zoo: layer specs, each with its finite-width module and its infinite-width covariance side by side."""
 
-from models.activations import Relu
+from models.activations import Abs, Erf, Gelu, LeakyRelu, Relu, Sin
 from models.architecture import Architecture
 from models.conv import Conv
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
-from models.groups import Group, cyclic
+from models.groups import Group, cyclic, dihedral
+from models.invariants import Canonicalize, InvariantScalars
 from models.layer import NoClosedFormError
-from models.pooling import Flatten, GlobalAvgPool, GroupPool
+from models.normalization import LayerNorm
+from models.parts import AtomSum, OrbitAverage
+from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
+from models.quadrature import Elementwise, Tanh
+from models.residual import Identity, Residual
 
 __all__ = [
+    "Abs",
     "Architecture",
+    "AtomSum",
+    "AvgPool",
+    "Canonicalize",
     "Conv",
     "Dense",
+    "Elementwise",
+    "Erf",
     "Flatten",
+    "Gelu",
     "GlobalAvgPool",
     "Group",
     "GroupConv",
     "GroupPool",
+    "Identity",
+    "InvariantScalars",
+    "LayerNorm",
+    "LeakyRelu",
     "LiftingConv",
+    "MaxPool",
     "NoClosedFormError",
+    "OrbitAverage",
     "Relu",
+    "Residual",
+    "Sin",
+    "Tanh",
     "cyclic",
+    "dihedral",
 ]

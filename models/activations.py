@@ -1,6 +1,12 @@
-"""Pointwise nonlinearities and their Gaussian duals."""
+"""Pointwise nonlinearities φ and their Gaussian duals, E[φ(u)φ(v)] and E[φ'(u)φ'(v)] (theory.md §2).
 
+In the duals k = E[uv], q = E[u²], q' = E[v²] and c = k/√(qq'). A zero variance is a signal that is zero, and gives φ(0)
+and φ'(0); rounding may leave |k| a little above √(qq').
+"""
+
+import math
 from dataclasses import dataclass
+from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -10,31 +16,169 @@ from jaxtyping import Array, Float
 from models.layer import Nonlinearity
 from models.signal import Signal
 
+Field = Float[Array, "..."]
+
 
 @dataclass(frozen=True)
-class Relu(Nonlinearity):
+class Activation(Nonlinearity):
+    """A nonlinearity given by its function φ."""
+
+    def phi(self, z: Field) -> Field:
+        """φ(z), value by value."""
+        raise NotImplementedError
+
+    def module(self, signal: Signal, rngs: nnx.Rngs) -> "PointwiseModule":
+        return PointwiseModule(self)
+
+
+class PointwiseModule(nnx.Module):
+    """Any activation at finite width."""
+
+    def __init__(self, layer: Activation):
+        self.layer = layer
+
+    def __call__(self, x: Field) -> Field:
+        return self.layer.phi(x)
+
+
+def norm_and_cosine(nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+    """√(qq') and c, clipped to [−1, 1]; c is 0 where a variance is.
+
+    As q_max √(q_min/q_max): qq' would underflow in float32 for inputs of 1e-10, and √q √q' round to other than q where
+    q = q', so that an input's cosine with itself would not be exactly 1.
+    """
+    large, small = jnp.maximum(variance1, variance2), jnp.minimum(variance1, variance2)
+    norm = large * jnp.sqrt(small / jnp.where(large > 0, large, 1))
+    return norm, jnp.clip(nngp / jnp.where(norm > 0, norm, 1), -1, 1)
+
+
+def sine_of(cosine: Field) -> Field:
+    """√(1 − c²)."""
+    return jnp.sqrt((1 - cosine) * (1 + cosine))
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear(Activation):
+    """φ(z) = s₊ max(z, 0) − s₋ max(−z, 0), with φ'(0) = 0 at any width."""
+
+    @property
+    def slopes(self) -> tuple[float, float]:
+        """s₊ and s₋, of positive and of negative z."""
+        raise NotImplementedError
+
+    def phi(self, z: Field) -> Field:
+        positive, negative = self.slopes
+        return positive * jax.nn.relu(z) - negative * jax.nn.relu(-z)
+
+    def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+        """√(qq') ((s₊ − s₋)² J₁(c) + s₊ s₋ c) and (s₊ − s₋)² J₀(c) + s₊ s₋, as φ(z) = (s₊ − s₋) max(z, 0) + s₋ z.
+
+        J₁(c) = (√(1 − c²) + (π − arccos c) c)/2π and J₀(c) = (π − arccos c)/2π are max(z, 0)'s own, the arc-cosine
+        kernels of order one and zero (Lee et al. 2019, arXiv:1902.06720).
+        """
+        norm, cosine = norm_and_cosine(nngp, variance1, variance2)
+        angle = jnp.pi - jnp.arccos(cosine)
+        kink, product = (self.slopes[0] - self.slopes[1]) ** 2, self.slopes[0] * self.slopes[1]
+        value = kink / (2 * jnp.pi) * (sine_of(cosine) + angle * cosine) + product * cosine
+        return norm * value, jnp.where(norm > 0, kink / (2 * jnp.pi) * angle + product, 0)
+
+
+@dataclass(frozen=True)
+class Relu(PiecewiseLinear):
     """φ(z) = max(z, 0)."""
 
-    def module(self, signal: Signal, rngs: nnx.Rngs) -> "ReluModule":
-        return ReluModule()
+    def phi(self, z: Field) -> Field:
+        return jax.nn.relu(z)
 
-    def dual(
-        self, nngp: Float[Array, "..."], variance1: Float[Array, "..."], variance2: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """The arc-cosine kernels of order one and zero (theory.md §2; Lee et al. 2019, arXiv:1902.06720).
+    @property
+    def slopes(self) -> tuple[float, float]:
+        return 1.0, 0.0
 
-        Where a variance is zero the signal is zero, and so are φ and JAX's φ'(0): both expectations are zero there.
+
+@dataclass(frozen=True)
+class LeakyRelu(PiecewiseLinear):
+    """φ(z) = z where z > 0, else slope·z."""
+
+    slope: float
+
+    def __post_init__(self):
+        _check_finite(self, "slope", self.slope)
+
+    @property
+    def slopes(self) -> tuple[float, float]:
+        return 1.0, self.slope
+
+
+@dataclass(frozen=True)
+class Abs(PiecewiseLinear):
+    """φ(z) = |z|."""
+
+    @property
+    def slopes(self) -> tuple[float, float]:
+        return 1.0, -1.0
+
+
+@dataclass(frozen=True)
+class Erf(Activation):
+    """φ(z) = erf(z)."""
+
+    def phi(self, z: Field) -> Field:
+        return jax.scipy.special.erf(z)
+
+    def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+        """(2/π) arctan(2k/√D) and (4/π)/√D with D = (1 + 2q)(1 + 2q') − 4k² (Williams 1997, theory.md §2)."""
+        norm, cosine = norm_and_cosine(nngp, variance1, variance2)
+        root = jnp.sqrt(1 + 2 * variance1 + 2 * variance2 + (2 * norm * sine_of(cosine)) ** 2)
+        return 2 / jnp.pi * jnp.arctan2(2 * nngp, root), 4 / jnp.pi / root
+
+
+@dataclass(frozen=True)
+class Gelu(Activation):
+    """φ(z) = z P(z) with the normal distribution function P(z) = (1 + erf(z/√2))/2: the exact form."""
+
+    def phi(self, z: Field) -> Field:
+        return jax.nn.gelu(z, approximate=False)
+
+    def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+        """kF + N(qq' − k² + k²/(1+q) + k²/(1+q')) and F + Nk(1/(1+q) + 1/(1+q') + 1/D).
+
+        With D = (1 + q)(1 + q') − k², F = E[P(u)P(v)] = 1/4 + arctan(k/√D)/2π and N = E[P'(u)P'(v)] = 1/(2π√D): Stein's
+        lemma, as P'' = −z P' (Tsuchida et al. 2021, arXiv:2002.08517, prove the first in another form).
         """
-        norm = jnp.sqrt(variance1 * variance2)
-        nonzero = norm > 0
-        cosine = jnp.clip(nngp / jnp.where(nonzero, norm, 1), -1, 1)
-        angle = jnp.pi - jnp.arccos(cosine)
-        nngp = norm / (2 * jnp.pi) * (jnp.sqrt(1 - cosine**2) + angle * cosine)
-        return nngp, jnp.where(nonzero, angle / (2 * jnp.pi), 0)
+        norm, cosine = norm_and_cosine(nngp, variance1, variance2)
+        gap = (norm * sine_of(cosine)) ** 2  # qq' − k², without cancellation where c = 1
+        determinant = 1 + variance1 + variance2 + gap
+        root = jnp.sqrt(determinant)
+        both = 1 / 4 + jnp.arctan2(nngp, root) / (2 * jnp.pi)
+        density = 1 / (2 * jnp.pi * root)
+        shrunk = nngp / (1 + variance1) + nngp / (1 + variance2)
+        return nngp * both + density * (gap + nngp * shrunk), both + density * (shrunk + nngp / determinant)
 
 
-class ReluModule(nnx.Module):
-    """Finite-width Relu."""
+@dataclass(frozen=True)
+class Sin(Activation):
+    """φ(z) = sin(frequency·z)."""
 
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        return jax.nn.relu(x)
+    frequency: float = 1.0
+
+    def __post_init__(self):
+        _check_finite(self, "frequency", self.frequency)
+
+    def phi(self, z: Field) -> Field:
+        return jnp.sin(self.frequency * z)
+
+    def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+        """e^{−(q+q')/2} sinh k and ω² e^{−(q+q')/2} cosh k, after k, q, q' ← ω²k, ω²q, ω²q' for the frequency ω.
+
+        As e^{−(q+q'−2|k|)/2} (1 ∓ e^{−2|k|})/2, which does not overflow.
+        """
+        squared = self.frequency**2
+        size = squared * jnp.abs(nngp)
+        decay = jnp.exp(jnp.minimum(size - squared * (variance1 + variance2) / 2, 0)) / 2
+        mirrored = jnp.expm1(-2 * size)
+        return -jnp.sign(nngp) * decay * mirrored, squared * decay * (2 + mirrored)
+
+
+def _check_finite(layer: Activation, name: str, value: float) -> None:
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"{type(layer).__name__}: {name} is {value!r}; it must be a finite number")

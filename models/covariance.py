@@ -7,12 +7,13 @@ it does. That stores every pair of pixels exactly once, and circular and zero pa
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-Padding = Literal["SAME", "VALID", "CIRCULAR"]
+from models.window import Window
+
 PixelField = Float[Array, "*pixel"]
 Dual = Callable[[PixelField, PixelField, PixelField], tuple[PixelField, PixelField]]
 
@@ -48,37 +49,29 @@ class Lag(NamedTuple):
         return f[rows][:, columns]
 
 
-def taps(size: int, padding: Padding) -> range:
-    """Offsets that a filter of this size reads around the output pixel, as JAX's paddings place them."""
-    first = 0 if padding == "VALID" else -((size - 1) // 2)
-    return range(first, first + size)
-
-
-def filter_mean(
-    covariance: Float[Array, "row column"], size: int, padding: Padding, lag: Lag
-) -> Float[Array, "new_row new_column"]:
-    """A(K)(t, t') = 1/|S| Σ_{y∈S} K(t+y, t'+y) for a square support, one axis after the other (theory.md §2)."""
+def filter_mean(covariance: Float[Array, "row column"], window: Window, lag: Lag) -> Float[Array, "new_row new_column"]:
+    """A(K)(t, t') = 1/|S| Σ_{y∈S} K(t+y, t'+y) for a square support at stride 1, axis after axis (theory.md §2)."""
     for axis in (0, 1):
-        covariance = jnp.moveaxis(_axis_mean(jnp.moveaxis(covariance, axis, 0), axis, size, padding, lag), 0, axis)
+        covariance = jnp.moveaxis(_axis_mean(jnp.moveaxis(covariance, axis, 0), axis, window, lag), 0, axis)
     return covariance
 
 
 def _axis_mean(
-    covariance: Float[Array, "pixel other"], axis: int, size: int, padding: Padding, lag: Lag
+    covariance: Float[Array, "pixel other"], axis: int, window: Window, lag: Lag
 ) -> Float[Array, "new_pixel other"]:
     grid = covariance.shape[0]
-    if padding == "VALID":
-        new = grid - size + 1
-        return jnp.stack([covariance[y : y + new] for y in range(size)]).mean(0)
-    total = jnp.zeros_like(covariance)
-    for y in taps(size, padding):
+    if window.padding == "VALID":
+        new = window.places(grid)
+        return jnp.stack([covariance[y : y + new] for y in range(window.size)]).mean(0)
+    total, before = jnp.zeros_like(covariance), window.pads(grid)[0]
+    for y in range(-before, window.size - before):
         moved = jnp.roll(covariance, -y, axis=0)
-        if padding == "SAME":  # a tap counts where neither of its two pixels is padding
+        if window.padding == "SAME":  # a tap counts where neither of its two pixels is padding
             first, second = jnp.arange(grid) + y, lag.partner(axis, grid) + y
             both = (first >= 0) & (first < grid) & (second >= 0) & (second < grid)
             moved = jnp.where(both[:, None], moved, 0)
         total += moved
-    return total / size
+    return total / window.size
 
 
 class Covariance(NamedTuple):

@@ -1,14 +1,19 @@
 """Specs and configurations as plain JSON values, for run directories and messages."""
 
 import dataclasses
+import importlib
+from collections.abc import Callable
+from functools import reduce
 from numbers import Integral
 from typing import Any
 
 
 def describe(value: Any) -> Any:
-    """Dataclasses as {"type": class name, fields…}, sequences as lists, plain values as they are, all the way down.
+    """Dataclasses as {"type": class name, fields…}, sequences as lists, functions by the name to import them by, plain
+    values as they are, all the way down.
 
-    Raises TypeError for anything else: what cannot be written down cannot be checked on resumption.
+    Raises ValueError for functions that have no such name or are a script's own, and TypeError for anything else: what
+    cannot be written down cannot be checked on resumption.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -21,4 +26,24 @@ def describe(value: Any) -> Any:
         return int(value)
     if value is None or isinstance(value, bool | float | str):
         return value
+    if callable(value) and not isinstance(value, type):
+        name = importable_name(value)
+        if name.startswith("__main__."):  # which another script's would be, too
+            raise ValueError(f"{name} belongs to the script being run; move it into a module, and import it from there")
+        return name
     raise TypeError(f"{value!r} of type {type(value).__name__} has no JSON description")
+
+
+def importable_name(function: Callable[..., Any]) -> str:
+    """The function's "module.qualname"; raises ValueError where importing that does not give this very function."""
+    module, path = (getattr(function, name, None) for name in ("__module__", "__qualname__"))
+    try:
+        found = reduce(getattr, str(path).split("."), importlib.import_module(str(module)))
+    except (ImportError, AttributeError):
+        found = None
+    if found is not function or module is None:
+        raise ValueError(
+            f"{function!r} cannot be imported by a name that says what it is; define it with def at the top level of a "
+            "module, and pass that function (not a lambda, partial, method or a function inside another)"
+        )
+    return f"{module}.{path}"

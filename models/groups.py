@@ -1,6 +1,7 @@
-"""Finite groups of rotations acting exactly on the pixel grid, on images and on feature stacks (theory.md §1)."""
+"""Finite groups of rotations and reflections of the plane, acting on images and on feature stacks (theory.md §1)."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -11,26 +12,27 @@ EXACT_ROTATIONS = (1, 2, 4)
 
 @dataclass(frozen=True)
 class Group:
-    """The cyclic group C_n of rotations by multiples of 2π/n; elements are r = 0 … n−1, and r·q = r+q mod n.
+    """C_n, or D_n with `reflections`: element r + n·f mirrors the columns f ∈ {0, 1} times, then turns by 2πr/n.
 
-    It acts on functions by (ρ_g f)(t) = f(ρ_g⁻¹ t), with rotations about the centre of the grid.
+    It acts on functions by (ρ_g f)(t) = f(ρ_g⁻¹ t), about the centre of the grid. For n = 1, 2, 4 that maps pixels to
+    pixels; other groups act on features alone, and LiftingConv's and GroupConv's filters are sampled anew for each of
+    their elements (models/circular_harmonics.py).
     """
 
     rotations: int
+    reflections: bool = False
 
     def __post_init__(self):
-        if self.rotations not in EXACT_ROTATIONS:
-            raise ValueError(
-                f"cyclic({self.rotations!r}) does not map a pixel grid to itself; n must be one of {EXACT_ROTATIONS}"
-            )
+        if not isinstance(self.rotations, Integral) or self.rotations < 1:
+            raise ValueError(f"a group of n rotations has n = 1, 2, 3, …, not {self.rotations!r}")
 
     def __str__(self) -> str:
-        return f"C{self.rotations}"
+        return f"{'D' if self.reflections else 'C'}{self.rotations}"
 
     @property
     def order(self) -> int:
         """Number of elements |G|."""
-        return self.rotations
+        return self.rotations * (1 + self.reflections)
 
     @property
     def elements(self) -> range:
@@ -38,21 +40,33 @@ class Group:
         return range(self.order)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the group maps a (square) pixel grid to itself."""
+        return self.rotations in EXACT_ROTATIONS
+
+    @property
     def needs_square(self) -> bool:
         """Whether only a square grid is mapped to itself."""
-        return self.rotations == 4
+        return self.rotations > 2
 
     def product(self, g: int, h: int) -> int:
-        """Index of gh."""
-        return (g + h) % self.rotations
+        """Index of gh: as mirroring reverses rotations, (r, f)(r', f') = (r ± r', f + f')."""
+        (f, r), (other_f, other_r) = divmod(g, self.rotations), divmod(h, self.rotations)
+        turned = r - other_r if f else r + other_r
+        return turned % self.rotations + self.rotations * ((f + other_f) % 2)
 
     def inverse(self, g: int) -> int:
-        """Index of g⁻¹."""
-        return -g % self.rotations
+        """Index of g⁻¹; a mirroring is its own."""
+        return g if g >= self.rotations else -g % self.rotations
 
     def rotate(self, f: Shaped[ArrayLike, "..."], g: int, axes: tuple[int, int]) -> Shaped[Array, "..."]:
-        """ρ_g f, where `axes` are the two grid axes (row, column) of the array."""
-        return jnp.rot90(f, g * EXACT_ROTATIONS[-1] // self.rotations, axes)
+        """ρ_g f, where `axes` are the two grid axes (row, column) of the array; for exact groups, else ValueError."""
+        if not self.is_exact:
+            raise ValueError(
+                f"{self} does not map a pixel grid to itself; images are rotated exactly for n in {EXACT_ROTATIONS}"
+            )
+        mirrored, r = divmod(g, self.rotations)
+        return jnp.rot90(jnp.flip(f, axes[1]) if mirrored else f, r * EXACT_ROTATIONS[-1] // self.rotations, axes)
 
     def rotate_images(self, images: Shaped[ArrayLike, "sample row column channel"], g: int) -> Shaped[Array, "..."]:
         """ρ_g of every image; raises ValueError for what is no batch of images or no grid of the group's."""
@@ -68,12 +82,20 @@ class Group:
         """All ρ_g of all images, group element by group element: full augmentation."""
         return jnp.concatenate([self.rotate_images(images, g) for g in self.elements])
 
+    def permute(self, stack: Shaped[Array, "channel group ..."], g: int) -> Shaped[Array, "channel group ..."]:
+        """(g·z)(r) = z(g⁻¹ r), on the group axis alone."""
+        return jnp.stack([stack[:, self.product(self.inverse(g), r)] for r in self.elements], axis=1)
+
     def rotate_stack(self, stack: Shaped[Array, "channel group row column sample"], g: int) -> Shaped[Array, "..."]:
         """ρ_g of feature maps on the group and the grid: (ρ_g z)(t, r) = z(ρ_g⁻¹ t, g⁻¹ r)."""
-        moved = jnp.stack([stack[:, self.product(self.inverse(g), r)] for r in self.elements], axis=1)
-        return self.rotate(moved, g, axes=(2, 3))
+        return self.rotate(self.permute(stack, g), g, axes=(2, 3))
 
 
 def cyclic(n: int) -> Group:
-    """The group C_n of rotations by multiples of 2π/n, n ∈ {1, 2, 4}; raises ValueError for any other n."""
+    """The group C_n of rotations by multiples of 2π/n; exact on a pixel grid for n = 1, 2, 4."""
     return Group(n)
+
+
+def dihedral(n: int) -> Group:
+    """The group D_n of the rotations of C_n and their products with the mirroring of columns; order 2n."""
+    return Group(n, reflections=True)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import jax
 from flax import nnx
@@ -23,6 +23,8 @@ class NoClosedFormError(ValueError):
 class Layer:
     """Base of the layer specs: frozen, hashable, described by their fields alone."""
 
+    has_closed_form: ClassVar[bool] = False  # unless a layer says so: whether its infinite-width kernel is known
+
     def output(self, signal: Signal) -> Signal:
         """The signal after the layer; raises ValueError where the layer cannot act on `signal`."""
         raise NotImplementedError
@@ -31,17 +33,12 @@ class Layer:
         """The freshly initialised finite-width layer for inputs like `signal`."""
         raise NotImplementedError
 
-    def check_closed_form(self, signal: Signal) -> None:
-        """Raise NoClosedFormError where the layer, fed `signal`, has no analytic kernel."""
-        raise NoClosedFormError(
-            f"{type(self).__name__} has no closed-form kernel; train it as usual and estimate its kernel from samples, "
-            "the mean over many initialisations of the empirical kernel"
-        )
-
 
 @dataclass(frozen=True)
 class Affine(Layer):
     """A layer with weights, z = σ_w/√fan_in Σ W x + σ_b b with W, b ~ N(0, 1) (theory.md §1)."""
+
+    has_closed_form: ClassVar[bool] = True
 
     w_std: float = field(default=1.0, kw_only=True)
     b_std: float = field(default=0.0, kw_only=True)
@@ -59,21 +56,19 @@ class Affine(Layer):
         """The layer's covariance operator A, at one lag (theory.md §2-3)."""
         raise NotImplementedError
 
-    def check_closed_form(self, signal: Signal) -> None:
-        pass
-
 
 @dataclass(frozen=True)
 class Reduction(Layer):
-    """A layer without weights that leaves the grid, the group or both: Flatten and the global pools."""
+    """A layer without weights that is linear in its input: Flatten, the averages, Identity."""
 
-    def check_closed_form(self, signal: Signal) -> None:
-        pass
+    has_closed_form: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
 class Nonlinearity(Layer):
     """A function applied point by point."""
+
+    has_closed_form: ClassVar[bool] = True
 
     def output(self, signal: Signal) -> Signal:
         return signal
@@ -84,19 +79,18 @@ class Nonlinearity(Layer):
         """E[φ(u)φ(v)] and E[φ'(u)φ'(v)] for centred Gaussians u, v with these variances and covariance `nngp`."""
         raise NotImplementedError
 
-    def check_closed_form(self, signal: Signal) -> None:
-        pass
-
 
 class AffineModule(nnx.Module, Generic[AffineLayer]):
-    """Weights of shape [features, *fan_in] and, if σ_b > 0, a bias per feature."""
+    """Weights of shape [features, *fan_in] and, if σ_b > 0, a bias per feature, scaled in the forward pass."""
 
     def __init__(self, layer: AffineLayer, shape: tuple[int, ...], rngs: nnx.Rngs):
         # Drawn flat: a normal draw of a 4-D shape takes seconds to compile.
         self.weight = nnx.Param(jax.random.normal(rngs(), (math.prod(shape),)).reshape(shape))
         self.bias = nnx.Param(jax.random.normal(rngs(), (shape[0],))) if layer.b_std else None
         self.layer = layer
-        self.scale = layer.w_std / math.sqrt(math.prod(shape[1:]))
+        self.fan_in = math.prod(shape[1:])
+        self.scale = layer.w_std / math.sqrt(self.fan_in)
+        self.bias_scale = layer.b_std
 
     def scaled_weight(self) -> Float[Array, "feature *fan_in"]:
         """σ_w/√fan_in W."""
@@ -106,4 +100,4 @@ class AffineModule(nnx.Module, Generic[AffineLayer]):
         """z + σ_b b, the bias shared by all points."""
         if self.bias is None:
             return z
-        return z + self.layer.b_std * self.bias[...].reshape(-1, *[1] * (z.ndim - 1))
+        return z + self.bias_scale * self.bias[...].reshape(-1, *[1] * (z.ndim - 1))

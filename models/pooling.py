@@ -1,6 +1,7 @@
-"""Layers that leave the grid or the group: Flatten and the global pools, at finite and infinite width.
+"""Layers without weights that average or maximise over points, and Flatten.
 
-At infinite width Flatten reads the zero lag and a pool averages over all lags; which is theory.md §3's last column.
+At infinite width Flatten reads the zero lag and a global pool averages over all lags (theory.md §3). Local averages mix
+lags, and a maximum has no closed form.
 """
 
 import math
@@ -10,8 +11,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.layer import Reduction
+from models.groups import Group
+from models.layer import Layer, Reduction
 from models.signal import Signal
+from models.window import Window
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,49 @@ class GroupPool(Reduction):
     """Mean over all group elements and whatever pixels remain, per channel: exactly invariant (theory.md §1)."""
 
     def output(self, signal: Signal) -> Signal:
-        if signal.group is None:
-            raise ValueError(f"GroupPool averages over a group, but gets {signal}; start with LiftingConv")
+        if not isinstance(signal.group, Group):
+            raise ValueError(f"GroupPool averages over a finite group, but gets {signal}; start with LiftingConv")
         return Signal(signal.channels)
 
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "MeanModule":
         return MeanModule((1, 2, 3) if signal.grid else (1,))
+
+
+@dataclass(frozen=True)
+class _LocalPool(Layer):
+    """A function of each size × size window that fits in the grid, per channel and group element."""
+
+    size: int
+    stride: int | None = None
+
+    def __post_init__(self):
+        _ = self.window
+
+    @property
+    def window(self) -> Window:
+        """Where the windows stand: side by side, unless a stride is given."""
+        stride = self.size if self.stride is None else self.stride
+        return Window(type(self).__name__, self.size, stride, "VALID")
+
+    def output(self, signal: Signal) -> Signal:
+        return replace(signal, grid=self.window.output_grid(signal))
+
+
+@dataclass(frozen=True)
+class AvgPool(_LocalPool, Reduction):
+    """Mean over each window, z(t) = (1/|S|) Σ_{y∈S} x(stride·t+y); its kernel mixes lags (theory.md §3)."""
+
+    def module(self, signal: Signal, rngs: nnx.Rngs) -> "LocalPoolModule":
+        return LocalPoolModule(self.window, jnp.mean)
+
+
+@dataclass(frozen=True)
+class MaxPool(_LocalPool):
+    """Maximum over each window; there is no closed form of its kernel."""
+
+    def module(self, signal: Signal, rngs: nnx.Rngs) -> "LocalPoolModule":
+        # Views side by side, not lax.reduce_window, whose gradient is several times slower.
+        return LocalPoolModule(self.window, jnp.max)
 
 
 class FlattenModule(nnx.Module):
@@ -66,3 +106,13 @@ class MeanModule(nnx.Module):
 
     def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "channel *kept sample"]:
         return jnp.mean(x, axis=self.axes)
+
+
+class LocalPoolModule(nnx.Module):
+    """A reduction over the pixels of each window."""
+
+    def __init__(self, window: Window, reduce):
+        self.window, self.reduce = window, reduce
+
+    def __call__(self, x: Float[Array, "channel *axis row column sample"]) -> Float[Array, "channel *axis r c sample"]:
+        return self.reduce(self.window.views(x), axis=0)

@@ -3,9 +3,26 @@
 import jax
 import numpy as np
 
-from models import Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+from models import (
+    Abs,
+    AvgPool,
+    Conv,
+    Dense,
+    Erf,
+    Flatten,
+    GlobalAvgPool,
+    GroupConv,
+    GroupPool,
+    Identity,
+    LayerNorm,
+    LiftingConv,
+    Relu,
+    Residual,
+    cyclic,
+    dihedral,
+)
 
-C2, C4 = cyclic(2), cyclic(4)
+C2, C4, D1, D2, D4 = cyclic(2), cyclic(4), dihedral(1), dihedral(2), dihedral(4)
 WIDTH = 32
 STDS = {"w_std": 1.4, "b_std": 0.3}
 LOGITS = Dense(1, **STDS)
@@ -45,7 +62,54 @@ NETWORKS = {
         (4, 4, 2),
         gcnn(C4, "VALID", GlobalAvgPool(), HIDDEN, Relu(), GroupPool(), LOGITS, size=2),
     ),
+    "D1, SAME, pooled": ((3, 4, 2), gcnn(D1, "SAME", GroupPool(), LOGITS)),
+    "D2, CIRCULAR, flattened": ((3, 4, 2), gcnn(D2, "CIRCULAR", Flatten(), LOGITS)),
+    "D4, VALID, pooled": ((4, 4, 2), gcnn(D4, "VALID", GroupPool(), LOGITS, size=2)),
+    "residual, normalised": (
+        (4, 3, 2),
+        (
+            *(Conv(WIDTH, 2, **STDS), Residual((LayerNorm(), Relu(), Conv(WIDTH, 3, **STDS)))),
+            *(Residual((Erf(), Conv(WIDTH, 3), Residual((Abs(), Conv(WIDTH, 1))))), LayerNorm(), Relu()),
+            *(GlobalAvgPool(), Residual((HIDDEN, Relu(), HIDDEN)), LOGITS),
+        ),
+    ),
     "C4, linear": ((4, 4, 2), (LiftingConv(C4, WIDTH, 3, **STDS), GroupConv(C4, 1, 2, "VALID", **STDS), GroupPool())),
+}
+
+
+# Networks that mix lags, whose covariance is carried whole.
+MIXING = {
+    "strides, SAME": ((5, 4, 2), (Conv(WIDTH, 3, stride=2, **STDS), Relu(), Conv(WIDTH, 2, **STDS), Flatten(), LOGITS)),
+    "strides, CIRCULAR, pooled": ((4, 4, 2), (Conv(WIDTH, 3, "CIRCULAR", 2, **STDS), Abs(), GlobalAvgPool(), LOGITS)),
+    "local pools": (
+        (5, 4, 2),
+        (
+            Conv(WIDTH, 2, **STDS),
+            Erf(),
+            AvgPool(2, 1),
+            Identity(),
+            Conv(WIDTH, 2),
+            Relu(),
+            AvgPool(2),
+            Flatten(),
+            LOGITS,
+        ),
+    ),
+    "C4, strides and pools": (
+        (5, 5, 1),
+        (
+            LiftingConv(C4, WIDTH, 3, stride=2, **STDS),
+            Relu(),
+            AvgPool(2, 1),
+            GroupConv(C4, WIDTH, 1),
+            Relu(),
+            GroupPool(),
+        ),
+    ),
+    "conv before lifting": (
+        (3, 3, 1),
+        (Conv(WIDTH, 3), Relu(), LiftingConv(C2, WIDTH, 3), Relu(), GroupPool(), LOGITS),
+    ),
 }
 
 

@@ -1,181 +1,123 @@
-"""The lag engine: an architecture's infinite-width recursion for one pair of inputs, lag by lag (theory.md §3).
+"""The recursion lag by lag (theory.md §3), for planar networks in which lags stay apart.
 
-A lag is a rotation q and a displacement. A stack's covariance at rotation q is the plain network's between f and
-ρ_q f', and displacements never mix before the grid is left. So the recursion runs on one [row, column] array per lag,
-then, once the grid is gone, on one number per rotation, and once the group is gone, on one number.
+A lag is a group element q and a displacement. A stack's covariance at q is the plain network's between f and ρ_q f',
+and displacements never mix before the grid is left. So the recursion runs on one [row, column] array per lag, then,
+once the grid is gone, on one number per q, and once the group is gone, on one number.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
+from analysis.kernels.lag_plan import LagPlan
+from analysis.kernels.propagation import Ends, propagate, recorded, replayed
 from models.architecture import Architecture
 from models.covariance import Covariance, Lag
-from models.group_conv import LiftingConv
-from models.groups import Group, cyclic
-from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
-from models.pooling import Flatten
+from models.layer import Affine, Layer
 from models.signal import Signal
 
 Image = Float[Array, "row column channel"] | Float[Array, " channel"]
 Variances = list[Float[Array, "*pixel"]]
 
 
+class Prepared(NamedTuple):
+    """One input at every group element, its variances there, and what it is to itself off the grid."""
+
+    x: Image
+    variances: Variances
+    own: Covariance
+
+
 @dataclass(frozen=True)
-class LagPlan:
-    """Which lags an architecture's kernel needs, for one input shape; raises NoClosedFormError where lags would mix."""
+class LagRules:
+    """How the covariance of one lag goes through linear layers."""
+
+    lag: Lag
+
+    def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
+        """The one update, with the layer's A at this lag."""
+        return state.affine(layer.average, layer.w_std, layer.b_std, self.lag)
+
+    def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
+        """The mean over group elements where the layer leaves the group; nothing else is left to do for it."""
+        if signal.group and not layer.output(signal).group:
+            return jax.tree.map(lambda f: f.mean(0, keepdims=True), state)
+        return state
+
+
+@dataclass(frozen=True)
+class LagEngine:
+    """Raises MixedLagsError where lags do not stay apart."""
 
     architecture: Architecture
     input_shape: tuple[int, ...]
 
     def __post_init__(self):
-        checks = (self._check_layers, self._check_gaussian, self._check_flat, self._check_padding, self._check_lifting)
-        for check in checks:
-            check()
-
-    def _check_layers(self) -> None:
-        for index, (layer, before, _) in enumerate(self._steps()):
-            try:
-                layer.check_closed_form(before)
-            except NoClosedFormError as error:
-                raise NoClosedFormError(f"layer {index}: {error}") from None
-
-    def _check_gaussian(self) -> None:
-        gaussian = False
-        for index, layer in enumerate(self.architecture.layers):
-            if isinstance(layer, Nonlinearity) and not gaussian:
-                raise NoClosedFormError(
-                    f"layer {index}: {type(layer).__name__} acts on values that are not Gaussian at infinite width; "
-                    "there is a closed form only if a layer with weights stands before it, after any other nonlinearity"
-                )
-            gaussian = isinstance(layer, Affine) or (gaussian and not isinstance(layer, Nonlinearity))
-
-    def _check_flat(self) -> None:
-        flat = False  # from a flattened grid on, until weights mix its pixels
-        for index, (layer, before, _) in enumerate(self._steps()):
-            if isinstance(layer, Nonlinearity) and flat:
-                raise NoClosedFormError(
-                    f"layer {index}: {type(layer).__name__} acts on flattened pixels, which differ in variance; "
-                    "put it before Flatten, where it is the same network"
-                )
-            flat = (isinstance(layer, Flatten) and before.grid is not None) or (flat and not isinstance(layer, Affine))
-
-    def _check_padding(self) -> None:
-        for index, (layer, before, _) in enumerate(self._steps()):
-            if getattr(layer, "padding", None) == "CIRCULAR" and before.grid != self.signals[0].grid:
-                raise NoClosedFormError(
-                    f"layer {index}: CIRCULAR padding on {before}, fewer than the input's, mixes lags; "
-                    "put the VALID convolutions after the circular ones"
-                )
-
-    def _check_lifting(self) -> None:
-        convolutions = [index for index, layer in enumerate(self.architecture.layers) if hasattr(layer, "padding")]
-        for index in convolutions[1:]:
-            if isinstance(self.architecture.layers[index], LiftingConv):
-                raise NoClosedFormError(
-                    f"layer {index}: the convolution at layer {convolutions[0]} is not equivariant, and LiftingConv "
-                    "after it mixes its lags; lift first"
-                )
+        _ = self.plan
 
     @cached_property
-    def signals(self) -> tuple[Signal, ...]:
-        """The signal before each layer and after the last."""
-        return self.architecture.signals(self.input_shape)
-
-    @cached_property
-    def group(self) -> Group:
-        """The group whose rotations are lags; C_1 for a plain network."""
-        return next((signal.group for signal in self.signals if signal.group), cyclic(1))
-
-    @cached_property
-    def grid_depth(self) -> int:
-        """Number of layers that still read a grid."""
-        return sum(signal.grid is not None for signal in self.signals)
-
-    @cached_property
-    def rotations(self) -> range:
-        """Rotation lags that reach the output: only the identity where the group is left by Flatten."""
-        leaving = [layer for layer, before, after in self._steps() if before.group is not None and after.group is None]
-        return range(1) if leaving and isinstance(leaving[0], Flatten) else self.group.elements
-
-    @cached_property
-    def shifts(self) -> Int[np.ndarray, "row_shift column_shift 2"]:
-        """Displacement lags that reach the output, two to a shift as models/covariance.py packs them."""
-        if self.last_grid is None or isinstance(self.architecture.layers[self.grid_depth - 1], Flatten):
-            return np.zeros((1, 1, 2), int)
-        axes = [
-            sorted({d % period for d in range(1 - size, size)})
-            for size, period in zip(self.last_grid, self.period, strict=True)
-        ]
-        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    def plan(self) -> LagPlan:
+        """Which lags there are."""
+        return LagPlan(self.architecture, self.input_shape)
 
     @property
-    def last_grid(self) -> tuple[int, int] | None:
-        """The grid that the layer leaving it reads; None for vectors."""
-        return self.signals[self.grid_depth - 1].grid if self.grid_depth else None
+    def elements(self) -> int:
+        """Array elements that one pair of inputs takes."""
+        return math.prod(self.plan.period) * self.plan.shifts.shape[1] * len(self.plan.rotations)
 
-    @property
-    def pixel_pairs(self) -> int:
-        """Over how many pairs of pixels the covariance is averaged where the network leaves the grid."""
-        if self.last_grid is None:
-            return 1
-        pixels = math.prod(self.last_grid)
-        return pixels if isinstance(self.architecture.layers[self.grid_depth - 1], Flatten) else pixels**2
+    def prepare(self, x: Image) -> Prepared:
+        """What every pair of an input shares."""
+        plan = self.plan
+        rotated = jnp.stack([plan.group.rotate(x, q, (0, 1)) if q else x for q in plan.rotations])
+        variances = jax.vmap(partial(_grid_variances, plan))(rotated)
+        zero = jnp.zeros(len(plan.rotations), x.dtype)
+        prepared = Prepared(rotated, variances, Covariance(zero, zero))
+        return prepared._replace(own=_off_grid(plan, prepared, prepared)) if plan.needs_own else prepared
 
-    @property
-    def needs_own(self) -> bool:
-        """Whether a nonlinearity off the grid reads the variances there."""
-        return any(isinstance(layer, Nonlinearity) for layer, _, _ in self.later_steps)
+    def pair(self, first: Prepared, second: Prepared) -> Covariance:
+        """(K, Θ) of the logits of two prepared inputs."""
+        return _head(self.plan, _off_grid(self.plan, first, second), first.own, second.own)
 
-    @property
-    def period(self) -> tuple[int, int]:
-        """The input's grid, on which displacements wrap; (1, 1) for vectors."""
-        return self.signals[0].grid or (1, 1)
-
-    @property
-    def grid_layers(self) -> tuple[Layer, ...]:
-        """The layers before the one that leaves the grid."""
-        return self.architecture.layers[: max(self.grid_depth - 1, 0)]
-
-    @property
-    def later_steps(self) -> list[tuple[Layer, Signal, Signal]]:
-        """From the layer that leaves the grid on (all, for vectors): the layer and the signals around it."""
-        return self._steps()[len(self.grid_layers) :]
-
-    def _steps(self) -> list[tuple[Layer, Signal, Signal]]:
-        return list(zip(self.architecture.layers, self.signals[:-1], self.signals[1:], strict=True))
+    def own(self, prepared: Prepared) -> Covariance:
+        """(K, Θ) of the logits of an input with itself."""
+        own = _off_grid(self.plan, prepared, prepared)
+        return _head(self.plan, own, own, own)
 
 
-def grid_variances(plan: LagPlan, x: Image) -> Variances:
+def _grid_variances(plan: LagPlan, x: Image) -> Variances:
     """K(x,x)(t,t) before each nonlinearity on the grid."""
-    lag = Lag(jnp.zeros(2, int), plan.period)
-    state, variances = Covariance.of_inputs(x, x, lag), []
-    for layer in plan.grid_layers:
-        if isinstance(layer, Nonlinearity):
-            variances.append(state.nngp)
-            state = state.nonlinear(layer.dual, state.nngp, state.nngp)
-        elif isinstance(layer, Affine):
-            state = state.affine(layer.average, layer.w_std, layer.b_std, lag)
+    variances: Variances = []
+    _on_grid(plan, x, x, jnp.zeros(2, int), recorded(variances, lambda nngp: nngp, _both))
     return variances
 
 
-def grid_covariance(plan: LagPlan, x1: Image, x2: Image, variances1: Variances, variances2: Variances) -> Covariance:
-    """(K, Θ) of a pair, averaged over the pairs of pixels that the layer leaving the grid reads; at one rotation."""
+def _on_grid(plan: LagPlan, x1: Image, x2: Image, shift: Int[Array, "2"], ends: Ends) -> Covariance:
+    """(K, Θ) at one displacement, before the layer that leaves the grid."""
+    lag = Lag(shift, plan.period)
+    return propagate(plan.grid_layers, plan.signals[0], Covariance.of_inputs(x1, x2, lag), LagRules(lag), ends)
+
+
+def _off_grid(plan: LagPlan, first: Prepared, second: Prepared) -> Covariance:
+    """(K, Θ) of two inputs where the network has left the grid, by group element acting on the second."""
+    image, variances = first.x[0], [variance[0] for variance in first.variances]
+    return jax.vmap(lambda other, variance: _summed(plan, image, other, variances, variance))(
+        second.x, second.variances
+    )
+
+
+def _summed(plan: LagPlan, x1: Image, x2: Image, variances1: Variances, variances2: Variances) -> Covariance:
+    """(K, Θ) of a pair, averaged over the pairs of pixels that the layer leaving the grid reads; at one element."""
 
     def at_shift(shift: Int[Array, "2"]) -> Covariance:
         lag = Lag(shift, plan.period)
-        state, before = Covariance.of_inputs(x1, x2, lag), iter(zip(variances1, variances2, strict=True))
-        for layer in plan.grid_layers:
-            if isinstance(layer, Nonlinearity):
-                variance1, variance2 = next(before)
-                state = state.nonlinear(layer.dual, variance1, lag.shifted(variance2))
-            elif isinstance(layer, Affine):
-                state = state.affine(layer.average, layer.w_std, layer.b_std, lag)
+        ends = replayed(variances1, variances2, lambda first, second: (first, lag.shifted(second)))
+        state = _on_grid(plan, x1, x2, shift, ends)
         inside = lag.inside(state.nngp.shape)
         return jax.tree.map(lambda f: jnp.sum(f, where=inside), state)
 
@@ -188,20 +130,16 @@ def grid_covariance(plan: LagPlan, x1: Image, x2: Image, variances1: Variances, 
     return jax.tree.map(lambda f: f / plan.pixel_pairs, total)
 
 
-def head_covariance(plan: LagPlan, pair: Covariance, own1: Covariance | None, own2: Covariance | None) -> Covariance:
-    """(K, Θ) of the logits, from those of the pair and of each input with itself, by rotation, off the grid.
+def _head(plan: LagPlan, pair: Covariance, own1: Covariance, own2: Covariance) -> Covariance:
+    """(K, Θ) of the logits, from those of the pair and of each input with itself, by group element, off the grid."""
+    rules = LagRules(Lag(jnp.zeros(2, int), plan.period))
+    run: Callable[..., Covariance] = partial(propagate, plan.later_layers, plan.later_signal)
+    lists: tuple[list[Any], list[Any]] = ([], [])
+    if plan.needs_own:
+        for own, variances in zip((own1, own2), lists, strict=True):
+            run(own, rules, recorded(variances, lambda nngp: nngp[0], _both))
+    return jax.tree.map(lambda f: f[0], run(pair, rules, replayed(*lists, _both)))
 
-    `own1` and `own2` are read where `plan.needs_own`, by the nonlinearities off the grid.
-    """
-    lag = Lag(jnp.zeros(2, int), plan.period)
-    states = [pair, *(own for own in (own1, own2) if own is not None)]
-    for layer, before, after in plan.later_steps:
-        if isinstance(layer, Nonlinearity):
-            variance1, variance2 = states[1].nngp[0], states[2].nngp[0]
-            ends = [(variance1, variance2), (variance1, variance1), (variance2, variance2)]
-            states = [state.nonlinear(layer.dual, *end) for state, end in zip(states, ends, strict=True)]
-        elif isinstance(layer, Affine):
-            states = [state.affine(layer.average, layer.w_std, layer.b_std, lag) for state in states]
-        elif before.group and not after.group:
-            states = [jax.tree.map(lambda f: f.mean(0, keepdims=True), state) for state in states]
-    return jax.tree.map(lambda f: f[0], states[0])
+
+def _both(first: Any, second: Any) -> tuple[Any, Any]:
+    return first, second

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, NETWORKS, inputs
+from networks import C2, MIXING, NETWORKS, inputs
 from oracles import kernel
 
 from analysis import analytic_kernel
@@ -18,10 +18,10 @@ NTK = {"rtol": 5e-4}
 NNGP_64, NTK_64 = {"rtol": 1e-12}, {"rtol": 1e-7}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *MIXING])
 def test_kernel_is_that_of_full_covariances(name):
     """For white noise, for smooth images, and between the two."""
-    shape, layers = NETWORKS[name]
+    shape, layers = {**NETWORKS, **MIXING}[name]
     noise, smooth = inputs(shape), inputs(shape, smooth=len(shape) == 3)
     for x1, x2 in [(noise, noise), (smooth, smooth), (noise, smooth)]:
         found, (nngp, ntk) = analytic_kernel(Architecture(layers))(x1, x2), kernel(layers, x1, x2)

@@ -8,8 +8,7 @@ import pytest
 from networks import inputs
 
 from analysis import analytic_kernel
-from analysis.kernels import analytic
-from analysis.kernels.lags import LagPlan
+from analysis.kernels import analytic, engines
 from models import (
     Architecture,
     Dense,
@@ -62,17 +61,17 @@ def test_tiles_leave_no_trace(batch, whole, width, monkeypatch):
 
     Each by a network of its own width, on which no kernel depends: programs are kept by architecture, not by tile.
     """
-    tiles, tile = [], analytic._tile
-    monkeypatch.setattr(analytic, "TILE_ELEMENTS", {})
-    monkeypatch.setattr(analytic, "TILE_ELEMENTS_ELSEWHERE", width * _elements_of_a_pair(small(), SHAPE))
-    monkeypatch.setattr(analytic, "_tile", lambda *arguments: tiles.append(tile(*arguments)) or tiles[-1])
+    tiles, tile = [], engines._tile
+    monkeypatch.setattr(engines, "TILE_ELEMENTS", {})
+    monkeypatch.setattr(engines, "TILE_ELEMENTS_ELSEWHERE", width * _elements_of_a_pair(small(), SHAPE))
+    monkeypatch.setattr(engines, "_tile", lambda *arguments: tiles.append(tile(*arguments)) or tiles[-1])
     assert_close(analytic_kernel(small(width + 1))(batch), whole)
     assert [columns.nngp.shape for columns in tiles] == [(6, width)] * math.ceil(6 / width)
 
 
 def _elements_of_a_pair(architecture, shape):
     """Pixels × column lags × rotations."""
-    plan = LagPlan(architecture, shape)
+    plan = engines.choose_engine(architecture, shape).plan
     return shape[0] * shape[1] * plan.shifts.shape[1] * len(plan.rotations)
 
 
@@ -90,7 +89,7 @@ def ones(*shape):
 
 IMAGES = ones(2, *SHAPE)
 BAD_INPUTS = [
-    ((ones(*SHAPE),), "x1 has shape (2, 3, 1); it must be [n, H, W, C] or [n, C] with n > 0"),
+    ((ones(3),), "x1 has shape (3,); it must be [n, H, W, C] or [n, C] with n > 0"),
     ((ones(0, *SHAPE),), "x1 has shape (0, 2, 3, 1); it must be"),
     ((IMAGES, ones(0, *SHAPE)), "x2 has shape (0, 2, 3, 1); it must be"),
     ((IMAGES * np.nan,), "x1 has 12 values that are not finite (of 12); remove or replace them"),

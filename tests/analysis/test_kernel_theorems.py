@@ -8,7 +8,7 @@ from networks import C2, C4, LOGITS, NETWORKS, STDS, inputs
 
 from analysis import analytic_kernel
 from analysis.kernels import orbit_kernel
-from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, dihedral
 
 # Between inputs unlike at every pixel float32 rounds K and Θ by 1e-7 per layer; Θ between nearly equal signals by
 # √1e-7 (test_analytic_kernel.py).
@@ -89,8 +89,20 @@ def test_orbit_kernel_is_the_kernel_of_the_orbit(name, group):
     assert_equal(found, expected, rtol=OF_EQUAL_SIGNALS)
 
 
-@pytest.mark.parametrize("layer", [Conv(2, 2), Conv(2, 4, "CIRCULAR"), LiftingConv(cyclic(1), 2, 2)], ids=str)
-def test_orbit_kernel_refuses_filters_that_the_group_moves(layer):
-    kernel = analytic_kernel(Architecture((Dense(2), layer, Flatten(), LOGITS)))
-    with pytest.raises(ValueError, match=r"layer 1: .* an even filter .* is not C4-equivariant"):
-        orbit_kernel(kernel, C4, np.ones((1, 4, 4, 1)))
+MOVED = [
+    (C4, Conv(2, 2)),  # an even filter, off the pixel's centre
+    (C4, Conv(2, 3, stride=2)),  # places off the centre of the grid
+    (C4, LiftingConv(dihedral(1), 2, 3)),  # a group that rotations move
+]
+
+
+@pytest.mark.parametrize(("group", "layer"), MOVED, ids=str)
+def test_orbit_kernel_of_networks_that_the_group_moves(group, layer):
+    """There K(ρ_p x, ρ_q x') ≠ K(x, ρ_{p⁻¹q} x'), and the kernel of the whole orbit is computed."""
+    layers = (layer, Relu(), GroupPool() if isinstance(layer, LiftingConv) else Flatten(), LOGITS)
+    x = inputs((4, 4, 1))
+    kernel = analytic_kernel(Architecture(layers))
+    found = orbit_kernel(kernel, group, x).ntk.reshape(4, 3, 4, 3)
+    assert_equal(found[1, :, 2], kernel(group.rotate_images(x, 1), group.rotate_images(x, 2)).ntk)
+    block = kernel(x, group.rotate_images(x, 1)).ntk
+    assert np.max(np.abs(found[1, :, 2] - block)) > 1e-3 * np.max(np.abs(block))

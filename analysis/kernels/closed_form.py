@@ -1,0 +1,110 @@
+"""Which architectures have an analytic kernel; the others are refused, by name, before anything is computed."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from models.architecture import Architecture
+from models.invariants import Canonicalize, InputMap
+from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
+from models.network import signals_through
+from models.normalization import LayerNorm
+from models.parts import PartSum
+from models.pooling import Flatten
+from models.residual import Identity, Residual
+from models.signal import Signal
+
+
+class Law(NamedTuple):
+    """What is known of a signal at infinite width."""
+
+    wide: bool = False  # weights stand before it: its channels are infinitely many
+    gaussian: bool = False  # its channels are centred Gaussians
+    flat: bool = False  # channels stand for the pixels of a flattened grid, and differ in variance
+
+
+def check_parametrization(architecture: Architecture) -> None:
+    """Raise NoClosedFormError where training at infinite width does not follow a kernel."""
+    reasons = {
+        "standard": "at a fixed learning rate its NTK grows with the width",
+        "mup": "features move at infinite width, so training follows no fixed kernel",
+    }
+    if architecture.parametrization != "ntk":
+        raise NoClosedFormError(
+            f"{architecture.parametrization!r} parametrization has no infinite-width NTK: "
+            f"{reasons[architecture.parametrization]}; use parametrization='ntk', the same function class"
+        )
+
+
+def check_kinds(layers: Sequence[Layer]) -> None:
+    """Raise NoClosedFormError for the first layer that never has a closed form, naming it."""
+    for index, layer in enumerate(layers):
+        if not layer.has_closed_form:
+            raise NoClosedFormError(
+                f"layer {index}: {type(layer).__name__} has no closed-form kernel; train it as usual and estimate its "
+                "kernel from samples, the mean over many initialisations of the empirical kernel"
+            )
+        try:
+            check_kinds(getattr(layer, "body", ()))
+        except NoClosedFormError as error:
+            raise NoClosedFormError(f"layer {index}: {type(layer).__name__}: {error}") from None
+
+
+def check_layers(layers: Sequence[Layer], signal: Signal, law: Law = Law(), at_input: bool = True) -> Law:  # noqa: B008
+    """Raise NoClosedFormError for the first layer without a closed form where it stands, naming it."""
+    signals = signals_through(layers, signal)
+    for index, (layer, before) in enumerate(zip(layers, signals, strict=False)):
+        try:
+            law = _after(layer, before, law, at_input)
+        except NoClosedFormError as error:
+            raise NoClosedFormError(f"layer {index}: {error}") from None
+        at_input = at_input and isinstance(layer, Identity)
+    return law
+
+
+def _after(layer: Layer, signal: Signal, law: Law, at_input: bool) -> Law:
+    match layer:
+        case Affine():
+            return Law(wide=True, gaussian=True)
+        case Nonlinearity():
+            _check_nonlinearity(layer, law)
+            return law._replace(gaussian=isinstance(layer, LayerNorm))
+        case Residual():
+            return _after_residual(layer, signal, law)
+        case InputMap() | PartSum():
+            if not at_input:
+                raise NoClosedFormError(f"{type(layer).__name__} has a closed form on the network's input alone")
+            if isinstance(layer, PartSum):
+                return check_layers(layer.body, layer.part(signal))
+            return check_layers(layer.body, signal) if isinstance(layer, Canonicalize) else law
+        case Flatten():
+            return law._replace(flat=law.flat or signal.grid is not None or signal.atoms is not None)
+    return law
+
+
+def _check_nonlinearity(layer: Nonlinearity, law: Law) -> None:
+    name = type(layer).__name__
+    if not law.gaussian:
+        raise NoClosedFormError(
+            f"{name} acts on values that are not Gaussian at infinite width; "
+            "there is a closed form only if a layer with weights stands before it, after any other nonlinearity"
+        )
+    if law.flat:
+        raise NoClosedFormError(
+            f"{name} acts on flattened pixels, which differ in variance; put it before Flatten, "
+            "where it is the same network"
+        )
+
+
+def _after_residual(layer: Residual, signal: Signal, law: Law) -> Law:
+    if not law.wide:
+        raise NoClosedFormError(
+            "Residual adds the input itself, whose channels stay few at infinite width; "
+            "put a layer with weights before it"
+        )
+    body = check_layers(layer.body, signal, law, at_input=False)
+    if not body.gaussian or not any(isinstance(inner, Affine) for inner in layer.body):
+        raise NoClosedFormError(
+            "Residual has a closed form where its body ends in a layer with weights, or with averages after it: "
+            "else what it adds is correlated with its input"
+        )
+    return body._replace(gaussian=law.gaussian and body.gaussian)

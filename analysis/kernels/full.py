@@ -1,0 +1,102 @@
+"""The recursion on full covariances, point by point: for every architecture with a closed form, if slow.
+
+An affine layer is linear in its weights, so with T_b the layer whose b-th weight is one and all others zero,
+σ_w² A(K) = Σ_b T_b K T_bᵀ. That holds of every layer, also of those that mix lags (theory.md §3).
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from analysis.kernels.propagation import propagate, recorded, replayed
+from models.architecture import Architecture
+from models.covariance import Covariance
+from models.layer import Affine, Layer
+from models.pooling import Flatten
+from models.signal import Signal, to_layout
+
+PointByPoint = Float[Array, "point1 point2"]
+
+
+@dataclass(frozen=True)
+class FullEngine:
+    """Covariances between all points of one input and all points of another."""
+
+    architecture: Architecture
+    input_shape: tuple[int, ...]
+
+    @cached_property
+    def signals(self) -> tuple[Signal, ...]:
+        """The signal before each layer and after the last."""
+        return self.architecture.signals(self.input_shape)
+
+    @property
+    def elements(self) -> int:
+        """Array elements that one pair of inputs takes."""
+        return max(signal.points for signal in self.signals) ** 2
+
+    def prepare(self, x: Float[Array, "*point channel"]) -> tuple[Float[Array, "channel point"], list]:
+        """An input, and its variances before each nonlinearity."""
+        x = to_layout(x[None]).reshape(x.shape[-1], -1)
+        variances: list = []
+        self._run(x, x, recorded(variances, jnp.diagonal, _outer))
+        return x, variances
+
+    def pair(self, first: tuple, second: tuple) -> Covariance:
+        """(K, Θ) of the logits of two prepared inputs."""
+        (x1, variances1), (x2, variances2) = first, second
+        return self._run(x1, x2, replayed(variances1, variances2, _outer))
+
+    def own(self, prepared: tuple) -> Covariance:
+        """(K, Θ) of the logits of an input with itself."""
+        return self.pair(prepared, prepared)
+
+    def _run(self, x1: Float[Array, "channel point1"], x2: Float[Array, "channel point2"], ends) -> Covariance:
+        nngp = x1.T @ x2 / len(x1)
+        state = Covariance(nngp, jnp.zeros_like(nngp))
+        state = propagate(self.architecture.layers, self.signals[0], state, self, ends)
+        return jax.tree.map(lambda k: k[0, 0], state)
+
+    def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
+        """K ← σ_w² A(K) + σ_b², Θ ← K_new + σ_w² A(Θ) (theory.md §2)."""
+        nngp, ntk = (scaled_average(layer, signal, k) for k in state)
+        nngp = nngp + layer.b_std**2
+        return Covariance(nngp, nngp + ntk)
+
+    def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
+        """Both sides of K through a layer without weights; Flatten leaves the mean of the diagonal."""
+        if isinstance(layer, Flatten):
+            return jax.tree.map(lambda k: jnp.diagonal(k).mean()[None, None], state)
+        module = layer.module(replace(signal, channels=1), nnx.Rngs(0))
+        return jax.tree.map(lambda k: _both_sides(lambda x: module(x), signal, k), state)
+
+
+def scaled_average(layer: Affine, signal: Signal, covariance: PointByPoint) -> Float[Array, "new_point1 new_point2"]:
+    """σ_w² A(K), weight by weight."""
+    one_channel, bare = replace(signal, channels=1), replace(layer, features=1, b_std=0.0)
+    graph, state = nnx.split(nnx.eval_shape(lambda: bare.module(one_channel, nnx.Rngs(0))))
+    shape = state["weight"].shape
+    weights = math.prod(shape)
+
+    def add_tap(b, total):
+        weight = jnp.zeros(weights, covariance.dtype).at[b].set(1).reshape(shape)
+        return total + _both_sides(lambda x: nnx.merge(graph, {"weight": weight})(x), signal, covariance)
+
+    new = layer.output(signal).points
+    return jax.lax.fori_loop(0, weights, add_tap, jnp.zeros((new, new), covariance.dtype))
+
+
+def _both_sides(function, signal: Signal, covariance: PointByPoint) -> Float[Array, "new_point1 new_point2"]:
+    """T K Tᵀ for a linear function T of a one-channel signal."""
+    for _ in (1, 2):
+        covariance = function(covariance.reshape(1, *signal.axes, -1)).reshape(-1, covariance.shape[1]).T
+    return covariance
+
+
+def _outer(variance1: Float[Array, " point1"], variance2: Float[Array, " point2"]) -> tuple[Array, Array]:
+    return variance1[:, None], variance2[None, :]

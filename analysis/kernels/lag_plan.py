@@ -1,0 +1,133 @@
+"""Which lags an architecture's kernel needs, and whether lags stay apart in it (theory.md §3)."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Int
+
+from models.architecture import Architecture
+from models.conv import Conv
+from models.dense import Dense
+from models.group_conv import GroupConv, LiftingConv
+from models.groups import Group, cyclic
+from models.layer import Layer, Nonlinearity
+from models.pooling import Flatten, GlobalAvgPool, GroupPool
+from models.residual import Identity, Residual
+from models.signal import Signal
+
+
+class MixedLagsError(Exception):
+    """Some layer mixes lags: the covariance has to be carried whole."""
+
+
+@dataclass(frozen=True)
+class LagPlan:
+    """The lags of an architecture, for one input shape; raises MixedLagsError where lags would mix."""
+
+    architecture: Architecture
+    input_shape: tuple[int, ...]
+
+    def __post_init__(self):
+        layers = list(with_signals(self.architecture.layers, self.signals[0]))
+        convolutions = [layer for layer, _ in layers if isinstance(layer, Conv | LiftingConv | GroupConv)]
+        for layer, before in layers:
+            self._check_layer(layer, before)
+        if any(isinstance(layer, LiftingConv) for layer in convolutions[1:]):
+            raise MixedLagsError("a convolution that is not equivariant stands before LiftingConv")
+
+    def _check_layer(self, layer: Layer, before: Signal) -> None:
+        name = type(layer).__name__
+        if before.atoms:
+            raise MixedLagsError(f"{name} acts on atoms")
+        if isinstance(layer, Conv | LiftingConv | GroupConv):
+            if layer.stride > 1:
+                raise MixedLagsError(f"{name} has stride {layer.stride}")
+            if isinstance(layer, LiftingConv | GroupConv) and not layer.group.is_exact:
+                raise MixedLagsError(f"{name}'s filters on {layer.group} are not invariant")
+            if layer.padding == "CIRCULAR" and before.grid != self.signals[0].grid:
+                raise MixedLagsError(f"{name} has CIRCULAR padding on a grid smaller than the input's")
+        elif not isinstance(layer, Dense | Nonlinearity | Residual | Identity | Flatten | GlobalAvgPool | GroupPool):
+            raise MixedLagsError(f"{name} mixes lags")
+
+    @cached_property
+    def signals(self) -> tuple[Signal, ...]:
+        """The signal before each layer and after the last."""
+        return self.architecture.signals(self.input_shape)
+
+    @cached_property
+    def group(self) -> Group:
+        """The group whose elements are lags; C_1 for a plain network."""
+        return next((layer.group for layer in self.architecture.layers if isinstance(layer, LiftingConv)), cyclic(1))
+
+    @cached_property
+    def grid_depth(self) -> int:
+        """Number of layers that still read a grid."""
+        return sum(signal.grid is not None for signal in self.signals)
+
+    @cached_property
+    def rotations(self) -> range:
+        """Group lags that reach the output: only the identity where the group is left by Flatten."""
+        steps = zip(self.architecture.layers, self.signals[:-1], self.signals[1:], strict=True)
+        leaving = [layer for layer, before, after in steps if before.group is not None and after.group is None]
+        return range(1) if leaving and isinstance(leaving[0], Flatten) else self.group.elements
+
+    @cached_property
+    def shifts(self) -> Int[np.ndarray, "row_shift column_shift 2"]:
+        """Displacement lags that reach the output, two to a shift as models/covariance.py packs them."""
+        if self.last_grid is None or isinstance(self.architecture.layers[self.grid_depth - 1], Flatten):
+            return np.zeros((1, 1, 2), int)
+        axes = [
+            sorted({d % period for d in range(1 - size, size)})
+            for size, period in zip(self.last_grid, self.period, strict=True)
+        ]
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+    @property
+    def last_grid(self) -> tuple[int, int] | None:
+        """The grid that the layer leaving it reads; None for vectors."""
+        return self.signals[self.grid_depth - 1].grid if self.grid_depth else None
+
+    @property
+    def pixel_pairs(self) -> int:
+        """Over how many pairs of pixels the covariance is averaged where the network leaves the grid."""
+        if self.last_grid is None:
+            return 1
+        pixels = math.prod(self.last_grid)
+        return pixels if isinstance(self.architecture.layers[self.grid_depth - 1], Flatten) else pixels**2
+
+    @property
+    def needs_own(self) -> bool:
+        """Whether a nonlinearity off the grid reads the variances there."""
+        return any(isinstance(layer, Nonlinearity) for layer, _ in with_signals(self.later_layers, self.later_signal))
+
+    @property
+    def period(self) -> tuple[int, int]:
+        """The input's grid, on which displacements wrap; (1, 1) for vectors."""
+        return self.signals[0].grid or (1, 1)
+
+    @property
+    def grid_layers(self) -> tuple[Layer, ...]:
+        """The layers before the one that leaves the grid."""
+        return self.architecture.layers[: max(self.grid_depth - 1, 0)]
+
+    @property
+    def later_layers(self) -> tuple[Layer, ...]:
+        """From the layer that leaves the grid on; all, for vectors."""
+        return self.architecture.layers[len(self.grid_layers) :]
+
+    @property
+    def later_signal(self) -> Signal:
+        """What the first of the later layers reads."""
+        return self.signals[len(self.grid_layers)]
+
+
+def with_signals(layers: Iterable[Layer], signal: Signal) -> Iterator[tuple[Layer, Signal]]:
+    """Every layer, those inside residual connections included, with the signal before it."""
+    for layer in layers:
+        yield layer, signal
+        if isinstance(layer, Residual):
+            yield from with_signals(layer.body, signal)
+        signal = layer.output(signal)

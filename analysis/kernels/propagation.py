@@ -1,0 +1,59 @@
+"""The infinite-width recursion (theory.md §2) along a sequence of layers, whatever form covariances are held in."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import jax
+from jaxtyping import Array, Float
+
+from models.covariance import Covariance
+from models.layer import Affine, Layer, Nonlinearity
+from models.residual import Residual
+from models.signal import Signal
+
+Ends = Callable[[Covariance], tuple[Any, Any]]
+Diagonal = Callable[[Float[Array, "..."]], Float[Array, "..."]]
+
+
+class Rules(Protocol):
+    """How one form of covariance goes through the layers that are linear in their input."""
+
+    def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
+        """K ← σ_w² A(K) + σ_b², Θ ← K_new + σ_w² A(Θ)."""
+        ...
+
+    def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
+        """The same for a layer without weights."""
+        ...
+
+
+def propagate(layers: Sequence[Layer], signal: Signal, state: Covariance, rules: Rules, ends: Ends) -> Covariance:
+    """(K, Θ) after the layers; `ends` gives both signals' variances before a nonlinearity, from the state there."""
+    for layer in layers:
+        if isinstance(layer, Nonlinearity):
+            state = state.nonlinear(layer.dual, *ends(state))
+        elif isinstance(layer, Residual):
+            state = jax.tree.map(lambda a, b: a + b, state, propagate(layer.body, signal, state, rules, ends))
+        elif isinstance(layer, Affine):
+            state = rules.affine(layer, signal, state)
+        else:
+            state = rules.linear(layer, signal, state)
+        signal = layer.output(signal)
+    return state
+
+
+def recorded(variances: list, diagonal: Diagonal, spread: Callable[[Any, Any], tuple[Any, Any]]) -> Ends:
+    """`ends` for a signal with itself: its variances are on the state's diagonal, and are noted down on the way."""
+
+    def ends(state: Covariance) -> tuple[Any, Any]:
+        variance = diagonal(state.nngp)
+        variances.append(variance)
+        return spread(variance, variance)
+
+    return ends
+
+
+def replayed(variances1: Iterable, variances2: Iterable, spread: Callable[[Any, Any], tuple[Any, Any]]) -> Ends:
+    """`ends` for a pair of signals, from the variances noted down for each, in the same order."""
+    pairs = iter(zip(variances1, variances2, strict=True))
+    return lambda state: spread(*next(pairs))

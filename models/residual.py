@@ -1,0 +1,70 @@
+"""Identity and the residual connection."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from models.layer import Layer, Reduction
+from models.network import Network, checked_layers, signals_through
+from models.signal import Signal
+
+
+@dataclass(frozen=True)
+class Identity(Reduction):
+    """z = x."""
+
+    def output(self, signal: Signal) -> Signal:
+        return signal
+
+    def module(self, signal: Signal, rngs: nnx.Rngs) -> "IdentityModule":
+        return IdentityModule()
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """z = x + body(x).
+
+    At infinite width body(x) is uncorrelated with x, as its last weights are independent of x and have mean zero, so
+    K ← K + K_body and Θ ← Θ + Θ_body.
+    """
+
+    has_closed_form: ClassVar[bool] = True
+
+    body: tuple[Layer, ...]
+
+    def __init__(self, body: Iterable[Layer]):
+        object.__setattr__(self, "body", checked_layers("Residual", body))
+
+    def output(self, signal: Signal) -> Signal:
+        try:
+            after = signals_through(self.body, signal)[-1]
+        except ValueError as error:
+            raise ValueError(f"Residual: {error}") from None
+        if after != signal:
+            raise ValueError(
+                f"Residual adds its input, {signal}, to what its body makes of it, {after}; they must agree"
+            )
+        return signal
+
+    def module(self, signal: Signal, rngs: nnx.Rngs) -> "ResidualModule":
+        return ResidualModule(Network(self.body, signal, rngs))
+
+
+class IdentityModule(nnx.Module):
+    """Finite-width Identity."""
+
+    def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "channel *point sample"]:
+        return x
+
+
+class ResidualModule(nnx.Module):
+    """Finite-width Residual."""
+
+    def __init__(self, body: Network):
+        self.body = body
+
+    def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "channel *point sample"]:
+        return x + self.body(x)

@@ -1,0 +1,110 @@
+"""Where a square window stands as it slides over a grid: convolutions and local pools share it."""
+
+import typing
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from models.signal import Domain, Signal
+
+Padding = Literal["SAME", "VALID", "CIRCULAR"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """`size` × `size` pixels in steps of `stride`, placed as JAX's paddings place them; CIRCULAR wraps SAME's around.
+
+    Raises ValueError for a size, stride or padding that does not exist, naming the layer `name`.
+    """
+
+    name: str
+    size: int
+    stride: int = 1
+    padding: Padding = "SAME"
+
+    def __post_init__(self):
+        for field in ("size", "stride"):
+            value = getattr(self, field)
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{self.name}: {field} is {value!r}; it must be a positive integer")
+        if self.padding not in typing.get_args(Padding):
+            allowed = ", ".join(typing.get_args(Padding))
+            raise ValueError(f"{self.name}: padding is {self.padding!r}; it must be one of {allowed}")
+
+    def places(self, pixels: int) -> int:
+        """How many places the window takes along an axis of `pixels`."""
+        if self.padding == "VALID":
+            return (pixels - self.size) // self.stride + 1
+        return -(-pixels // self.stride)
+
+    def pads(self, pixels: int) -> tuple[int, int]:
+        """Pixels that the window reads before the first and after the last of an axis."""
+        if self.padding == "VALID":
+            return 0, 0
+        total = max((self.places(pixels) - 1) * self.stride + self.size - pixels, 0)
+        return total // 2, total - total // 2
+
+    def output_grid(self, signal: Signal) -> tuple[int, int]:
+        """The grid of places; raises ValueError where there is no grid or the window does not fit on it."""
+        if signal.grid is None:
+            raise ValueError(f"{self.name} acts on images, but gets {signal}")
+        if signal.atoms:
+            raise ValueError(f"{self.name} acts on images, but gets {signal}; put it inside AtomSum(…)")
+        rows, columns = signal.grid
+        if self.size > min(rows, columns):
+            raise ValueError(
+                f"{self.name}: a window of {self.size}×{self.size} does not fit in {rows}×{columns} pixels"
+            )
+        if self.padding == "CIRCULAR" and (rows % self.stride or columns % self.stride):
+            raise ValueError(
+                f"{self.name}: with CIRCULAR padding the stride must divide the grid, but {self.stride} does not "
+                f"divide {rows}×{columns}"
+            )
+        if signal.group:
+            self.check_symmetry(signal.group, signal)
+        return self.places(rows), self.places(columns)
+
+    def check_symmetry(self, group: Domain, signal: Signal) -> None:
+        """Raise ValueError where the group does not map the grid, or the window's places on it, to themselves."""
+        rows, columns = signal.grid or (1, 1)
+        if group.needs_square and rows != columns:
+            raise ValueError(f"{self.name}: {group} needs a square image, but gets {signal}")
+        if group.order == 1:
+            return
+        for pixels in (rows, columns):
+            before, after = self.pads(pixels)
+            left = before + pixels + after - (self.places(pixels) - 1) * self.stride - self.size
+            if before != after or left:
+                raise ValueError(
+                    f"{self.name}: windows of {self.size}×{self.size} with stride {self.stride} and {self.padding} "
+                    f"padding do not lie symmetrically on {pixels} pixels, which {group} turns around; "
+                    f"{self._remedy(pixels)}"
+                )
+
+    def _remedy(self, pixels: int) -> str:
+        if self.padding == "VALID":
+            return f"(pixels − size) must be a multiple of the stride, but {pixels} − {self.size} is not"
+        return "use an odd size with stride 1, a size as even or odd as the stride, or VALID padding"
+
+    def views(self, x: Float[Array, "*axis row column sample"]) -> Float[Array, "tap *axis new_row new_column sample"]:
+        """What each of the window's pixels reads at each place, tap by tap."""
+        (top, bottom), (left, right) = self.pads(x.shape[-3]), self.pads(x.shape[-2])
+        rows, columns = self.places(x.shape[-3]), self.places(x.shape[-2])
+        if top or bottom or left or right:
+            width = (*[(0, 0)] * (x.ndim - 3), (top, bottom), (left, right), (0, 0))
+            x = jnp.pad(x, width, mode="wrap" if self.padding == "CIRCULAR" else "constant")
+        return jnp.stack(
+            [
+                x[
+                    ...,
+                    i : i + (rows - 1) * self.stride + 1 : self.stride,
+                    j : j + (columns - 1) * self.stride + 1 : self.stride,
+                    :,
+                ]
+                for i in range(self.size)
+                for j in range(self.size)
+            ]
+        )

@@ -1,0 +1,113 @@
+"""Gaussian duals against integrals, against each other, and where float32 is in danger."""
+
+import math
+from itertools import pairwise, product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from activation_references import ALL, COSINES, LINEAR, NUMERIC, SMOOTH, VARIANCES, cases_and_integrals, integrals
+
+from models import Elementwise, Erf, Gelu, Sin, Tanh
+
+
+def duals(layer, dtype, cases):
+    """The layer's duals at (q, q', c), as float64 `[case, 2]`."""
+    q1, q2, cosine = np.array(cases, float).T
+    with jax.enable_x64(dtype == jnp.float64):
+        found = jax.jit(layer.dual)(*(jnp.asarray(x, dtype) for x in (cosine * np.sqrt(q1 * q2), q1, q2)))
+        assert {x.dtype for x in found} == {jnp.dtype(dtype)}
+    return np.stack(found, axis=-1).astype(float)
+
+
+@pytest.mark.parametrize("layer", LINEAR | SMOOTH, ids=str)
+def test_dual_is_the_gaussian_expectation(layer):
+    cases, expected = cases_and_integrals(layer)
+    if layer in LINEAR:  # where the slopes of a signal that is zero are 0, not the reference's
+        expected[[0 in case[:2] for case in cases]] = 0
+    found = duals(layer, jnp.float64, cases)
+    # The references' rounding; where c comes out 1e-16 from ±1, its angle is 1.5e-8 off, and so are steps' duals.
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(found[:, 1], expected[:, 1], rtol=1e-10, atol=1e-7 if layer in LINEAR else 1e-13)
+
+    found, size = duals(layer, jnp.float32, cases), np.array([math.sqrt(q1 * q2) for q1, q2, _ in cases])
+    # k is rounded by 6e-8 √(qq'), up to 6e-6, which moves smooth duals as much, and the Sins' ω² times that.
+    squared = getattr(layer, "frequency", 1) ** 2
+    rounding = 1e-6 + 6e-7 * size * squared
+    assert np.all(abs(found[:, 0] - expected[:, 0]) < rounding)
+    # Where c is 6e-8 from ±1, its angle is 3.5e-4.
+    assert np.all(abs(found[:, 1] - expected[:, 1]) < (2e-3 if layer in LINEAR else rounding * squared))
+
+
+@pytest.mark.parametrize("layer", NUMERIC, ids=str)
+def test_quadrature_is_the_gaussian_expectation(layer):
+    """To the accuracy that models/activations.py states, for tanh's poles and softplus's alike."""
+    for variances, value, slope in [
+        (VARIANCES[:5], 1e-9, 1e-8),
+        (((3, 3), (0.1, 3)), 1e-8, 1e-7),
+        (((10, 10),), 1e-4, 1e-3),
+    ]:
+        cases, expected = cases_and_integrals(layer, variances)
+        error = abs(duals(layer, jnp.float64, cases) - expected)
+        assert np.all(error < np.array([value, slope]) * np.maximum(1, abs(expected)))
+    cases, expected = cases_and_integrals(layer, VARIANCES[:5])
+    # Float32's rounding of nodes and weights; and of c, 6e-8, whose sine is then 3.5e-4.
+    np.testing.assert_allclose(duals(layer, jnp.float32, cases), expected, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("closed", [Erf(), Gelu(), Sin()], ids=str)
+def test_quadrature_agrees_with_the_closed_forms(closed):
+    fn = {Erf: jax.scipy.special.erf, Gelu: jax.nn.silu, Sin: jnp.sin}[type(closed)]
+    fn = exact_gelu if isinstance(closed, Gelu) else fn
+    cases = [(*pair, cosine) for pair, cosine in product(((0.3, 0.3), (1, 1), (0.2, 4)), COSINES)]
+    found = duals(Elementwise(fn), jnp.float64, cases)
+    np.testing.assert_allclose(found, duals(closed, jnp.float64, cases), atol=1e-9)  # 3e-12 lies beyond the nodes
+
+
+def exact_gelu(z):
+    return jax.nn.gelu(z, approximate=False)
+
+
+def test_more_nodes_resolve_steeper_functions():
+    case = [(30, 30, 1)]
+    expected = integrals(Tanh(), *case[0])
+    errors = [abs(duals(Tanh(nodes=nodes), jnp.float64, case) - expected).max() for nodes in (32, 64, 128, 256)]
+    assert all(after < before / 3 for before, after in pairwise(errors))
+    assert errors[-1] < 1e-7
+
+
+@pytest.mark.parametrize("layer", ALL, ids=str)
+def test_cosines_beyond_one_and_extreme_scales_stay_finite(layer):
+    q = jnp.asarray([1e-30, 1e-20, 1e-6, 0.7, 1.0, 3.0, 1e3, 1e6], jnp.float32)
+    for k in (q * (1 + 1e-6), -q * (1 + 1e-6)):
+        beyond, at = (jax.jit(layer.dual)(covariance, q, q) for covariance in (k, jnp.sign(k) * q))
+        assert np.all(np.isfinite(beyond))
+        assert np.all(np.isfinite(at))
+        # One part in 1e6 of k, at q ≤ 3, moves smooth duals as little; kinks see the clipped cosine alone.
+        for one, other in zip(beyond, at, strict=True):
+            np.testing.assert_allclose(one[:6], other[:6], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", LINEAR, ids=str)
+def test_piecewise_linear_duals_scale_down_to_faint_inputs(layer):
+    """For inputs of 1e-10 the variances are 1e-20, whose product float32 does not hold."""
+    q1, q2 = (np.random.default_rng(seed).uniform(0.1, 9, 100).astype(np.float32) for seed in (0, 1))
+    k = np.float32(0.6) * np.sqrt(q1 * q2)
+    tiny = np.float32(2**-66)  # a power of two: no rounding
+    for one, other, power in zip(
+        layer.dual(k * tiny, q1 * tiny, q2 * tiny), layer.dual(k, q1, q2), (tiny, 1), strict=True
+    ):
+        np.testing.assert_allclose(one / power, other, rtol=1e-6)
+    # With itself the cosine is exactly 1, not a rounding below: Θ(x, x) is exact.
+    positive, negative = layer.slopes
+    np.testing.assert_allclose(
+        layer.dual(q1 * tiny, q1 * tiny, q1 * tiny)[1], (positive**2 + negative**2) / 2, rtol=3e-7
+    )
+
+
+def test_sines_of_large_variance_do_not_overflow():
+    q = jnp.float32(400)  # e^400 overflows float32
+    np.testing.assert_allclose(Sin().dual(q, q, q), (0.5, 0.5), rtol=1e-6)
+    np.testing.assert_allclose(Sin().dual(-q, q, q), (-0.5, 0.5), rtol=1e-6)
+    assert Sin().dual(jnp.float32(0), q, q) == (0, 0)

@@ -13,8 +13,10 @@ from models.parts import AtomSum, OrbitAverage
 from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
 from models.quadrature import Elementwise, Tanh
 from models.residual import Identity, Residual
+from models.spherical import SO3, SO3Conv, SO3Pool, SphereLifting
 
 __all__ = [
+    "SO3",
     "Abs",
     "Architecture",
     "AtomSum",
@@ -40,7 +42,10 @@ __all__ = [
     "OrbitAverage",
     "Relu",
     "Residual",
+    "SO3Conv",
+    "SO3Pool",
     "Sin",
+    "SphereLifting",
     "Tanh",
     "cyclic",
     "dihedral",

@@ -5,7 +5,9 @@ import numpy as np
 
 from models import (
     Abs,
+    AtomSum,
     AvgPool,
+    Canonicalize,
     Conv,
     Dense,
     Erf,
@@ -14,15 +16,20 @@ from models import (
     GroupConv,
     GroupPool,
     Identity,
+    InvariantScalars,
     LayerNorm,
     LiftingConv,
+    OrbitAverage,
     Relu,
     Residual,
+    SO3Conv,
+    SO3Pool,
+    SphereLifting,
     cyclic,
     dihedral,
 )
 
-C2, C4, D1, D2, D4 = cyclic(2), cyclic(4), dihedral(1), dihedral(2), dihedral(4)
+C2, C4, C8, D1, D2, D4 = cyclic(2), cyclic(4), cyclic(8), dihedral(1), dihedral(2), dihedral(4)
 WIDTH = 32
 STDS = {"w_std": 1.4, "b_std": 0.3}
 LOGITS = Dense(1, **STDS)
@@ -95,7 +102,7 @@ MIXING = {
             LOGITS,
         ),
     ),
-    "C4, strides and pools": (
+    "strides and pools on C4": (
         (5, 5, 1),
         (
             LiftingConv(C4, WIDTH, 3, stride=2, **STDS),
@@ -104,11 +111,54 @@ MIXING = {
             GroupConv(C4, WIDTH, 1),
             Relu(),
             GroupPool(),
+            LOGITS,
         ),
     ),
     "conv before lifting": (
         (3, 3, 1),
         (Conv(WIDTH, 3), Relu(), LiftingConv(C2, WIDTH, 3), Relu(), GroupPool(), LOGITS),
+    ),
+}
+
+
+# Networks that act on parts of their input, or on a function of it.
+COMPOSITES = {
+    "atoms, shared": ((3, 2), (AtomSum((HIDDEN, Relu(), HIDDEN)), Relu(), LOGITS)),
+    "atoms, by slot": ((3, 2), (AtomSum((HIDDEN, Relu()), shared=False), LOGITS)),
+    "atoms, images": (
+        (2, 3, 3, 1),
+        (AtomSum((LiftingConv(C4, WIDTH, 3), Relu(), GroupPool())), HIDDEN, Relu(), LOGITS),
+    ),
+    "scalars": ((4, 3), (InvariantScalars(determinants=True), HIDDEN, Relu(), LOGITS)),
+    "orbit average": ((3, 3, 1), (OrbitAverage((Flatten(), HIDDEN, Relu(), HIDDEN), D4), Relu(), LOGITS)),
+    "canonical": ((3, 3, 1), (Canonicalize((Conv(WIDTH, 3), Relu(), Flatten()), C4), LOGITS)),
+    "canonical atoms": (
+        (2, 3, 3, 1),
+        (AtomSum((Canonicalize((Flatten(), HIDDEN, Relu()), C4), HIDDEN)), Relu(), LOGITS),
+    ),
+    "C8 filters": (
+        (5, 5, 1),
+        (LiftingConv(C8, WIDTH, 3, "VALID", **STDS), Relu(), GroupConv(C8, WIDTH, 3), Relu(), GroupPool(), LOGITS),
+    ),
+}
+
+
+SPHERES = {
+    "sphere": (
+        (6, 5, 2),
+        (SphereLifting(WIDTH, 3, 2, **STDS), Relu(), SO3Conv(WIDTH, 2, 2, **STDS), Erf(), SO3Pool(), LOGITS),
+    ),
+    "sphere, on the group": (
+        (4, 3, 1),
+        (
+            *(SphereLifting(WIDTH, 2, 2), Residual((Abs(), SO3Conv(WIDTH, 2, 2, **STDS))), LayerNorm(), HIDDEN, Relu()),
+            *(SO3Pool(), HIDDEN, Relu(), LOGITS),
+        ),
+    ),
+    "sphere, flattened": ((4, 3, 1), (SphereLifting(WIDTH, 2, 2), Relu(), SO3Conv(4, 2, 1), Flatten(), LOGITS)),
+    "sphere, atoms": (
+        (2, 4, 3, 1),
+        (AtomSum((SphereLifting(WIDTH, 2, 2), Relu(), SO3Pool()), shared=False), HIDDEN, Relu(), LOGITS),
     ),
 }
 
@@ -130,6 +180,6 @@ def inputs(shape, smooth=False):
         x = np.moveaxis(1 + np.sin(waves[0] * rows + waves[1] * columns + 3 * waves[2]), 1, -1)
     x[1] = 0.7 * x[0] + 0.5 * x[1]
     x[2] *= 0.4
-    if len(shape) == 3:
+    if len(shape) == 3 and min(shape[:2]) > 1:
         x *= np.linspace(0.5, 1.5, shape[0])[:, None, None] + np.linspace(-0.2, 0.4, shape[1])[:, None]
     return np.float32(x)

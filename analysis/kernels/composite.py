@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from analysis.kernels import engines
+from analysis.kernels.closed_form import check_layers
 from analysis.kernels.engines import Batch
 from analysis.kernels.lag_plan import with_signals
-from analysis.kernels.propagation import propagate, recorded, replayed
+from analysis.kernels.propagation import Independent, Rules, propagate, recorded, replayed
 from models.architecture import Architecture
 from models.covariance import Covariance
 from models.invariants import Canonicalize, InputMap
@@ -24,17 +25,18 @@ from models.residual import Identity
 from models.signal import Signal
 
 
-def gram(layers: Sequence[Layer], x1: Batch, x2: Batch) -> Covariance:
-    """(K, Θ) of all pairs of inputs, [n1, n2]."""
+def gram(layers: Sequence[Layer], x1: Batch, x2: Batch, independent: bool = False) -> Covariance:
+    """(K, Θ) of all pairs of inputs, [n1, n2]; `independent`: of two networks, each with weights of its own."""
     layer, rest = layers[0], layers[1:]
     match layer:
         case Identity() if rest:
-            return gram(rest, x1, x2)
+            return gram(rest, x1, x2, independent)
         case InputMap():
-            return gram(_after(layer, rest), layer.mapped(x1), layer.mapped(x2))
+            return gram(_after(layer, rest), layer.mapped(x1), layer.mapped(x2), independent)
         case PartSum():
-            return _head(layer, rest, x1, x2, _gram_parts(layer, x1, x2))
-    return engines.gram(_engine(layers, x1), x1, x2)
+            pairs = _gram_parts(layer, x1, x2, independent)
+            return _head(layer, rest, x1, x2, pairs, Independent(VectorRules()) if independent else VectorRules())
+    return engines.gram(_engine(layers, x1, independent), x1, x2)
 
 
 def diagonal(layers: Sequence[Layer], x: Batch) -> Covariance:
@@ -47,19 +49,8 @@ def diagonal(layers: Sequence[Layer], x: Batch) -> Covariance:
             return diagonal(_after(layer, rest), layer.mapped(x))
         case PartSum():
             pairs = jax.tree.map(lambda k: k[:, None], _diagonal_parts(layer, x))
-            return jax.tree.map(lambda k: k[:, 0], _head(layer, rest, x, None, pairs))
+            return jax.tree.map(lambda k: k[:, 0], _head(layer, rest, x, None, pairs, VectorRules()))
     return engines.diagonal(_engine(layers, x), x)
-
-
-def _elementwise(layers: Sequence[Layer], x1: Batch, x2: Batch) -> Covariance:
-    """(K, Θ) of x1[n] and x2[n], for networks whose first layer is no PartSum."""
-    layer, rest = layers[0], layers[1:]
-    if isinstance(layer, InputMap):
-        return _elementwise(_after(layer, rest), layer.mapped(x1), layer.mapped(x2))
-    if isinstance(layer, PartSum):
-        pairs = [gram(layers, a[None], b[None]) for a, b in zip(x1, x2, strict=True)]
-        return Covariance(*(jnp.stack([k[0, 0] for k in of]) for of in zip(*pairs, strict=True)))
-    return engines.elementwise(_engine(layers, x1), x1, x2)
 
 
 def _after(layer: InputMap, rest: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -67,34 +58,37 @@ def _after(layer: InputMap, rest: Sequence[Layer]) -> tuple[Layer, ...]:
     return (*body, *rest) or (Identity(),)
 
 
-def _engine(layers: Sequence[Layer], x: Batch) -> engines.Engine:
-    return engines.choose_engine(Architecture(layers), tuple(x.shape[1:]))
+def _engine(layers: Sequence[Layer], x: Batch, independent: bool = False) -> engines.Engine:
+    return engines.choose_engine(Architecture(layers), tuple(x.shape[1:]), independent)
 
 
-def _gram_parts(layer: PartSum, x1: Batch, x2: Batch) -> Covariance:
-    """Σ_pq w_p w_q K(x_p, x'_q) where parts share weights; else p = q, as different slots are independent."""
+def _gram_parts(layer: PartSum, x1: Batch, x2: Batch, independent: bool = False) -> Covariance:
+    """Σ_pq w_p w'_q K(x_p, x'_q); where parts have weights of their own, K is `independent` for p ≠ q."""
     (parts1, weights1), (parts2, weights2) = ((layer.parts(x), layer.weights(x)) for x in (x1, x2))
+    split = (*parts1.shape[:2], *parts2.shape[:2])
+
+    def total(pairs: Float[Array, "part part"], independent: bool) -> Covariance:
+        flat1, flat2 = (parts.reshape(-1, *parts.shape[2:]) for parts in (parts1, parts2))
+        kernel = gram(layer.body, flat1, flat2, independent)
+        return jax.tree.map(
+            lambda k: jnp.einsum("apbq,ap,bq,pq->ab", k.reshape(split), weights1, weights2, pairs), kernel
+        )
+
+    slots = parts1.shape[1]
     if layer.is_shared:
-        flat = gram(layer.body, parts1.reshape(-1, *parts1.shape[2:]), parts2.reshape(-1, *parts2.shape[2:]))
-        split = (*parts1.shape[:2], *parts2.shape[:2])
-        return jax.tree.map(lambda k: jnp.einsum("apbq,ap,bq->ab", k.reshape(split), weights1, weights2), flat)
-    slots = [gram(layer.body, parts1[:, p], parts2[:, p]) for p in range(parts1.shape[1])]
-    masks = [weights1[:, p, None] * weights2[:, p] for p in range(parts1.shape[1])]
-    return jax.tree.map(lambda *ks: sum(mask * k for mask, k in zip(masks, ks, strict=True)), *slots)
+        return total(jnp.ones((slots, slots)), independent)
+    own = [gram(layer.body, parts1[:, p], parts2[:, p], independent) for p in range(slots)]
+    masks = [weights1[:, p, None] * weights2[:, p] for p in range(slots)]
+    same = jax.tree.map(lambda *ks: sum(mask * k for mask, k in zip(masks, ks, strict=True)), *own)
+    if check_layers(layer.body, layer.part(Signal.of_input(x1.shape[1:]))).gaussian:
+        return same  # what the slots add up is centred: different ones are uncorrelated
+    return jax.tree.map(jnp.add, same, total(1 - jnp.eye(slots), True))
 
 
 def _diagonal_parts(layer: PartSum, x: Batch) -> Covariance:
     """The same of each input with itself, [n]."""
-    parts, weights = layer.parts(x), layer.weights(x)
-    n, p = parts.shape[:2]
-    first, second = jnp.divmod(jnp.arange(p * p), p) if layer.is_shared else (jnp.arange(p),) * 2
-    flat = _elementwise(
-        layer.body,
-        parts[:, first].reshape(-1, *parts.shape[2:]),
-        parts[:, second].reshape(-1, *parts.shape[2:]),
-    )
-    both = weights[:, first] * weights[:, second]
-    return jax.tree.map(lambda k: jnp.sum(k.reshape(n, -1) * both, axis=1), flat)
+    each = [_gram_parts(layer, one[None], one[None]) for one in x]
+    return Covariance(*(jnp.stack([k[0, 0] for k in of]) for of in zip(*each, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -111,15 +105,17 @@ class VectorRules:
         return state
 
 
-def _head(layer: PartSum, rest: Sequence[Layer], x1: Batch, x2: Batch | None, pairs: Covariance) -> Covariance:
+def _head(
+    layer: PartSum, rest: Sequence[Layer], x1: Batch, x2: Batch | None, pairs: Covariance, rules: Rules
+) -> Covariance:
     """The layers after the sum, on vectors; without x2, `pairs` are those of each input with itself, [n, 1]."""
-    signal, rules = layer.output(Signal.of_input(x1.shape[1:])), VectorRules()
+    signal = layer.output(Signal.of_input(x1.shape[1:]))
     lists: list[list[Float[Array, " n"]]] = [[], []]
     if any(isinstance(inner, Nonlinearity) for inner, _ in with_signals(rest, signal)):
         for x, variances in zip((x1, x2), lists, strict=True):
             if x is not None:
                 own = _diagonal_parts(layer, x)
-                propagate(rest, signal, own, rules, recorded(variances, lambda nngp: nngp, lambda a, b: (a, b)))
+                propagate(rest, signal, own, VectorRules(), recorded(variances, lambda nngp: nngp, lambda a, b: (a, b)))
     if x2 is None:
         return propagate(
             rest, signal, pairs, rules, replayed(lists[0], lists[0], lambda a, b: (a[:, None], b[:, None]))

@@ -13,7 +13,6 @@ from analysis.kernels.lags import LagEngine
 from analysis.kernels.spherical import SphericalEngine
 from models.architecture import Architecture
 from models.covariance import Covariance
-from models.spherical import SphereLifting
 
 # Array elements one tile of pairs works on at once: on a CPU what its caches hold, elsewhere what fills the device.
 TILE_ELEMENTS = {"cpu": 2**18}
@@ -43,14 +42,17 @@ class Engine(Protocol):
         ...
 
 
-def choose_engine(architecture: Architecture, input_shape: tuple[int, ...]) -> Engine:
-    """By lags on the sphere and on the plane where they stay apart, else by full covariances."""
-    if any(isinstance(layer, SphereLifting) for layer in architecture.layers):
-        return SphericalEngine(architecture, input_shape)
-    try:
-        return LagEngine(architecture, input_shape)
-    except MixedLagsError:
-        return FullEngine(architecture, input_shape)
+def choose_engine(architecture: Architecture, input_shape: tuple[int, ...], independent: bool = False) -> Engine:
+    """By lags on the sphere and on the plane where they stay apart, else by full covariances.
+
+    `independent`: between two networks of this architecture, each with weights of its own.
+    """
+    for engine in (SphericalEngine, LagEngine):
+        try:
+            return engine(architecture, input_shape, independent)
+        except MixedLagsError:
+            continue
+    return FullEngine(architecture, input_shape, independent)
 
 
 def gram(engine: Engine, x1: Batch, x2: Batch) -> Covariance:
@@ -63,13 +65,6 @@ def gram(engine: Engine, x1: Batch, x2: Batch) -> Covariance:
         padded = jnp.concatenate([columns, jnp.repeat(columns[:1], missing, axis=0)])
         tiles.append(_tile(engine, rows, _prepare(engine, padded)))
     return Covariance(*(jnp.concatenate(parts, axis=1)[:, : len(x2)] for parts in zip(*tiles, strict=True)))
-
-
-@partial(jax.jit, static_argnums=0)
-def elementwise(engine: Engine, x1: Batch, x2: Batch) -> Covariance:
-    """(K, Θ) of the n-th input of one batch and the n-th of another, [n]."""
-    pair = lambda x: engine.pair(engine.prepare(x[0]), engine.prepare(x[1]))  # noqa: E731
-    return jax.lax.map(pair, (x1, x2), batch_size=tile_width(engine))
 
 
 @partial(jax.jit, static_argnums=0)

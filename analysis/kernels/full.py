@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from analysis.kernels.propagation import propagate, recorded, replayed
+from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
 from models.architecture import Architecture
 from models.covariance import Covariance
 from models.layer import Affine, Layer
@@ -29,6 +29,7 @@ class FullEngine:
 
     architecture: Architecture
     input_shape: tuple[int, ...]
+    independent: bool = False  # between two networks, each with weights of its own
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
@@ -44,22 +45,26 @@ class FullEngine:
         """An input, and its variances before each nonlinearity."""
         x = to_layout(x[None]).reshape(x.shape[-1], -1)
         variances: list = []
-        self._run(x, x, recorded(variances, jnp.diagonal, _outer))
+        self._run(x, x, self, recorded(variances, jnp.diagonal, _outer))
         return x, variances
 
     def pair(self, first: tuple, second: tuple) -> Covariance:
         """(K, Θ) of the logits of two prepared inputs."""
         (x1, variances1), (x2, variances2) = first, second
-        return self._run(x1, x2, replayed(variances1, variances2, _outer))
+        rules = Independent(self) if self.independent else self
+        return self._run(x1, x2, rules, replayed(variances1, variances2, _outer))
 
     def own(self, prepared: tuple) -> Covariance:
         """(K, Θ) of the logits of an input with itself."""
-        return self.pair(prepared, prepared)
+        x, variances = prepared
+        return self._run(x, x, self, replayed(variances, variances, _outer))
 
-    def _run(self, x1: Float[Array, "channel point1"], x2: Float[Array, "channel point2"], ends) -> Covariance:
+    def _run(
+        self, x1: Float[Array, "channel point1"], x2: Float[Array, "channel point2"], rules: Rules, ends: Ends
+    ) -> Covariance:
         nngp = x1.T @ x2 / len(x1)
         state = Covariance(nngp, jnp.zeros_like(nngp))
-        state = propagate(self.architecture.layers, self.signals[0], state, self, ends)
+        state = propagate(self.architecture.layers, self.signals[0], state, rules, ends)
         return jax.tree.map(lambda k: k[0, 0], state)
 
     def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from analysis.kernels.lag_plan import LagPlan
-from analysis.kernels.propagation import Ends, propagate, recorded, replayed
+from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
 from models.architecture import Architecture
 from models.covariance import Covariance, Lag
 from models.layer import Affine, Layer
@@ -51,12 +51,16 @@ class LagRules:
         return state
 
 
+RulesAt = Callable[[Lag], Rules]
+
+
 @dataclass(frozen=True)
 class LagEngine:
     """Raises MixedLagsError where lags do not stay apart."""
 
     architecture: Architecture
     input_shape: tuple[int, ...]
+    independent: bool = False  # between two networks, each with weights of its own
 
     def __post_init__(self):
         _ = self.plan
@@ -78,46 +82,49 @@ class LagEngine:
         variances = jax.vmap(partial(_grid_variances, plan))(rotated)
         zero = jnp.zeros(len(plan.rotations), x.dtype)
         prepared = Prepared(rotated, variances, Covariance(zero, zero))
-        return prepared._replace(own=_off_grid(plan, prepared, prepared)) if plan.needs_own else prepared
+        return prepared._replace(own=_off_grid(plan, LagRules, prepared, prepared)) if plan.needs_own else prepared
 
     def pair(self, first: Prepared, second: Prepared) -> Covariance:
         """(K, Θ) of the logits of two prepared inputs."""
-        return _head(self.plan, _off_grid(self.plan, first, second), first.own, second.own)
+        rules = (lambda lag: Independent(LagRules(lag))) if self.independent else LagRules
+        return _head(self.plan, rules, _off_grid(self.plan, rules, first, second), first.own, second.own)
 
     def own(self, prepared: Prepared) -> Covariance:
         """(K, Θ) of the logits of an input with itself."""
-        own = _off_grid(self.plan, prepared, prepared)
-        return _head(self.plan, own, own, own)
+        own = _off_grid(self.plan, LagRules, prepared, prepared)
+        return _head(self.plan, LagRules, own, own, own)
 
 
 def _grid_variances(plan: LagPlan, x: Image) -> Variances:
     """K(x,x)(t,t) before each nonlinearity on the grid."""
     variances: Variances = []
-    _on_grid(plan, x, x, jnp.zeros(2, int), recorded(variances, lambda nngp: nngp, _both))
+    _on_grid(plan, LagRules, x, x, jnp.zeros(2, int), recorded(variances, lambda nngp: nngp, _both))
     return variances
 
 
-def _on_grid(plan: LagPlan, x1: Image, x2: Image, shift: Int[Array, "2"], ends: Ends) -> Covariance:
+def _on_grid(plan: LagPlan, rules: RulesAt, x1: Image, x2: Image, shift: Int[Array, "2"], ends: Ends) -> Covariance:
     """(K, Θ) at one displacement, before the layer that leaves the grid."""
     lag = Lag(shift, plan.period)
-    return propagate(plan.grid_layers, plan.signals[0], Covariance.of_inputs(x1, x2, lag), LagRules(lag), ends)
+    return propagate(plan.grid_layers, plan.signals[0], Covariance.of_inputs(x1, x2, lag), rules(lag), ends)
 
 
-def _off_grid(plan: LagPlan, first: Prepared, second: Prepared) -> Covariance:
+def _off_grid(plan: LagPlan, rules: RulesAt, first: Prepared, second: Prepared) -> Covariance:
     """(K, Θ) of two inputs where the network has left the grid, by group element acting on the second."""
     image, variances = first.x[0], [variance[0] for variance in first.variances]
-    return jax.vmap(lambda other, variance: _summed(plan, image, other, variances, variance))(
+    return jax.vmap(lambda other, variance: _summed(plan, rules, image, other, variances, variance))(
         second.x, second.variances
     )
 
 
-def _summed(plan: LagPlan, x1: Image, x2: Image, variances1: Variances, variances2: Variances) -> Covariance:
+def _summed(
+    plan: LagPlan, rules: RulesAt, x1: Image, x2: Image, variances1: Variances, variances2: Variances
+) -> Covariance:
     """(K, Θ) of a pair, averaged over the pairs of pixels that the layer leaving the grid reads; at one element."""
 
     def at_shift(shift: Int[Array, "2"]) -> Covariance:
         lag = Lag(shift, plan.period)
         ends = replayed(variances1, variances2, lambda first, second: (first, lag.shifted(second)))
-        state = _on_grid(plan, x1, x2, shift, ends)
+        state = _on_grid(plan, rules, x1, x2, shift, ends)
         inside = lag.inside(state.nngp.shape)
         return jax.tree.map(lambda f: jnp.sum(f, where=inside), state)
 
@@ -130,15 +137,15 @@ def _summed(plan: LagPlan, x1: Image, x2: Image, variances1: Variances, variance
     return jax.tree.map(lambda f: f / plan.pixel_pairs, total)
 
 
-def _head(plan: LagPlan, pair: Covariance, own1: Covariance, own2: Covariance) -> Covariance:
+def _head(plan: LagPlan, rules: RulesAt, pair: Covariance, own1: Covariance, own2: Covariance) -> Covariance:
     """(K, Θ) of the logits, from those of the pair and of each input with itself, by group element, off the grid."""
-    rules = LagRules(Lag(jnp.zeros(2, int), plan.period))
+    lag = Lag(jnp.zeros(2, int), plan.period)
     run: Callable[..., Covariance] = partial(propagate, plan.later_layers, plan.later_signal)
     lists: tuple[list[Any], list[Any]] = ([], [])
     if plan.needs_own:
         for own, variances in zip((own1, own2), lists, strict=True):
-            run(own, rules, recorded(variances, lambda nngp: nngp[0], _both))
-    return jax.tree.map(lambda f: f[0], run(pair, rules, replayed(*lists, _both)))
+            run(own, LagRules(lag), recorded(variances, lambda nngp: nngp[0], _both))
+    return jax.tree.map(lambda f: f[0], run(pair, rules(lag), replayed(*lists, _both)))
 
 
 def _both(first: Any, second: Any) -> tuple[Any, Any]:

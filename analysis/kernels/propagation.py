@@ -1,9 +1,11 @@
 """The infinite-width recursion (theory.md §2) along a sequence of layers, whatever form covariances are held in."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from models.covariance import Covariance
@@ -40,6 +42,24 @@ def propagate(layers: Sequence[Layer], signal: Signal, state: Covariance, rules:
             state = rules.linear(layer, signal, state)
         signal = layer.output(signal)
     return state
+
+
+@dataclass(frozen=True)
+class Independent:
+    """Rules between two networks of one architecture, each with weights of its own: after these nothing is shared.
+
+    What remains of K are products of means, from nonlinearities after the last weights.
+    """
+
+    rules: Rules
+
+    def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
+        """Zero, in the shape of what the layer makes."""
+        return jax.tree.map(jnp.zeros_like, self.rules.affine(layer, signal, state))
+
+    def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
+        """As between shared weights."""
+        return self.rules.linear(layer, signal, state)
 
 
 def recorded(variances: list, diagonal: Diagonal, spread: Callable[[Any, Any], tuple[Any, Any]]) -> Ends:

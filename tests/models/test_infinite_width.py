@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, C4, NETWORKS, STDS, inputs, random_params
+from networks import C2, C4, COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs, random_params
 
 from analysis import analytic_kernel
 from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupPool, LiftingConv
@@ -43,8 +43,12 @@ ONE_LAYER = [
     ((4, 4, 2), (LiftingConv(C4, 4, 2, "VALID", **STDS), GlobalAvgPool(), GroupPool())),
 ]
 # Each way off the grid and off the group once; all NETWORKS are held against full covariances (tests/analysis).
-ELSEWHERE = ("CNN, VALID, pooled", "CNN, CIRCULAR, pooled", "C2, VALID, pooled", "C4, CIRCULAR, pooled")
-DEEP = [name for name in NETWORKS if name not in ELSEWHERE]
+ELSEWHERE = (
+    *("CNN, VALID, pooled", "CNN, CIRCULAR, pooled", "C2, VALID, pooled", "C4, CIRCULAR, pooled"),
+    *("D1, SAME, pooled", "D2, CIRCULAR, flattened", "strides, CIRCULAR, pooled", "conv before lifting"),
+)
+ALL = {**NETWORKS, **MIXING, **COMPOSITES, **SPHERES}
+DEEP = [name for name in ALL if name not in ELSEWHERE]
 
 
 @pytest.mark.parametrize(("shape", "layers"), ONE_LAYER, ids=str)
@@ -59,9 +63,9 @@ def test_one_layer_with_weights_has_its_infinite_width_kernel_at_every_draw(shap
 
 @pytest.mark.parametrize("name", DEEP)
 def test_deep_network_approaches_its_infinite_width_kernel(name):
-    shape, layers = NETWORKS[name]
+    shape, layers = ALL[name]
     architecture, x = Architecture(layers), inputs(shape)
-    members = 320 if "C4" in name else 1280  # stacks cost more, and vary less
+    members = 320 if name[:2] in ("C4", "D4", "C8", "sp") else 1280  # stacks cost more, and vary less
     sampled = empirical_kernels(architecture, random_params(architecture, shape, members), x)
     for kind, samples, expected in zip(("nngp", "ntk"), sampled, analytic_kernel(architecture)(x), strict=True):
         samples, expected = np.float64(samples), np.float64(expected)

@@ -11,10 +11,31 @@ import pytest
 from flax import nnx
 from oracles import affine, average
 
-from models import Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+from models import (
+    AtomSum,
+    AvgPool,
+    Canonicalize,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalAvgPool,
+    GroupConv,
+    GroupPool,
+    Identity,
+    InvariantScalars,
+    LayerNorm,
+    LiftingConv,
+    MaxPool,
+    OrbitAverage,
+    Relu,
+    Residual,
+    Tanh,
+    cyclic,
+    dihedral,
+)
 from models.signal import Signal, to_layout
 
-C1, C2, C4 = cyclic(1), cyclic(2), cyclic(4)
+C1, C2, C4, C8, D2, D4 = cyclic(1), cyclic(2), cyclic(4), cyclic(8), dihedral(2), dihedral(4)
 # Both sides sum at most a few hundred products of size one: in float32 they agree to some 1e-6.
 assert_close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 
@@ -25,6 +46,9 @@ SIGNALS = {
     "C2 stack": Signal(3, (4, 5), C2),
     "C4 stack": Signal(3, (4, 4), C4),
     "C4 vector": Signal(3, None, C4),
+    "D2 stack": Signal(3, (4, 5), D2),
+    "D4 stack": Signal(2, (3, 3), D4),
+    "atoms": Signal(3, None, None, 2),
 }
 SHAPES = [
     ("vector", Dense(2), (2,)),
@@ -34,7 +58,13 @@ SHAPES = [
     ("image", Conv(2, 3), (2, 4, 5)),
     ("image", Conv(2, 2, "VALID"), (2, 3, 4)),
     ("image", Conv(2, 4, "CIRCULAR"), (2, 4, 5)),
+    ("image", Conv(2, 3, stride=2), (2, 2, 3)),
+    ("image", Conv(2, 2, "VALID", 2), (2, 2, 2)),
+    ("square", Conv(2, 3, "CIRCULAR", 2), (2, 2, 2)),
     ("image", LiftingConv(C2, 2, 3), (2, 2, 4, 5)),
+    ("image", LiftingConv(D2, 2, 3), (2, 4, 4, 5)),
+    ("square", LiftingConv(C8, 2, 3), (2, 8, 4, 4)),
+    ("square", LiftingConv(dihedral(8), 2, 3, "VALID"), (2, 16, 2, 2)),
     ("image", LiftingConv(C2, 2, 2, "VALID"), (2, 2, 3, 4)),
     ("C2 stack", GroupConv(C2, 2, 3, "CIRCULAR"), (2, 2, 4, 5)),
     ("C4 stack", GroupConv(C4, 2, 2, "VALID"), (2, 4, 3, 3)),
@@ -46,6 +76,21 @@ SHAPES = [
     ("C4 stack", GroupPool(), (3,)),
     ("C4 vector", GroupPool(), (3,)),
     ("C4 stack", Relu(), (3, 4, 4, 4)),
+    ("image", LayerNorm(), (3, 4, 5)),
+    ("image", Identity(), (3, 4, 5)),
+    ("image", AvgPool(2), (3, 2, 2)),
+    ("C4 stack", AvgPool(2), (3, 4, 2, 2)),
+    ("C4 stack", MaxPool(2, 1), (3, 4, 3, 3)),
+    ("image", MaxPool(3), (3, 1, 1)),
+    ("image", Residual((Conv(5, 3), Tanh(), Conv(3, 1))), (3, 4, 5)),
+    ("atoms", Dense(4), (4, 2)),
+    ("atoms", Flatten(), (6,)),
+    ("atoms", AtomSum((Dense(5), Relu())), (5,)),
+    ("atoms", AtomSum((Dense(5), Relu()), shared=False), (5,)),
+    ("atoms", InvariantScalars(), (3,)),
+    ("D4 stack", GroupPool(), (2,)),
+    ("square", OrbitAverage((Flatten(), Dense(4)), D4), (4,)),
+    ("square", Canonicalize((Conv(5, 3),), C4), (5, 4, 4)),
 ]
 ROTATABLE = [(1, "SAME"), (3, "SAME"), (2, "VALID"), (3, "VALID"), (3, "CIRCULAR")]
 ANY_SIZE = [*ROTATABLE, (2, "SAME"), (4, "SAME"), (2, "CIRCULAR")]
@@ -61,12 +106,20 @@ AFFINE = [
     ("C2 stack", GroupConv(C2, 2, 3, "CIRCULAR", **STDS)),
     ("C2 stack", GroupConv(C2, 2, 2, "VALID", b_std=0.7)),
     ("image", Conv(2, 3, w_std=0.2)),
+    ("image", Conv(2, 3, stride=2, **STDS)),
+    ("image", Conv(2, 2, "VALID", 3, **STDS)),
+    ("square", Conv(2, 3, "CIRCULAR", 2, **STDS)),
+    ("square", LiftingConv(D4, 2, 3, **STDS)),
+    ("square", LiftingConv(D4, 2, 2, "VALID", 2, **STDS)),
+    ("D2 stack", GroupConv(D2, 2, 3, **STDS)),
+    ("D4 stack", GroupConv(D4, 2, 3, "CIRCULAR", **STDS)),
+    ("D4 stack", GroupConv(D4, 2, 3, "SAME", 2, **STDS)),
 ]
 
 
 def random_signal(signal, samples=2):
     """Standard normal values in the networks' layout [channel, group, row, column, sample]."""
-    shape = (signal.channels, *([signal.group.order] if signal.group else []), *(signal.grid or ()), samples)
+    shape = (signal.channels, *signal.axes, samples)
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
@@ -134,10 +187,20 @@ def test_layers_without_weights(kind):
     flat = run(Flatten())
     for sample in range(2):
         np.testing.assert_array_equal(flat[:, sample], x[..., sample].ravel())
+    np.testing.assert_array_equal(run(Identity()), x)
+    centred = x - x.mean(axis=0)
+    assert_close(run(LayerNorm()), centred / np.sqrt((centred**2).mean(axis=0) + 1e-6))
     if signal.grid:
+        for pool, reduce in [(AvgPool, np.mean), (MaxPool, np.max)]:
+            for size, stride in [(2, None), (2, 1), (3, 1)]:
+                if signal.group and (min(signal.grid) - size) % (stride or size):
+                    continue
+                windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), (-3, -2))
+                step = stride or size
+                assert_close(run(pool(size, stride)), reduce(windows[..., ::step, ::step, :, :, :], axis=(-2, -1)))
         assert_close(run(GlobalAvgPool()), x.mean(axis=(x.ndim - 3, x.ndim - 2)))
     if signal.group:
-        assert_close(run(GroupPool()), x.reshape(3, -1, 2).mean(axis=1))
+        assert_close(run(GroupPool()), x.reshape(len(x), -1, 2).mean(axis=1))
 
 
 def test_layout_puts_channels_first_and_samples_last():

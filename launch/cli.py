@@ -12,11 +12,13 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
+       widesym models [OPTIONS]
 
-Reproduce a named experiment. NAME is one of: {recipes}.
+reproduce    run a named experiment. NAME is one of: {recipes}
+models       list the model zoo
 
 options:
-  -h, --help    show this message; widesym reproduce NAME --help shows an experiment's options
+  -h, --help    show this message; after a command and its NAME, the command's options
   --version     show the version
 """
 
@@ -43,15 +45,19 @@ def run(arguments: Sequence[str]) -> None:
     from rich.console import Console
 
     from ensembles.trainer import DivergedError
+    from launch.models_table import ModelsTable
     from launch.recipes import RECIPES
     from launch.run_directory import RunDirectoryError
 
-    if not arguments or (len(arguments) < 3 and arguments[-1] in ("-h", "--help")):
+    if not arguments or arguments[0] in ("-h", "--help") or arguments in (["reproduce", "-h"], ["reproduce", "--help"]):
         print(USAGE.format(recipes=", ".join(RECIPES)), end="")
         return
     command, name, options = arguments[0], next(iter(arguments[1:]), None), list(arguments[2:])
+    if command == "models":
+        tyro.cli(ModelsTable, args=list(arguments[1:]), prog="widesym models").show(Console())
+        return
     if command != "reproduce":
-        fail(f"unknown command {command!r}; the only one is: reproduce")
+        fail(f"unknown command {command!r}; the commands are: reproduce, models")
     if name not in RECIPES:
         fail(f"{f'unknown recipe {name!r}' if name else 'no recipe named'}; the recipes are: {', '.join(RECIPES)}")
     recipe = tyro.cli(RECIPES[name], args=options, prog=f"widesym reproduce {name}")

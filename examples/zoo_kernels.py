@@ -1,6 +1,6 @@
 """Every architecture of the zoo that has an analytic kernel, against networks of finite width, sampled.
 
-    python -m examples.zoo_kernels            # width 512, 16 networks each: about a quarter of an hour on two cores
+    python -m examples.zoo_kernels            # width 512, 48 networks each: half an hour on two cores
 
 Writes docs/figures/zoo-kernels.png and .csv, row by row of the zoo. Each point is one pair of three inputs: how far the
 mean over networks lies from the analytic kernel, in percent of √(K(x,x) K(x',x')), with one standard error.
@@ -31,7 +31,7 @@ class ZooKernels:
 
     width: int = 512
     """Width of the sampled networks."""
-    members: int = 16
+    members: int = 48
     """Networks per architecture."""
     output: Path = Path("docs/figures/zoo-kernels.png")
     """Where the figure goes, and beside it the numbers as .csv."""

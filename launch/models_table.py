@@ -1,9 +1,7 @@
 """The model zoo as a table."""
 
-import math
 from dataclasses import dataclass
 
-import jax
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -36,18 +34,12 @@ class ModelsTable:
         for model in MODELS:
             width = self.width or model.width
             architecture = model.make(width)
-            parameters = f"{count_parameters(architecture, model.input_shape):,}"
+            parameters = f"{architecture.count_parameters(model.input_shape):,}"
             shape = "×".join(map(str, model.input_shape))
             table.add_row(
                 model.name, shape, str(width), parameters, model.invariance, _kernel(architecture, model.input_shape)
             )
         console.print(table)
-
-
-def count_parameters(architecture: Architecture, input_shape: tuple[int, ...]) -> int:
-    """Number of weights and biases, found without making them."""
-    shapes = jax.eval_shape(lambda: architecture.init(jax.random.key(0), input_shape))
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
 
 
 def _kernel(architecture: Architecture, input_shape: tuple[int, ...]) -> str:

@@ -1,11 +1,14 @@
 """An architecture: a tuple of layer specs, from which come the finite network and the infinite-width kernel."""
 
+import math
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key, PyTree
 
@@ -52,6 +55,11 @@ class Architecture:
         """
         return nnx.to_pure_dict(nnx.state(_network(self, input_shape, nnx.Rngs(key)), nnx.Param))
 
+    def count_parameters(self, input_shape: Sequence[int]) -> int:
+        """Number of weights and biases, found without making them."""
+        shapes = jax.eval_shape(lambda: self.init(jax.random.key(0), input_shape))
+        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+
     def apply(
         self, params: PyTree[Float[Array, "..."]], x: Float[Array, "sample *point channel"]
     ) -> Float[Array, "sample logit"]:
@@ -61,6 +69,7 @@ class Architecture:
                 f"x has shape {x.shape}; it must be [sample, H, W, C] or [sample, C], or a batch of sets of these, "
                 "[sample, A, …]"
             )
+        x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
         network = nnx.merge(_graph(self, tuple(x.shape[1:])), params)
         return network(to_layout(x)).T
 

@@ -90,9 +90,9 @@ class Canonicalize(InputMap):
         return InputMapModule(self, Network(self.body, signal, rngs))
 
     def mapped(self, x: Float[Array, "sample row column channel"]) -> Float[Array, "sample row column channel"]:
-        template = jnp.asarray(np.random.default_rng(0).standard_normal(x.shape[1:]), x.dtype)
+        template = np.random.default_rng(0).standard_normal(x.shape[1:]).astype(np.float32)
         orbit = jnp.stack([self.group.rotate_images(x, g) for g in self.group.elements])
-        best = jnp.argmax(jnp.sum(orbit * template, axis=(2, 3, 4)), axis=0)
+        best = jnp.argmax(jnp.sum(orbit * template, axis=(2, 3, 4)), axis=0)  # in float32 at least: ties would show
         return jax.vmap(lambda images, g: images[g], in_axes=(1, 0))(orbit, best)
 
 

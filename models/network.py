@@ -11,6 +11,10 @@ from models.signal import Signal
 
 def checked_layers(name: str, layers: Iterable[Layer]) -> tuple[Layer, ...]:
     """The layers as a tuple; raises ValueError where there is none, or something that is not a layer."""
+    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
+        raise ValueError(f"{name} takes a sequence of layers or an architecture, not {layers!r}")
+    if getattr(layers, "parametrization", "ntk") != "ntk":
+        raise ValueError(f"{name} takes layers alone; give the parametrization to the architecture around it")
     layers = tuple(layers)
     if not layers:
         raise ValueError(f"{name} needs at least one layer, such as Dense(10)")

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 import jax.numpy as jnp
 from flax import nnx
@@ -22,7 +23,7 @@ class LayerNorm(Nonlinearity):
     epsilon: float = 1e-6
 
     def __post_init__(self):
-        if not 0 < self.epsilon < math.inf:
+        if not isinstance(self.epsilon, Real) or not 0 < self.epsilon < math.inf:
             raise ValueError(f"LayerNorm: epsilon is {self.epsilon!r}; it must be positive")
 
     def output(self, signal: Signal) -> Signal:

@@ -8,7 +8,7 @@ learning rate η moves z by η·a² (…): the split decides what training does 
   rate must shrink as 1/width.
 - `mup`: hidden layers as in `standard`; the first layer has a multiplied and s divided by √width, the last has
   a = 1/√width and so starts at zero as the width grows (Yang & Hu 2021, arXiv:2011.14522, table 1, c = 0; for SGD).
-  Features are learned at any width, at one learning rate.
+  Features are learned at any width, at one learning rate. Of a last residual connection only the body is scaled down.
 
 Biases follow their layer, as weights on one constant input.
 """

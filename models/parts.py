@@ -82,7 +82,7 @@ class AtomSum(PartSum):
     """z(x) = Σ_a body(x_a) over the atoms of an input (A, …), with weights shared by all atoms or a set per slot a.
 
     Slots that hold zeros alone are padding and do not count. Shared weights make the sum invariant under permutations
-    of the atoms; the kernel then sums over all pairs of atoms, else over equal slots alone (arXiv:2406.06504, F.3).
+    of the atoms (arXiv:2406.06504, app. F.3). Padding is told by its zeros: nothing may stand before that changes them.
     """
 
     body: tuple[Layer, ...]
@@ -129,6 +129,9 @@ class PartSumModule(nnx.Module):
             z = self.body(to_layout(parts.reshape(-1, *parts.shape[2:]))).reshape(-1, *parts.shape[:2])
         else:
             graph, state = nnx.split(self.body)
+            slots = len(jax.tree.leaves(state)[0])
+            if slots != parts.shape[1]:
+                raise ValueError(f"AtomSum has weights for {slots} slots, but gets inputs of {parts.shape[1]} atoms")
             z = jax.vmap(lambda state, part: nnx.merge(graph, state)(to_layout(part)), (0, 1), -1)(state, parts)
         return jnp.sum(z * self.layer.weights(x), axis=-1)
 

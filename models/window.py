@@ -50,7 +50,8 @@ class Window:
     def output_grid(self, signal: Signal) -> tuple[int, int]:
         """The grid of places; raises ValueError where there is no grid or the window does not fit on it."""
         if signal.grid is None:
-            raise ValueError(f"{self.name} acts on images, but gets {signal}")
+            hint = "; images of one channel are (H, W, 1)" if signal.atoms else ""
+            raise ValueError(f"{self.name} acts on images, but gets {signal}{hint}")
         if signal.atoms:
             raise ValueError(f"{self.name} acts on images, but gets {signal}; put it inside AtomSum(…)")
         rows, columns = signal.grid

@@ -74,11 +74,18 @@ def _after(layer: Layer, signal: Signal, law: Law, at_input: bool) -> Law:
             if not at_input:
                 raise NoClosedFormError(f"{type(layer).__name__} has a closed form on the network's input alone")
             if isinstance(layer, PartSum):
-                return check_layers(layer.body, layer.part(signal))
-            return check_layers(layer.body, signal) if isinstance(layer, Canonicalize) else law
+                return _inside(layer, layer.body, layer.part(signal))
+            return _inside(layer, layer.body, signal) if isinstance(layer, Canonicalize) else law
         case Flatten():
             return law._replace(flat=law.flat or signal.grid is not None or signal.atoms is not None)
     return law
+
+
+def _inside(layer: Layer, body: Sequence[Layer], signal: Signal, law: Law = Law(), at_input: bool = True) -> Law:  # noqa: B008
+    try:
+        return check_layers(body, signal, law, at_input)
+    except NoClosedFormError as error:
+        raise NoClosedFormError(f"{type(layer).__name__}: {error}") from None
 
 
 def _check_nonlinearity(layer: Nonlinearity, law: Law) -> None:
@@ -88,7 +95,7 @@ def _check_nonlinearity(layer: Nonlinearity, law: Law) -> None:
             f"{name} acts on values that are not Gaussian at infinite width; "
             "there is a closed form only if a layer with weights stands before it, after any other nonlinearity"
         )
-    if law.flat:
+    if law.flat and not isinstance(layer, LayerNorm):  # over all pixels, the variance that it divides by is their mean
         raise NoClosedFormError(
             f"{name} acts on flattened pixels, which differ in variance; put it before Flatten, "
             "where it is the same network"
@@ -101,10 +108,10 @@ def _after_residual(layer: Residual, signal: Signal, law: Law) -> Law:
             "Residual adds the input itself, whose channels stay few at infinite width; "
             "put a layer with weights before it"
         )
-    body = check_layers(layer.body, signal, law, at_input=False)
+    body = _inside(layer, layer.body, signal, law, at_input=False)
     if not body.gaussian or not any(isinstance(inner, Affine) for inner in layer.body):
         raise NoClosedFormError(
             "Residual has a closed form where its body ends in a layer with weights, or with averages after it: "
             "else what it adds is correlated with its input"
         )
-    return body._replace(gaussian=law.gaussian and body.gaussian)
+    return Law(True, law.gaussian and body.gaussian, law.flat or body.flat)

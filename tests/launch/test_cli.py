@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from launch import cli
+from models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +39,9 @@ def options(text):
     [
         (["reproduce", "nope"], "unknown recipe 'nope'; the recipes are: digits-c4"),
         (["reproduce"], "no recipe named; the recipes are: digits-c4"),
-        (["train"], "unknown command 'train'; the only one is: reproduce"),
+        (["train"], "unknown command 'train'; the commands are: reproduce, models"),
+        (["models", "--width", "1"], "--width is 1; it must be between 2 and 65536"),
+        (["models", "gcnn"], "gcnn"),
         (options("--colour red"), "Unrecognized options: --colour"),
         (options("--members 0"), "--members is 0; it must be between 2 and 100000"),
         (options("--members many"), "--members"),
@@ -85,6 +88,21 @@ def test_help_of_a_recipe_names_its_options(widesym):
     assert code == 0
     for option in ("--members", "--width", "--steps", "--train", "--samples", "--ood", "--rate", "--seed", "--output"):
         assert option in text
+
+
+def test_models_are_listed(widesym):
+    code, text, _ = widesym("models")
+    assert code == 0
+    for row in ("mlp 8×8×1 512 300,032 none yes", "mnist-c4-gcnn 28×28×1 4 146,724 C4 no (MaxPool)"):
+        assert row in text
+    assert all(model.name in text for model in MODELS)
+
+
+def test_models_at_a_width(widesym):
+    code, text, _ = widesym("models", "--width", "8")
+    assert code == 0
+    assert "mlp 8×8×1 8 656 none yes" in text  # 64·8 + 8·8 + 8·10
+    assert "300,032" not in text
 
 
 def test_version(widesym):

@@ -10,6 +10,8 @@ import pytest
 
 from models import (
     Architecture,
+    AtomSum,
+    Canonicalize,
     Conv,
     Dense,
     Flatten,
@@ -17,10 +19,18 @@ from models import (
     Group,
     GroupConv,
     GroupPool,
+    InvariantScalars,
+    LayerNorm,
     LiftingConv,
+    OrbitAverage,
     Relu,
+    Residual,
+    SO3Conv,
+    SphereLifting,
     cyclic,
+    dihedral,
 )
+from models.description import describe
 
 C4 = cyclic(4)
 MAKERS = {
@@ -34,6 +44,18 @@ MAKERS = {
     "pool": lambda: GroupPool(),
     "relu": lambda: Relu(),
     "architecture": lambda: Architecture([Dense(3), Relu(), Dense(1)]),
+    "parametrization": lambda: Architecture([Dense(3), Relu(), Dense(1)], "mup"),
+    "dihedral": lambda: dihedral(4),
+    "stride": lambda: Conv(3, 2, "VALID", 2),
+    "residual": lambda: Residual([Dense(3)]),
+    "atoms": lambda: AtomSum([Dense(3)]),
+    "slots": lambda: AtomSum([Dense(3)], shared=False),
+    "orbit": lambda: OrbitAverage([Flatten()], C4),
+    "canonical": lambda: Canonicalize([Flatten()], C4),
+    "sphere": lambda: SphereLifting(3, 4, 2),
+    "sphere, coarse": lambda: SphereLifting(3, 4, 2, oversampling=1),
+    "so3": lambda: SO3Conv(3, 2, 2),
+    "norm": lambda: LayerNorm(),
 }
 SHAPE = (5, 5, 2)
 
@@ -73,7 +95,7 @@ def test_specs_are_described_by_their_fields(kind):
     """Two specs that differ in a field are different, and the fields are plain data."""
     spec = MAKERS[kind]()
     assert sum(spec == make() for make in MAKERS.values()) == 1
-    json.dumps(dataclasses.asdict(spec))
+    assert json.loads(json.dumps(describe(spec))) == describe(spec)
     for name in ("features", "size"):
         if hasattr(spec, name):
             other = dataclasses.replace(spec, **{name: getattr(spec, name) + 2})
@@ -133,3 +155,11 @@ def test_network_is_its_layers_in_order():
     hidden = np.maximum(1.5 / 2 * x @ first["weight"].T + 0.2 * first["bias"], 0)
     expected = 0.5 / np.sqrt(5) * hidden @ second["weight"].T + 0.1 * second["bias"]
     np.testing.assert_allclose(mlp.apply(params, jnp.asarray(x)), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [(InvariantScalars(), Dense(2)), (AtomSum((Dense(2),)),)], ids=["scalars", "atoms"])
+def test_whole_numbers_are_promoted(layers):
+    """Bytes would overflow in products, and cut off means."""
+    architecture, x = Architecture(layers), np.arange(200, 212, dtype=np.uint8).reshape(2, 2, 3)
+    params = architecture.init(jax.random.key(0), (2, 3))
+    np.testing.assert_array_equal(architecture.apply(params, x), architecture.apply(params, np.float32(x)))

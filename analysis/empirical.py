@@ -8,6 +8,9 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from analysis.kernels import Kernel
 from models.architecture import Architecture
+from models.invariants import Canonicalize
+from models.layer import Affine, Reduction
+from models.parts import PartSum
 
 
 @partial(jax.jit, static_argnums=0)
@@ -16,9 +19,11 @@ def empirical_kernel(
 ) -> Kernel:
     """Σ_θ ∂f ∂f' of the first logit between all inputs: over all weights (`.ntk`), and over the last layer's (`.nngp`).
 
-    Where the logits are linear in the last layer's weights the latter is E[f f'] over these, so that its mean over
-    initialisations is the NNGP, with far less scatter than f f' itself.
+    As the logits are linear in the last layer's weights, N(0, 1), the latter is E[f f'] over these: its mean over
+    initialisations is the NNGP, with far less scatter than f f' itself. Raises ValueError where that does not hold: for
+    other parametrizations than `ntk`, and for networks that do not end in a layer with weights, or averages after it.
     """
+    check_linear_head(architecture)
     jacobian = jax.jacrev(lambda params: architecture.apply(params, x)[:, 0])(params)
     nngp, ntk = (sum(map(_gram, jax.tree.leaves(part))) for part in (_last_weights(jacobian), jacobian))
     return Kernel(jnp.asarray(nngp), jnp.asarray(ntk))
@@ -28,13 +33,30 @@ def sampled_kernel(
     architecture: Architecture, key: Key[Array, ""], x: Float[Array, "n *point channel"], members: int
 ) -> Kernel:
     """Empirical kernels of networks initialised by keys of their own, [member, n, n], one network after the other."""
-
-    @jax.jit
-    def one(key: Key[Array, ""]) -> Kernel:
-        return empirical_kernel(architecture, architecture.init(key, x.shape[1:]), x)
-
-    each = [one(jax.random.fold_in(key, member)) for member in range(members)]
+    each = [_one_draw(architecture, jax.random.fold_in(key, member), x) for member in range(members)]
     return Kernel(*(jnp.stack(of) for of in zip(*each, strict=True)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _one_draw(architecture: Architecture, key: Key[Array, ""], x: Float[Array, "n *point channel"]) -> Kernel:
+    return empirical_kernel(architecture, architecture.init(key, x.shape[1:]), x)
+
+
+def check_linear_head(architecture: Architecture) -> None:
+    """Raise ValueError where the logits are not linear in the last layer's weights, all N(0, 1)."""
+    if architecture.parametrization != "ntk":
+        raise ValueError(f"kernels are compared in the 'ntk' parametrization, not in {architecture.parametrization!r}")
+    layers = architecture.layers
+    while True:
+        last = next((layer for layer in reversed(layers) if not isinstance(layer, Reduction)), None)
+        if isinstance(last, Affine):
+            return
+        if not isinstance(last, PartSum | Canonicalize):
+            raise ValueError(
+                f"the network ends in {type(last).__name__}; its last layer must be one with weights, such as Dense, "
+                "with nothing but averages after it"
+            )
+        layers = last.body
 
 
 def _last_weights(tree: dict) -> dict:

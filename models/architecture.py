@@ -70,8 +70,14 @@ class Architecture:
                 "[sample, A, …]"
             )
         x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
-        network = nnx.merge(_graph(self, tuple(x.shape[1:])), params)
-        return network(to_layout(x)).T
+        graph, shapes = _skeleton(self, tuple(x.shape[1:]))
+        found = jax.tree.map(jnp.shape, params)
+        if found != shapes:
+            raise ValueError(
+                f"the parameters are not of this architecture and inputs of shape {tuple(x.shape[1:])}: "
+                f"they have shapes {found}, and {shapes} is needed"
+            )
+        return nnx.merge(graph, params)(to_layout(x)).T
 
 
 def _network(architecture: Architecture, input_shape: Sequence[int], rngs: nnx.Rngs) -> Network:
@@ -81,6 +87,7 @@ def _network(architecture: Architecture, input_shape: Sequence[int], rngs: nnx.R
 
 
 @lru_cache(maxsize=256)
-def _graph(architecture: Architecture, input_shape: tuple[int, ...]) -> Any:
-    """The network's static half, found once without computing a weight."""
-    return nnx.split(nnx.eval_shape(lambda: _network(architecture, input_shape, nnx.Rngs(0))))[0]
+def _skeleton(architecture: Architecture, input_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """The network's static half, and the shapes of its parameters, found once without computing a weight."""
+    graph, state = nnx.split(nnx.eval_shape(lambda: _network(architecture, input_shape, nnx.Rngs(0))))
+    return graph, jax.tree.map(jnp.shape, nnx.to_pure_dict(state))

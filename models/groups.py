@@ -23,7 +23,7 @@ class Group:
     reflections: bool = False
 
     def __post_init__(self):
-        if not isinstance(self.rotations, Integral) or self.rotations < 1:
+        if not isinstance(self.rotations, Integral) or isinstance(self.rotations, bool) or self.rotations < 1:
             raise ValueError(f"a group of n rotations has n = 1, 2, 3, …, not {self.rotations!r}")
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from typing import ClassVar, Generic, TypeVar
 
 import jax
@@ -47,10 +47,12 @@ class Affine(Layer):
         features, name = getattr(self, "features", 1), type(self).__name__
         if not isinstance(features, Integral) or features < 1:
             raise ValueError(f"{name}: features is {features!r}; it must be a positive integer")
-        if not 0 < self.w_std < math.inf:
-            raise ValueError(f"{name}: w_std is {self.w_std!r}; it must be positive")
-        if not 0 <= self.b_std < math.inf:
-            raise ValueError(f"{name}: b_std is {self.b_std!r}; it must be zero or positive")
+        if not isinstance(self.w_std, Real) or not 0 < self.w_std < math.inf:
+            raise ValueError(f"{name}: w_std is {self.w_std!r}; it must be positive, a Python or NumPy number")
+        if not isinstance(self.b_std, Real) or not 0 <= self.b_std < math.inf:
+            raise ValueError(f"{name}: b_std is {self.b_std!r}; it must be zero or positive, a Python or NumPy number")
+        for std in ("w_std", "b_std"):
+            object.__setattr__(self, std, float(getattr(self, std)))  # specs are compared, hashed and written down
 
     def average(self, covariance: Float[Array, "*pixel"], lag: Lag) -> Float[Array, "*new_pixel"]:
         """The layer's covariance operator A, at one lag (theory.md §2-3)."""

@@ -10,7 +10,7 @@ learning rate η moves z by η·a² (…): the split decides what training does 
   a = 1/√width and so starts at zero as the width grows (Yang & Hu 2021, arXiv:2011.14522, table 1, c = 0; for SGD).
   Features are learned at any width, at one learning rate. Of a last residual connection only the body is scaled down.
 
-Biases follow their layer, as weights on one constant input.
+Biases are weights on one constant input: of the first kind in every layer but the last.
 """
 
 from typing import Literal
@@ -28,12 +28,12 @@ def place_scales(network: Network, parametrization: Parametrization) -> None:
             return
         weight_std, bias_std = module.scale, module.bias_scale
         module.scale = module.bias_scale = 1.0
-        last = index == len(modules) - 1
-        if parametrization == "mup" and index == 0 and not last:
-            gain = module.layer.features**0.5
-            module.scale = module.bias_scale = gain
-            weight_std, bias_std = weight_std / gain, bias_std / gain
-        elif parametrization == "mup" and last and index > 0:
+        first, last, gain = index == 0, index == len(modules) - 1, module.layer.features**0.5
+        if parametrization == "mup" and not last:
+            module.bias_scale, bias_std = gain, bias_std / gain
+            if first:
+                module.scale, weight_std = gain, weight_std / gain
+        elif parametrization == "mup" and not first:
             module.scale = module.fan_in**-0.5
         module.weight[...] = weight_std * module.weight[...]
         if module.bias is not None:

@@ -129,9 +129,6 @@ class PartSumModule(nnx.Module):
             z = self.body(to_layout(parts.reshape(-1, *parts.shape[2:]))).reshape(-1, *parts.shape[:2])
         else:
             graph, state = nnx.split(self.body)
-            slots = len(jax.tree.leaves(state)[0])
-            if slots != parts.shape[1]:
-                raise ValueError(f"AtomSum has weights for {slots} slots, but gets inputs of {parts.shape[1]} atoms")
             z = jax.vmap(lambda state, part: nnx.merge(graph, state)(to_layout(part)), (0, 1), -1)(state, parts)
         return jnp.sum(z * self.layer.weights(x), axis=-1)
 

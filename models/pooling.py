@@ -5,6 +5,7 @@ lags, and a maximum has no closed form.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
@@ -43,11 +44,15 @@ class GlobalAvgPool(Reduction):
 
 @dataclass(frozen=True)
 class GroupPool(Reduction):
-    """Mean over all group elements and whatever pixels remain, per channel: exactly invariant (theory.md §1)."""
+    """Mean over all group elements and whatever pixels remain, per channel (theory.md §1).
+
+    Exactly invariant if every layer before it is equivariant.
+    """
 
     def output(self, signal: Signal) -> Signal:
         if not isinstance(signal.group, Group):
-            raise ValueError(f"GroupPool averages over a finite group, but gets {signal}; start with LiftingConv")
+            advice = "use SO3Pool" if signal.group else "start with LiftingConv"
+            raise ValueError(f"GroupPool averages over a finite group, but gets {signal}; {advice}")
         return Signal(signal.channels)
 
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "MeanModule":
@@ -87,7 +92,6 @@ class MaxPool(_LocalPool):
     """Maximum over each window; there is no closed form of its kernel."""
 
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "LocalPoolModule":
-        # Views side by side, not lax.reduce_window, whose gradient is several times slower.
         return LocalPoolModule(self.window, jnp.max)
 
 
@@ -111,8 +115,14 @@ class MeanModule(nnx.Module):
 class LocalPoolModule(nnx.Module):
     """A reduction over the pixels of each window."""
 
-    def __init__(self, window: Window, reduce):
+    def __init__(self, window: Window, reduce: Callable[..., Array]):
         self.window, self.reduce = window, reduce
 
     def __call__(self, x: Float[Array, "channel *axis row column sample"]) -> Float[Array, "channel *axis r c sample"]:
-        return self.reduce(self.window.views(x), axis=0)
+        size = self.window.size
+        if self.window.stride != size:
+            return self.reduce(self.window.views(x), axis=0)
+        # Side by side, windows are blocks of the array: no copies, and a gradient several times faster.
+        rows, columns = (self.window.places(pixels) for pixels in x.shape[-3:-1])
+        blocks = x[..., : rows * size, : columns * size, :]
+        return self.reduce(blocks.reshape(*x.shape[:-3], rows, size, columns, size, x.shape[-1]), axis=(-4, -2))

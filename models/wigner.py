@@ -142,7 +142,7 @@ def real_wigner(L: int, alpha: ArrayLike, beta: ArrayLike, gamma: ArrayLike) -> 
 
 def _about_z(L: int, angle: Float[Array, ""]) -> Float[Array, "m n"]:
     """Z(α), with e_m(φ+α) = Σ_n Z_mn e_n(φ): cos mα on the diagonal, ∓ sin |m|α on the antidiagonal."""
-    m = orders(L)
+    m = jnp.asarray(orders(L), angle.dtype)  # 64-bit integers would be mixed up where x64 is switched on and off
     return jnp.diag(jnp.cos(m * angle)) - jnp.fliplr(jnp.diag(jnp.sin(m * angle)))
 
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax.core
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from analysis.kernels import composite
-from analysis.kernels.closed_form import check_kinds, check_layers, check_parametrization
+from analysis.kernels.closed_form import check_kinds, check_layers, check_parametrization, check_readout
 from models.architecture import Architecture
 from models.covariance import Covariance
 
@@ -44,6 +45,7 @@ class AnalyticKernel:
         """
         x1 = check_inputs("x1", x1)
         x2 = x1 if x2 is None else check_inputs("x2", x2)
+        x1, x2 = (x.astype(jnp.promote_types(x1.dtype, x2.dtype)) for x in (x1, x2))
         if x1.shape[1:] != x2.shape[1:]:
             raise ValueError(f"x1 holds inputs of shape {x1.shape[1:]}, x2 of shape {x2.shape[1:]}; they must agree")
         self._check(x1)
@@ -56,7 +58,7 @@ class AnalyticKernel:
         return composite.diagonal(self.architecture.layers, x)
 
     def _check(self, x: Float[Array, "n *point channel"]) -> None:
-        check_layers(self.architecture.layers, self.architecture.signals(x.shape[1:])[0])
+        check_readout(check_layers(self.architecture.layers, self.architecture.signals(x.shape[1:])[0]))
 
 
 def analytic_kernel(architecture: Architecture) -> AnalyticKernel:
@@ -65,13 +67,17 @@ def analytic_kernel(architecture: Architecture) -> AnalyticKernel:
 
 
 def check_inputs(name: str, x: Float[ArrayLike, "n *point channel"]) -> Float[Array, "n *point channel"]:
-    """x as a floating-point array; raises ValueError where it is no batch of inputs or not finite."""
+    """x as floats of 32 bits at least; raises ValueError where it is no batch of inputs, complex or not finite."""
     array = jnp.asarray(x)
     if not 2 <= array.ndim <= 5 or not len(array):
         raise ValueError(
             f"{name} has shape {array.shape}; it must be [n, H, W, C] or [n, C] with n > 0, or sets of these, [n, A, …]"
         )
-    bad = int(jnp.sum(~jnp.isfinite(array)))
-    if bad:
-        raise ValueError(f"{name} has {bad} values that are not finite (of {array.size}); remove or replace them")
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise ValueError(f"{name} has complex values; kernels are of real inputs")
+    if not isinstance(array, jax.core.Tracer):  # under jit there are no values to look at yet
+        bad = int(jnp.sum(~jnp.isfinite(array)))
+        if bad:
+            raise ValueError(f"{name} has {bad} values that are not finite (of {array.size}); remove or replace them")
+    floating = array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+    return floating.astype(jnp.promote_types(floating.dtype, jnp.float32))  # 16 bits overflow in squares of pixels

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.architecture import Architecture
+from models.groups import Group
 from models.invariants import Canonicalize, InputMap
 from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
 from models.network import signals_through
@@ -19,6 +20,7 @@ class Law(NamedTuple):
 
     wide: bool = False  # weights stand before it: its channels are infinitely many
     gaussian: bool = False  # its channels are centred Gaussians
+    normalised: bool = False  # by a LayerNorm, since the last weights: true of infinitely many channels alone
     flat: bool = False  # channels stand for the pixels of a flattened grid, and differ in variance
 
 
@@ -49,6 +51,15 @@ def check_kinds(layers: Sequence[Layer]) -> None:
             raise NoClosedFormError(f"layer {index}: {type(layer).__name__}: {error}") from None
 
 
+def check_readout(law: Law) -> None:
+    """Raise NoClosedFormError where the logits themselves are not Gaussian: their kernels predict nothing."""
+    if not law.gaussian or law.normalised:
+        raise NoClosedFormError(
+            "the logits are not Gaussian at infinite width: a nonlinearity stands after the last layer with weights, "
+            "or there is none; end in a layer with weights, such as Dense, with nothing but averages after it"
+        )
+
+
 def check_layers(layers: Sequence[Layer], signal: Signal, law: Law = Law(), at_input: bool = True) -> Law:  # noqa: B008
     """Raise NoClosedFormError for the first layer without a closed form where it stands, naming it."""
     signals = signals_through(layers, signal)
@@ -67,7 +78,7 @@ def _after(layer: Layer, signal: Signal, law: Law, at_input: bool) -> Law:
             return Law(wide=True, gaussian=True)
         case Nonlinearity():
             _check_nonlinearity(layer, law)
-            return law._replace(gaussian=isinstance(layer, LayerNorm))
+            return law._replace(gaussian=isinstance(layer, LayerNorm), normalised=isinstance(layer, LayerNorm))
         case Residual():
             return _after_residual(layer, signal, law)
         case InputMap() | PartSum():
@@ -77,8 +88,14 @@ def _after(layer: Layer, signal: Signal, law: Law, at_input: bool) -> Law:
                 return _inside(layer, layer.body, layer.part(signal))
             return _inside(layer, layer.body, signal) if isinstance(layer, Canonicalize) else law
         case Flatten():
-            return law._replace(flat=law.flat or signal.grid is not None or signal.atoms is not None)
+            return law._replace(flat=law.flat or not _is_homogeneous(signal))
     return law
+
+
+def _is_homogeneous(signal: Signal) -> bool:
+    """Whether all points have the same variance: a group's elements, but for filters that are sampled anew for each."""
+    between_pixels = isinstance(signal.group, Group) and not signal.group.is_exact
+    return signal.grid is None and signal.atoms is None and not between_pixels
 
 
 def _inside(layer: Layer, body: Sequence[Layer], signal: Signal, law: Law = Law(), at_input: bool = True) -> Law:  # noqa: B008
@@ -97,8 +114,8 @@ def _check_nonlinearity(layer: Nonlinearity, law: Law) -> None:
         )
     if law.flat and not isinstance(layer, LayerNorm):  # over all pixels, the variance that it divides by is their mean
         raise NoClosedFormError(
-            f"{name} acts on flattened pixels, which differ in variance; put it before Flatten, "
-            "where it is the same network"
+            f"{name} acts on flattened pixels, which differ in variance; "
+            "put a layer with weights between, or Flatten after it"
         )
 
 
@@ -114,4 +131,5 @@ def _after_residual(layer: Residual, signal: Signal, law: Law) -> Law:
             "Residual has a closed form where its body ends in a layer with weights, or with averages after it: "
             "else what it adds is correlated with its input"
         )
-    return Law(True, law.gaussian and body.gaussian, law.flat or body.flat)
+    gaussian, normalised = law.gaussian and body.gaussian, law.normalised or body.normalised
+    return Law(True, gaussian, normalised, law.flat or body.flat)

@@ -57,19 +57,25 @@ def choose_engine(architecture: Architecture, input_shape: tuple[int, ...], inde
 
 def gram(engine: Engine, x1: Batch, x2: Batch) -> Covariance:
     """(K, Θ) of all pairs, [n1, n2]."""
-    rows, width = _prepare(engine, x1), min(tile_width(engine), len(x2))
-    tiles = []
-    for start in range(0, len(x2), width):
-        columns = x2[start : start + width]
-        missing = width - len(columns)  # the last tile is filled up, so that all tiles compile once
-        padded = jnp.concatenate([columns, jnp.repeat(columns[:1], missing, axis=0)])
-        tiles.append(_tile(engine, rows, _prepare(engine, padded)))
+    width, tiles = min(tile_width(engine), len(x2)), []
+    with jax.default_matmul_precision("float32"):  # accelerators would round the factors to fewer bits
+        rows = _prepare(engine, x1)
+        for start in range(0, len(x2), width):
+            columns = x2[start : start + width]
+            missing = width - len(columns)  # the last tile is filled up, so that all tiles compile once
+            padded = jnp.concatenate([columns, jnp.repeat(columns[:1], missing, axis=0)])
+            tiles.append(_tile(engine, rows, _prepare(engine, padded)))
     return Covariance(*(jnp.concatenate(parts, axis=1)[:, : len(x2)] for parts in zip(*tiles, strict=True)))
 
 
-@partial(jax.jit, static_argnums=0)
 def diagonal(engine: Engine, x: Batch) -> Covariance:
     """(K, Θ) of each input with itself, [n]."""
+    with jax.default_matmul_precision("float32"):
+        return _diagonal(engine, x)
+
+
+@partial(jax.jit, static_argnums=0)
+def _diagonal(engine: Engine, x: Batch) -> Covariance:
     return jax.lax.map(lambda image: engine.own(engine.prepare(image)), x, batch_size=tile_width(engine))
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from analysis.kernels.lag_plan import with_signals
 from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
 from models.architecture import Architecture
 from models.covariance import Covariance
@@ -39,7 +40,10 @@ class FullEngine:
     @property
     def elements(self) -> int:
         """Array elements that one pair of inputs takes."""
-        return max(signal.points for signal in self.signals) ** 2
+        layers = with_signals(self.architecture.layers, self.signals[0])
+        windows = [getattr(layer, "window", None) for layer, _ in layers]
+        views = max((window.size**2 for window in windows if window), default=1)
+        return views * max(signal.points for signal in self.signals) ** 2
 
     def prepare(self, x: Float[Array, "*point channel"]) -> tuple[Float[Array, "channel point"], list]:
         """An input, and its variances before each nonlinearity."""

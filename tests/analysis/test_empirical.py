@@ -6,13 +6,13 @@ import pytest
 from networks import inputs, random_params
 
 from analysis.empirical import empirical_kernel, sampled_kernel
-from models import Architecture, Dense, Flatten, OrbitAverage, Relu, Residual, cyclic
+from models import Architecture, Dense, Flatten, Identity, OrbitAverage, Relu, Residual, cyclic
 
 SHAPE = (3, 3, 1)
 BODY = (Flatten(), Dense(4, b_std=0.5), Relu(), Dense(2, b_std=0.5))
 NETWORKS = {
     "plain": BODY,
-    "nested": (OrbitAverage((*BODY[:-1], Residual((Dense(4), Dense(4, b_std=0.5)))), cyclic(4)),),
+    "nested": (OrbitAverage((*BODY[:-2], Residual((Dense(4),)), Relu(), BODY[-1]), cyclic(4)), Identity()),
 }
 
 
@@ -37,8 +37,25 @@ def test_kernels_are_products_of_gradients(name):
         )
     found = empirical_kernel(architecture, jax.tree.map(np.float32, params), x)
     np.testing.assert_allclose(found.ntk, gradient.T @ gradient, rtol=1e-4)
-    last = len(flat) - (2 * 4 + 2 if name == "plain" else 4 * 4 + 4)  # the last layer's weights and biases
+    last = len(flat) - (2 * 4 + 2)  # the last layer's weights and biases
     np.testing.assert_allclose(found.nngp, gradient[last:].T @ gradient[last:], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        (Architecture(BODY, "standard"), "kernels are compared in the 'ntk' parametrization, not in 'standard'"),
+        (
+            Architecture((Flatten(), Dense(2), Residual((Dense(2),)))),
+            "the network ends in Residual; its last layer must",
+        ),
+        (Architecture((OrbitAverage((Flatten(), Dense(2), Relu()), cyclic(4)),)), "the network ends in Relu"),
+    ],
+    ids=["standard", "residual", "relu"],
+)
+def test_networks_that_are_not_linear_in_their_last_weights_are_refused(architecture, message):
+    with pytest.raises(ValueError, match=message):
+        sampled_kernel(architecture, jax.random.key(0), np.ones((1, *SHAPE), np.float32), 1)
 
 
 def test_samples_are_networks_of_their_own():

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -92,6 +93,7 @@ BAD_INPUTS = [
     ((ones(3),), "x1 has shape (3,); it must be [n, H, W, C] or [n, C] with n > 0"),
     ((ones(0, *SHAPE),), "x1 has shape (0, 2, 3, 1); it must be"),
     ((IMAGES, ones(0, *SHAPE)), "x2 has shape (0, 2, 3, 1); it must be"),
+    ((IMAGES * 1j,), "x1 has complex values; kernels are of real inputs"),
     ((IMAGES * np.nan,), "x1 has 12 values that are not finite (of 12); remove or replace them"),
     ((IMAGES, np.where(np.arange(3) == 1, np.inf, ones(1, 1, 3)).reshape(1, 1, 3, 1)), "x2 has 1 values that are not"),
     ((IMAGES, ones(1, 3, 2, 1)), "x1 holds inputs of shape (2, 3, 1), x2 of shape (3, 2, 1); they must agree"),
@@ -104,3 +106,15 @@ def test_bad_inputs_are_refused(arguments, message):
     with pytest.raises(ValueError) as error:  # noqa: PT011 the text is compared below, free of regular expressions
         analytic_kernel(small())(*arguments)
     assert message in str(error.value)
+
+
+def test_kernels_can_be_compiled(batch, whole):
+    assert_close(jax.jit(analytic_kernel(small()))(batch), whole)
+
+
+def test_sixteen_bits_are_promoted():
+    """Squares of pixels overflow float16, and precisions may be mixed."""
+    pixels = np.float16(200 * inputs(SHAPE))
+    found = analytic_kernel(small())(pixels, np.float32(pixels))
+    assert found.nngp.dtype == jnp.float32
+    assert_close(found, analytic_kernel(small())(np.float32(pixels)))

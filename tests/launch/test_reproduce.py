@@ -93,7 +93,7 @@ def test_configuration_is_the_resolved_one(output, summary):
         assert config["data"]["train"]["samples"] == 8
     assert found["augmented"]["recipe"]["augmentation"] == {
         "type": "FullOrbit",
-        "group": {"type": "Group", "rotations": 4},
+        "group": {"type": "Group", "rotations": 4, "reflections": False},
     }
     assert found["gcnn"]["recipe"]["augmentation"] == {"type": "NoAugmentation"}
     assert found["augmented"]["architecture"] == found["control"]["architecture"] != found["gcnn"]["architecture"]

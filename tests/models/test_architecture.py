@@ -163,3 +163,13 @@ def test_whole_numbers_are_promoted(layers):
     architecture, x = Architecture(layers), np.arange(200, 212, dtype=np.uint8).reshape(2, 2, 3)
     params = architecture.init(jax.random.key(0), (2, 3))
     np.testing.assert_array_equal(architecture.apply(params, x), architecture.apply(params, np.float32(x)))
+
+
+def test_parameters_of_another_network_are_refused():
+    """At another width they would pass for this one's, with a wrong scale."""
+    narrow, wide = (Architecture((Dense(width), Relu(), Dense(2))) for width in (4, 8))
+    params = wide.init(jax.random.key(0), (3,))
+    with pytest.raises(ValueError, match="the parameters are not of this architecture and inputs of shape") as error:
+        narrow.apply(params, jnp.ones((1, 3)))
+    assert "(8, 3)" in str(error.value)
+    assert "(4, 3)" in str(error.value)

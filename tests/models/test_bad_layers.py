@@ -193,6 +193,15 @@ WITHOUT = [
     (ATOMS, [DENSE, InvariantScalars(), DENSE], f"layer 1: InvariantScalars {AT_INPUT}"),
     (IMAGE, [CONV, Residual((Canonicalize((CONV,), C4), CONV)), Flatten()], f"Canonicalize {AT_INPUT}"),
 ]
+READOUT = "the logits are not Gaussian at infinite width: a nonlinearity stands after the last layer with weights"
+NO_READOUT = [
+    (IMAGE, [CONV, Relu(), Flatten()]),
+    (IMAGE, [LIFT, Relu(), GroupPool()]),
+    (VECTOR, [DENSE, Relu(), DENSE, LayerNorm()]),
+    (VECTOR, [DENSE, LayerNorm(), Residual((DENSE,)), Relu()]),
+    (ATOMS, [AtomSum((DENSE, Relu()))]),
+    (ATOMS, [InvariantScalars()]),
+]
 # Both layers are named: the outer by its index, the inner by index and name.
 INSIDE = [
     (IMAGE, [OrbitAverage((Flatten(), Relu(), DENSE), C4)], 0, f"layer 1: Relu {NOT_GAUSSIAN}"),
@@ -201,8 +210,8 @@ INSIDE = [
     (IMAGE, [CONV, Residual((Relu(), Relu(), CONV)), Flatten()], 1, f"layer 1: Relu {NOT_GAUSSIAN}"),
 ]
 WITH = [
-    (IMAGE, [CONV, Residual((CONV, AvgPool(1))), Relu(), Flatten()]),
-    (IMAGE, [Identity(), OrbitAverage((Flatten(), DENSE, Relu(), DENSE), D4), Relu()]),
+    (IMAGE, [CONV, Residual((CONV, AvgPool(1))), Relu(), Flatten(), DENSE]),
+    (IMAGE, [Identity(), OrbitAverage((Flatten(), DENSE, Relu(), DENSE), D4), Relu(), DENSE]),
     (ATOMS, [AtomSum((DENSE, LayerNorm())), Relu(), DENSE]),
     (IMAGE, [CONV, Flatten(), LayerNorm(), DENSE]),
 ]
@@ -236,7 +245,8 @@ def test_slots_that_have_no_weights():
     architecture = Architecture((AtomSum((DENSE,), shared=False),))
     params = architecture.init(jax.random.key(0), (3, 2))
     check(
-        lambda: architecture.apply(params, np.ones((1, 4, 2))), "AtomSum has weights for 3 slots, but gets inputs of 4"
+        lambda: architecture.apply(params, np.ones((1, 4, 2))),
+        "the parameters are not of this architecture and inputs of shape (4, 2)",
     )
 
 
@@ -261,6 +271,11 @@ def test_no_closed_form_where_it_stands(shape, layers, message):
 def test_no_closed_form_inside_another_layer(shape, layers, outer, message):
     text = check(lambda: analytic_kernel(Architecture(layers))(np.ones((1, *shape))), message, NoClosedFormError)
     assert text.startswith(f"layer {outer}: ")
+
+
+@pytest.mark.parametrize(("shape", "layers"), NO_READOUT, ids=str)
+def test_logits_that_are_not_gaussian(shape, layers):
+    check(lambda: analytic_kernel(Architecture(layers))(np.ones((1, *shape))), READOUT, NoClosedFormError)
 
 
 @pytest.mark.parametrize(("shape", "layers"), WITH, ids=str)

@@ -74,8 +74,9 @@ def initial_stds(parametrization, shape, layers):
 def test_scales_move_and_the_function_stays(name, parametrization):
     """The weights' σ_w/√fan_in and the biases' σ_b move to their initial law, wherever the layer stands.
 
-    Under mup the first layer's are 1/√width of these, multiplied again in the forward pass; and the last is multiplied
-    by 1/√fan_in. So in proportion to the initial law the function is that of `ntk`, under mup over √fan_in of the last.
+    Under mup the first layer's, and the biases of all but the last, are 1/√width of these, multiplied again in the
+    forward pass; and the last is multiplied by 1/√fan_in. So in proportion to the initial law the function is that of `ntk`, under mup over
+    √fan_in of the last.
     """
     shape, layers, fan_ins = NETWORKS[name]
     found, normal, params = initial_stds(parametrization, shape, layers)
@@ -84,10 +85,10 @@ def test_scales_move_and_the_function_stays(name, parametrization):
         bare = name == "C8" or (name == "residual" and index == 2)
         last = index == len(fan_ins) - 1 and several
         w_std, b_std = (1.0 if bare else 1.4), (None if bare else STDS["b_std"])
-        gain = math.sqrt(WIDTH) if parametrization == "mup" and index == 0 and several else 1
-        expected += [
-            std / gain for std in [None if last else b_std, (1.4 if last else w_std) / math.sqrt(fan_in)] if std
-        ]
+        bias_gain = math.sqrt(WIDTH) if parametrization == "mup" and several else 1
+        gain = bias_gain if index == 0 else 1
+        expected += [b_std / bias_gain] if b_std and not last else []
+        expected += [(1.4 if last else w_std) / math.sqrt(fan_in) / gain]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
     x = jnp.asarray(inputs(shape))

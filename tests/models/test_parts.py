@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from networks import C2, C4, D4, HIDDEN, LOGITS, STDS, inputs, random_params
 
 from analysis import analytic_kernel
+from analysis.kernels.composite import gram
 from models import (
     Architecture,
     AtomSum,
@@ -204,9 +205,9 @@ def test_kernel_of_atoms_by_slot():
     """
     x, hidden = inputs(VECTORS), Dense(6, **STDS)
     for body in (MLP, (hidden, Relu())):
-        found = analytic_kernel(Architecture((AtomSum(body, shared=False),)))(x)
-        alone = analytic_kernel(Architecture(body))
-        nngp, ntk = (sum(getattr(alone(x[:, a], x[:, a]), field) for a in range(3)) for field in ("nngp", "ntk"))
+        found = gram((AtomSum(body, shared=False),), x, x)
+        alone = [gram(body, x[:, a], x[:, a]) for a in range(3)]
+        nngp, ntk = (sum(getattr(kernel, field) for kernel in alone) for field in ("nngp", "ntk"))
         if body is not MLP:
             means = np.sqrt((STDS["w_std"] ** 2 * np.mean(x**2, -1) + STDS["b_std"] ** 2) / (2 * np.pi))
             products = means[:, None, :, None] * means[None, :, None, :]  # [n, n', a, b]
@@ -237,7 +238,12 @@ def test_orbit_average_averages_one_argument_of_the_kernel(name, group):
 
 NESTED = {
     "orbits of atoms": (AtomSum((OrbitAverage((Flatten(), HIDDEN, Relu()), C2), HIDDEN)), Relu(), LOGITS),
-    "by slot, orbits": (AtomSum((OrbitAverage((Flatten(), HIDDEN, Relu()), C4),), shared=False), HIDDEN, Relu()),
+    "by slot, orbits": (
+        AtomSum((OrbitAverage((Flatten(), HIDDEN, Relu()), C4),), shared=False),
+        HIDDEN,
+        Relu(),
+        LOGITS,
+    ),
     "canonical atoms": (AtomSum((Canonicalize((Flatten(), HIDDEN), D4), Relu()), shared=False), HIDDEN, Relu(), LOGITS),
 }
 

@@ -75,7 +75,7 @@ class Tanh(Quadrature):
         return jnp.tanh(z)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Elementwise(Quadrature):
     """φ = fn, any differentiable JAX function of one number that can be imported by its name.
 
@@ -94,6 +94,9 @@ class Elementwise(Quadrature):
             raise ValueError(f"{need}, but raises {type(error).__name__} when called with one") from error
         if found.dtype != number.dtype:
             raise ValueError(f"{need}, but turns {number.dtype} into {found.dtype}")
+
+    def __repr__(self) -> str:
+        return f"Elementwise({importable_name(self.fn)}, nodes={self.nodes})"
 
     def phi(self, z: Field) -> Field:
         return jnp.vectorize(self.fn)(z)

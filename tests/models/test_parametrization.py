@@ -75,8 +75,8 @@ def test_scales_move_and_the_function_stays(name, parametrization):
     """The weights' σ_w/√fan_in and the biases' σ_b move to their initial law, wherever the layer stands.
 
     Under mup the first layer's, and the biases of all but the last, are 1/√width of these, multiplied again in the
-    forward pass; and the last is multiplied by 1/√fan_in. So in proportion to the initial law the function is that of `ntk`, under mup over
-    √fan_in of the last.
+    forward pass; and the last is multiplied by 1/√fan_in. So in proportion to the initial law the function is that of
+    `ntk`, under mup over √fan_in of the last.
     """
     shape, layers, fan_ins = NETWORKS[name]
     found, normal, params = initial_stds(parametrization, shape, layers)

@@ -46,7 +46,13 @@ def test_engines_are_chosen_by_what_stays_apart():
     assert isinstance(engines.choose_engine(c8, (4, 4, 1)), FullEngine)
 
 
-@pytest.mark.parametrize("name", ["residual, normalised", "D4, VALID, pooled", "D2, CIRCULAR, flattened", "MLP"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("residual, normalised", "D4, VALID, pooled")),
+        *("D2, CIRCULAR, flattened", "MLP"),
+    ],
+)
 @pytest.mark.parametrize("independent", [False, True])
 def test_lags_are_full_covariances(name, independent):
     shape, layers = NETWORKS[name]
@@ -57,7 +63,7 @@ def test_lags_are_full_covariances(name, independent):
     assert np.any(full[1]) != independent
 
 
-@pytest.mark.parametrize("name", ["sphere, on the group", "sphere, flattened"])
+@pytest.mark.parametrize("name", [pytest.param("sphere, on the group", marks=pytest.mark.slow), "sphere, flattened"])
 def test_spherical_recursion_is_that_of_full_covariances(name):
     """Up to aliasing, on both sides, of nonlinearities on a grid of finite oversampling; L = 2 has most of it."""
     shape, layers = SPHERES[name]
@@ -67,6 +73,7 @@ def test_spherical_recursion_is_that_of_full_covariances(name):
     np.testing.assert_allclose(spherical, full, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_aliasing_falls_with_oversampling():
     gaps = []
     for oversampling in (1, 2):
@@ -82,6 +89,7 @@ def test_aliasing_falls_with_oversampling():
     assert gaps[1] < gaps[0] / 5
 
 
+@pytest.mark.slow
 def test_linear_spherical_networks_have_no_aliasing():
     layers = (SphereLifting(2, 3, 3, **STDS), SO3Conv(2, 3, 2, **STDS), Flatten(), Dense(1))
     spherical, full = (

@@ -48,7 +48,9 @@ ELSEWHERE = (
     *("D1, SAME, pooled", "D2, CIRCULAR, flattened", "strides, CIRCULAR, pooled", "conv before lifting"),
 )
 ALL = {**NETWORKS, **MIXING, **COMPOSITES, **SPHERES}
-DEEP = [name for name in ALL if name not in ELSEWHERE]
+# As long to sample as all others together; the layers in them have their own tests.
+SLOW = ("C8 filters", "D4, VALID, pooled", "atoms, images", "canonical atoms", "sphere, on the group")
+DEEP = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in ALL if name not in ELSEWHERE]
 
 
 @pytest.mark.parametrize(("shape", "layers"), ONE_LAYER, ids=str)

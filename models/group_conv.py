@@ -9,6 +9,7 @@ is sampled anew at the pixels for every r; then n·|S| above counts basis functi
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -107,7 +108,7 @@ class GroupAffineModule(AffineModule[_GroupAffine]):
         return jnp.einsum("fbcp,bij->fijcp", weight, basis)
 
 
-def rotated_filters(group: Group, size: int):
+def rotated_filters(group: Group, size: int) -> Float[np.ndarray, "basis element row column"]:
     """The basis functions of a group's filters at every element, `[basis, element, row, column]`."""
     return rotated_basis(group.rotations, group.reflections, size)
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from models.groups import Group
 from models.layer import Layer
-from models.network import Network, checked_layers, signals_through
+from models.network import Network, checked_layers, signal_after_body
 from models.parts import check_acting, check_image
 from models.signal import Signal, to_layout
 
@@ -81,10 +81,7 @@ class Canonicalize(InputMap):
 
     def output(self, signal: Signal) -> Signal:
         check_image("Canonicalize", self.group, signal)
-        try:
-            return signals_through(self.body, signal)[-1]
-        except ValueError as error:
-            raise ValueError(f"Canonicalize: {error}") from None
+        return signal_after_body("Canonicalize", self.body, signal)
 
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "InputMapModule":
         return InputMapModule(self, Network(self.body, signal, rngs))

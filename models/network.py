@@ -35,6 +35,14 @@ def signals_through(layers: Sequence[Layer], signal: Signal) -> tuple[Signal, ..
     return tuple(signals)
 
 
+def signal_after_body(name: str, body: Sequence[Layer], signal: Signal) -> Signal:
+    """The signal after the layers inside the layer `name`; raises ValueError naming both where one does not fit."""
+    try:
+        return signals_through(body, signal)[-1]
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 class Network(nnx.Module):
     """Finite-width layers one after the other, in the internal layout (models/signal.py)."""
 

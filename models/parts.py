@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from models.groups import Group
 from models.layer import Layer
-from models.network import Network, checked_layers, signals_through
+from models.network import Network, checked_layers, signal_after_body
 from models.signal import Signal, to_layout
 
 
@@ -41,11 +41,8 @@ class PartSum(Layer):
         raise NotImplementedError
 
     def output(self, signal: Signal) -> Signal:
-        name, part = type(self).__name__, self.part(signal)
-        try:
-            after = signals_through(self.body, part)[-1]
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+        name = type(self).__name__
+        after = signal_after_body(name, self.body, self.part(signal))
         if not after.is_vector:
             raise ValueError(
                 f"{name} adds up vectors, but its body makes {after}; add Flatten() or a global pool to it"

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from models.layer import Layer, Reduction
-from models.network import Network, checked_layers, signals_through
+from models.network import Network, checked_layers, signal_after_body
 from models.signal import Signal
 
 
@@ -39,10 +39,7 @@ class Residual(Layer):
         object.__setattr__(self, "body", checked_layers("Residual", body))
 
     def output(self, signal: Signal) -> Signal:
-        try:
-            after = signals_through(self.body, signal)[-1]
-        except ValueError as error:
-            raise ValueError(f"Residual: {error}") from None
+        after = signal_after_body("Residual", self.body, signal)
         if after != signal:
             raise ValueError(
                 f"Residual adds its input, {signal}, to what its body makes of it, {after}; they must agree"

@@ -2,12 +2,12 @@
 
 import jax
 import optax
+from ensembles.training import mean_squared_error
 from flax import nnx
 
 from benchmarks.timing import median_seconds, print_table
 from ensembles import Trainer, TrainingRecipe
 from ensembles.augmentation import Policy
-from ensembles.training import mean_squared_error
 from launch.recipes import DigitsC4
 from models import Architecture
 

@@ -25,6 +25,13 @@ class FullOrbit:
 
     group: Group
 
+    @property
+    def size(self) -> int:
+        return self.group.order
+
+    def copies(self, x):
+        return self.group.orbit(x).reshape(self.size, *x.shape)
+
     def __call__(self, key: Key[Array, ""], x: Images, y: Targets) -> tuple[Images, Targets]:
         return self.group.orbit(x), jnp.tile(y, (self.group.order, 1))
 

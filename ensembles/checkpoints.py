@@ -1,33 +1,108 @@
-"""Checkpoints of an ensemble's state, through orbax.
+"""Checkpoints of an ensemble's state, through orbax, written in the background.
 
 The one module that knows orbax: its API is moving from v0 to v1, and v1 lives under `experimental` in some releases.
 """
 
 import shutil
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, PyTree, Shaped, UInt32
 
-from ensembles.trainer import EnsembleState
+from ensembles.sharding import agreed, any_process
+from ensembles.trainer import EnsembleState, Trainer
 
 try:
     import orbax.checkpoint.v1 as ocp  # pyright: ignore[reportMissingImports]
 except ImportError:
     import orbax.checkpoint.experimental.v1 as ocp
 
-KEPT = 2  # the newest is written before the oldest goes, so one whole checkpoint exists at any moment
+
+SHOWN = 300  # characters of an error, whose text may hold the whole state of the reader
 
 
-def save(directory: Path, step: int, state: EnsembleState) -> None:
-    """Write the state after `step` steps; the checkpoint appears whole or not at all, and older ones go."""
-    if step in saved_steps(directory):
-        return
-    ocp.save(str(directory.absolute() / str(step)), state._asdict(), overwrite=True)
-    for old in saved_steps(directory)[:-KEPT]:
-        shutil.rmtree(directory / str(old))
+class Checkpoints:
+    """The checkpoints of one ensemble in a directory, the newest `kept` of them.
+
+    Each appears whole or not at all, and an old one goes only when a newer one is whole. Every process of several must
+    make the same calls.
+    """
+
+    def __init__(self, directory: Path, trainer: Trainer, kept: int = 2):
+        if kept < 1:
+            raise ValueError(f"{kept} checkpoints are to be kept; a run that is to be resumed needs at least one")
+        self.directory, self.trainer, self.kept = directory, trainer, kept
+        self._pending: ocp.AsyncResponse | None = None
+
+    def save(self, step: int, state: EnsembleState) -> None:
+        """Begin to write the state after `step` steps, once the one before is written; raises its errors."""
+        self.wait()
+        if agreed(int(step in saved_steps(self.directory))):
+            return
+        path = str(self.directory.absolute() / str(step))
+        self._pending = ocp.save_async(path, state._asdict(), overwrite=True, custom_metadata=self._vouched(state))
+
+    def wait(self) -> None:
+        """Until what was begun is written; then the oldest go."""
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        pending.result()
+        if jax.process_index() == 0:
+            for old in saved_steps(self.directory)[: -self.kept]:
+                shutil.rmtree(self.directory / str(old))
+
+    def restore_newest(
+        self, input_shape: tuple[int, ...], tell: Callable[[str], None] = warnings.warn
+    ) -> tuple[EnsembleState, int] | None:
+        """The newest state that is as it was saved, and its step, or None.
+
+        Those that cannot be read, or whose numbers have changed, are set aside, and `tell` hears of it.
+        """
+        for step in reversed(saved_steps(self.directory)):
+            state, error = self._restored(step, input_shape)
+            if not any_process(state is None) and state is not None:
+                return state, step
+            tell(f"checkpoint {self.directory / str(step)} cannot be read and is set aside ({error})")
+            if jax.process_index() == 0:
+                shutil.rmtree(self.directory / f"{step}.unreadable", ignore_errors=True)
+                (self.directory / str(step)).rename(self.directory / f"{step}.unreadable")
+        return None
+
+    def _restored(self, step: int, input_shape: tuple[int, ...]) -> tuple[EnsembleState | None, str]:
+        """The state, or why there is none."""
+        try:
+            return self.restore(step, input_shape), ""
+        except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
+            return None, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:SHOWN]
+
+    def restore(self, step: int, input_shape: tuple[int, ...]) -> EnsembleState:
+        """The state saved after `step` steps, on whatever devices there are now.
+
+        Raises ValueError where the numbers are not those that were saved.
+        """
+        where = self.trainer.placement
+        shapes = jax.eval_shape(lambda: self.trainer.init(input_shape))._asdict()
+        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where.by_member), shapes)
+        path = str(self.directory.absolute() / str(step))
+        context = ocp.Context()
+        context.array.loading.enable_padding_and_truncation = True  # there may be more or fewer idle places now
+        with context:
+            state = EnsembleState(**ocp.load(path, like))
+            metadata = ocp.metadata(path).custom_metadata
+        if metadata != self._vouched(state):
+            raise ValueError("its numbers are not those that were saved")
+        return state
+
+    def _vouched(self, state: EnsembleState) -> Any:
+        sums = jax.tree.leaves(checksums(state, self.trainer.members))
+        return {"checksums": [int(np.asarray(each)) for each in sums]}
 
 
 def saved_steps(directory: Path) -> list[int]:
@@ -41,22 +116,15 @@ def saved_steps(directory: Path) -> list[int]:
     )
 
 
-def restore_newest(directory: Path, like: EnsembleState) -> tuple[EnsembleState, int] | None:
-    """The newest state that can be read, and its step; those that cannot are set aside, with a warning. Else None."""
-    for step in reversed(saved_steps(directory)):
-        try:
-            return restore(directory, step, like), step
-        except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
-            warnings.warn(f"checkpoint {directory / str(step)} cannot be read and is set aside ({error})", stacklevel=2)
-            shutil.rmtree(directory / f"{step}.unreadable", ignore_errors=True)
-            (directory / str(step)).rename(directory / f"{step}.unreadable")
-    return None
+@partial(jax.jit, static_argnums=1)
+def checksums(state: PyTree[Shaped[Array, "place ..."]], members: int) -> PyTree[UInt32[Array, ""]]:
+    """Σ_i (2i+1) b_i mod 2³² over the words b of every array's members: exact in any order, and odd factors let no
+    flipped bit pass.
+    """
 
+    def of(x: Shaped[Array, "place ..."]) -> UInt32[Array, ""]:
+        word = {1: jnp.uint8, 2: jnp.uint16}.get(x.dtype.itemsize, jnp.uint32)
+        bits = jax.lax.bitcast_convert_type(x[:members], word).astype(jnp.uint32).ravel()
+        return jnp.sum(bits * (2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1), dtype=jnp.uint32)
 
-def restore(directory: Path, step: int, like: EnsembleState) -> EnsembleState:
-    """The state saved after `step` steps, with the structure of `like` (arrays or their shapes)."""
-    somewhere = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), x.dtype, sharding=somewhere), like._asdict())
-    loaded = ocp.load(str(directory.absolute() / str(step)), abstract)
-    # On the host: an array committed to one device could not be split over several.
-    return EnsembleState(**jax.tree.map(np.asarray, loaded))
+    return jax.tree.map(of, state)

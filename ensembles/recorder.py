@@ -1,67 +1,182 @@
-"""The logits store: every member's logits on every evaluation set at every recorded time, in one zarr array.
+"""The store of a run, one zarr group: every member's logits on every evaluation set at every recorded time, and more.
 
-`xarray.open_zarr(path)` reads it: `logits` with dims (time, member, sample, logit), the coordinates `time` (= step ×
-learning rate) and `step`, and for each sample its evaluation set, an index into the attribute `evaluation_sets`.
+`xarray.open_zarr(path)` reads it. `logits` has dims (time, member, sample, logit); each sample has its `evaluation_set`
+(an index into the attribute `evaluation_sets`), its number in it, `image`, and the group `element` it was moved by.
+`healthy` (time, member) says whose numbers are to be trusted, `recorded` (time) what has been written. A member's last
+batch left `loss`, `accuracy` and `gradient_norm` (time, member), NaN at step 0. `time` is the training time, Σ of
+learning rates; where these differ between members it is `training_time` (time, member).
 """
 
+import math
 import os
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 import zarr
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 
-DIMENSIONS = ("time", "member", "sample", "logit")
+METRICS = ("loss", "accuracy", "gradient_norm")
+CHUNK_BYTES = 2**24  # of one file, at most, unless one member's record takes more
+
+Sick = Literal["refuse", "exclude", "include"]
 
 
-def create_store(
-    path: Path, steps: Sequence[int], learning_rate: float, members: int, sets: Mapping[str, int], logits: int
-) -> None:
-    """Make an empty store (all NaN) for `sets`, a number of samples each; it appears whole or not at all."""
+class SickMembersError(ValueError):
+    """There are members whose numbers are not to be trusted, and nobody has said what to do with them."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An array that is recorded for every member beside its logits."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is stored: at `steps`, of `members`, on `sets` (samples each; `orbits`: those also moved by a group, and its
+    order), with so many logits, and `snapshots`. `by_member` are coordinates of members, and `times` is [1, time], or
+    [member, time] where training times differ.
+    """
+
+    steps: tuple[int, ...]
+    times: Float[np.ndarray, "member_or_1 time"]
+    members: int
+    sets: Mapping[str, int]
+    logits: int
+    orbits: Mapping[str, int] = field(default_factory=dict)
+    snapshots: tuple[Snapshot, ...] = ()
+    by_member: Mapping[str, Float[np.ndarray, " member"]] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> int:
+        """Length of the sample axis."""
+        return sum(samples * self.orbits.get(name, 1) for name, samples in self.sets.items())
+
+    @property
+    def arrays(self) -> tuple[Snapshot, ...]:
+        """All floating-point arrays with dims (time, member, …)."""
+        logits = Snapshot("logits", ("sample", "logit"), (self.samples, self.logits))
+        return (logits, *(Snapshot(name, (), ()) for name in METRICS), *self.snapshots)
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk, before compression: floats that differ between members hardly shrink."""
+        return 4 * len(self.steps) * self.members * sum(math.prod(array.shape) for array in self.arrays)
+
+
+def create_store(path: Path, layout: Layout) -> None:
+    """Make an empty store (NaN, nothing recorded); it appears whole or not at all."""
     temporary = path.with_name(path.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
-    samples = sum(sets.values())
-    root = zarr.create_group(temporary, zarr_format=3, attributes={"evaluation_sets": list(sets)})
-    root.create_array(
-        "logits",
-        shape=(len(steps), members, samples, logits),
-        chunks=(1, members, samples, logits),
-        dtype="float32",
-        fill_value=np.nan,
-        dimension_names=DIMENSIONS,
-    )
-    set_of_sample = np.repeat(np.arange(len(sets)), list(sets.values()))
-    for name, dimension, values in (
-        ("time", "time", np.array(steps) * learning_rate),
-        ("step", "time", np.array(steps)),
-        ("member", "member", np.arange(members)),
-        ("evaluation_set", "sample", set_of_sample),
-    ):
-        root.create_array(name, data=values, dimension_names=(dimension,))
-    with (
-        warnings.catch_warnings()
-    ):  # consolidation is xarray's default way in; zarr warns that v3 has yet to specify it
+    root = zarr.create_group(temporary, zarr_format=3, attributes={"evaluation_sets": list(layout.sets)})
+    shape = (len(layout.steps), layout.members)
+    for array in layout.arrays:
+        together = max(1, min(layout.members, CHUNK_BYTES // (4 * max(1, math.prod(array.shape)))))
+        root.create_array(
+            array.name,
+            shape=(*shape, *array.shape),
+            chunks=(1, together, *array.shape),
+            dtype="float32",
+            fill_value=np.nan,
+            dimension_names=("time", "member", *array.dimensions),
+        )
+    root.create_array("healthy", data=np.zeros(shape, bool), chunks=(1, shape[1]), dimension_names=("time", "member"))
+    for name, (dimensions, values) in _coordinates(layout).items():
+        root.create_array(name, data=values, dimension_names=dimensions)
+    with warnings.catch_warnings():
+        # Consolidation is xarray's default way in; zarr warns that v3 has yet to specify it.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         zarr.consolidate_metadata(temporary)
     os.replace(temporary, path)
 
 
-def write_record(path: Path, index: int, logits: Mapping[str, Float[np.ndarray, "member sample logit"]]) -> None:
-    """Store one recorded time; writing it again replaces it. Raises ValueError for logits of another shape."""
-    array = zarr.open_group(path, mode="r+", use_consolidated=False)["logits"]
-    assert isinstance(array, zarr.Array)
-    joined = np.concatenate(list(logits.values()), axis=1)
-    if joined.shape != array.shape[1:]:  # zarr would broadcast one member's logits to all
-        raise ValueError(f"logits have shape {joined.shape}, but {path} stores {array.shape[1:]} a time")
-    array[index] = joined
+def _coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.ndarray, "..."]]]:
+    elements = [layout.orbits.get(name, 1) for name in layout.sets]
+    sizes = list(zip(elements, layout.sets.values(), strict=True))
+    common = len(layout.times) == 1
+    return {
+        "step": (("time",), np.array(layout.steps)),
+        **(
+            {"time": (("time",), layout.times[0])}
+            if common
+            else {"training_time": (("time", "member"), layout.times.T)}
+        ),
+        "recorded": (("time",), np.zeros(len(layout.steps), bool)),
+        "member": (("member",), np.arange(layout.members)),
+        **{name: (("member",), values) for name, values in layout.by_member.items()},
+        "evaluation_set": (("sample",), np.repeat(np.arange(len(sizes)), [order * size for order, size in sizes])),
+        "element": (("sample",), np.concatenate([np.repeat(np.arange(order), size) for order, size in sizes])),
+        "image": (("sample",), np.concatenate([np.tile(np.arange(size), order) for order, size in sizes])),
+    }
 
 
-def read_logits(path: Path) -> dict[str, Float[np.ndarray, "time member sample logit"]]:
-    """All recorded logits, by evaluation set."""
+def write_record(
+    path: Path, index: int, arrays: Mapping[str, Shaped[np.ndarray, "member ..."]], healthy: Bool[np.ndarray, " member"]
+) -> None:
+    """Store one recorded time; writing it again replaces it. Raises ValueError for arrays of another shape, or others
+    than the store has.
+    """
+    root = zarr.open_group(path, mode="r+", use_consolidated=False)
+
+    def stored(name: str) -> zarr.Array:
+        array = root[name]
+        assert isinstance(array, zarr.Array)
+        return array
+
+    for name, values in arrays.items():
+        array = stored(name)
+        if values.shape != array.shape[1:]:  # zarr would broadcast one member's logits to all
+            raise ValueError(f"{name} has shape {values.shape}, but {path} stores {array.shape[1:]} a time")
+        array[index] = values
+    stored("healthy")[index] = healthy
+    stored("recorded")[index] = True  # last: what it vouches for is there
+
+
+def read_logits(path: Path, sick: Sick = "refuse") -> dict[str, Float[np.ndarray, "time member sample logit"]]:
+    """All recorded logits, by evaluation set.
+
+    Members that were not healthy at some recorded time are included or excluded, at all times, as `sick` says; without
+    being told, raises SickMembersError if there are any.
+    """
+    return {name: orbit[:, :, 0] for name, orbit in read_orbits(path, sick).items()}
+
+
+def read_orbits(path: Path, sick: Sick = "refuse") -> dict[str, Float[np.ndarray, "time member element sample logit"]]:
+    """The same on the group orbits of the evaluation sets; sets without have one element, the identity."""
     with xr.open_zarr(path) as store:
+        kept = members_kept(path, store, sick)
         names, of_sample = store.attrs["evaluation_sets"], store.evaluation_set.values
-        return {name: store.logits.values[:, :, of_sample == index] for index, name in enumerate(names)}
+        orbits = {}
+        for index, name in enumerate(names):
+            logits = store.logits.values[:, :, of_sample == index][:, kept]
+            order = int(store.element.values[of_sample == index].max()) + 1
+            orbits[name] = logits.reshape(*logits.shape[:2], order, -1, logits.shape[-1])
+        return orbits
+
+
+def members_kept(path: Path, store: xr.Dataset, sick: Sick) -> Bool[np.ndarray, " member"]:
+    """Which members to read."""
+    healthy = store.healthy.values[store.recorded.values].all(axis=0)
+    if healthy.all() or sick == "include":
+        return np.ones(len(healthy), bool)
+    found = np.flatnonzero(~healthy)
+    what = (
+        f"{len(found)} of {len(healthy)} members in {path} are not healthy: their numbers were not finite "
+        f"(members {', '.join(map(str, found[:10]))}{', …' if len(found) > 10 else ''})"
+    )
+    if sick == "refuse":
+        raise SickMembersError(
+            f"{what}; lower the learning rate or widen the networks, or read with sick='exclude' or 'include'"
+        )
+    if not healthy.any():
+        raise SickMembersError(f"{what}; none is left")
+    return healthy

@@ -1,5 +1,6 @@
 """Many members side by side: initialised, trained and evaluated together, each as if it were alone."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,44 +10,45 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
-from ensembles.sharding import map_members
-from ensembles.training import TrainingRecipe, train_member
+from ensembles.batches import Data
+from ensembles.checks import check_data, check_members, check_steps
+from ensembles.member import HEALTHY, Keys, MemberState, Metrics, train_member, untrained
+from ensembles.optimizers import Sgd
+from ensembles.recipe import TrainingRecipe
+from ensembles.sharding import Placement, agreed, gathered, map_members, placement
+from ensembles.strategy import Strategy
 from models.architecture import Architecture
 
-INITIALISATION, BATCHES = 0, 1  # what a member's key is folded with for its two uses
+INITIALISATION = 0  # what a member's key is folded with for its parameters
+NOBODY = 2**32 - 1  # the member whose key is everyone's
 SECONDS_A_CALL = 1.0  # how long one compiled call may run: how often progress shows and an interrupt is heard
+SAMPLES_AT_ONCE = 512  # of an evaluation set: patches of more would take memory for nothing
 
-TrainingData = tuple[Float[Array, "train *pixel channel"], Float[Array, "train logit"]]
-
-
-class EnsembleState(NamedTuple):
-    """Everything that training changes; the member axis leads every array."""
-
-    params: PyTree[Float[Array, "member ..."]]
-    optimizer_state: optax.OptState
-
-
-class Progress(NamedTuple):
-    """Where training stands after a call."""
-
-    step: int
-    loss: Float[np.ndarray, " member"]
+EnsembleState = MemberState  # whose arrays all have a leading axis of members and idle places
 
 
 class Record(NamedTuple):
-    """The ensemble at a recorded step."""
+    """What is kept of a recorded step."""
 
     position: int  # among the recorded steps
+    logits: dict[str, Float[np.ndarray, "member sample logit"]]
+    healthy: Bool[np.ndarray, " member"]  # neither frozen, nor with a logit that is not finite
+
+
+class Moment(NamedTuple):
+    """The ensemble between two calls: after `step` steps."""
+
     step: int
     state: EnsembleState
-    logits: dict[str, Float[np.ndarray, "member sample logit"]]
+    metrics: Metrics  # of each member's last batch
+    frozen_at: Int[np.ndarray, " member"]
+    record: Record | None  # where the step is a recorded one
 
 
 class DivergedError(ValueError):
-    """Members whose logits are not finite: no mean over the ensemble would mean anything."""
+    """No member is left whose numbers are finite."""
 
 
 @dataclass(frozen=True)
@@ -61,116 +63,149 @@ class Trainer:
     recipe: TrainingRecipe
     members: int
     seed: int = 0
+    strategy: Strategy = Strategy()
 
     def __post_init__(self):
-        if self.members < 1:
-            raise ValueError(f"members is {self.members!r}; an ensemble needs at least one")
+        check_members(self.members)
+        self.recipe.hyperparameters(self.members)
+        if self.architecture.parametrization == "mup" and not isinstance(self.recipe.optimizer, Sgd):
+            raise ValueError("the 'mup' parametrization has its scales for Sgd; use Sgd, or 'standard' or 'ntk'")
 
-    @partial(jax.jit, static_argnums=(0, 1))
-    def init(self, input_shape: tuple[int, ...]) -> EnsembleState:
-        """The untrained ensemble, for inputs (H, W, C) or (C,)."""
+    @property
+    def placement(self) -> Placement:
+        """Where the members are."""
+        return placement(self.members, self.strategy)
 
-        def one(member: Int[Array, ""], _: None) -> EnsembleState:
-            params = self.architecture.init(self._key(member, INITIALISATION), input_shape)
-            return EnsembleState(params, self.recipe.optimizer.init(params))
+    def init(self, input_shape: Sequence[int]) -> EnsembleState:
+        """The untrained ensemble, for inputs of this shape (`Signal.of_input`)."""
+        return self._init(self._stacked_numbers(), tuple(input_shape))
 
-        return map_members(one, jnp.arange(self.members), None)
+    def advance(self, state: EnsembleState, data: Data, start: int, stop: int) -> EnsembleState:
+        """All members from step `start` to step `stop`. Compiles once for all steps."""
+        return self._advance(*self.arguments(state, data, start, stop))
 
-    @partial(jax.jit, static_argnums=0)
-    def advance(
-        self, state: EnsembleState, data: TrainingData, start: Int[Array, ""], stop: Int[Array, ""]
-    ) -> tuple[EnsembleState, Float[Array, " member"]]:
-        """All members from step `start` to `stop`, and each one's last batch's loss. Compiles once for all steps."""
+    def compiled_advance(self, state: EnsembleState, data: Data) -> jax.stages.Compiled:
+        """The program of `advance`, to be called with `arguments`."""
+        return type(self)._advance.lower(self, *self.arguments(state, data, 0, 1)).compile()
 
-        def one(stacked: tuple[Int[Array, ""], EnsembleState], common: tuple) -> tuple[EnsembleState, Float[Array, ""]]:
-            (member, state), (data, start, stop) = stacked, common
-            key = self._key(member, BATCHES)
-            *trained, loss = train_member(self.architecture, self.recipe, *state, key, data, start, stop)
-            return EnsembleState(*trained), loss
-
-        return map_members(one, (jnp.arange(self.members), state), (data, start, stop))
+    def arguments(self, state: EnsembleState, data: Data, start: int, stop: int) -> tuple:
+        """What `advance` computes with: the members' numbers, the state, the data and the steps."""
+        return self._stacked_numbers(), state, data, np.int32(start), np.int32(stop)
 
     @partial(jax.jit, static_argnums=0)
     def logits(
         self, state: EnsembleState, x: Float[Array, "sample *pixel channel"]
-    ) -> Float[Array, "member sample logit"]:
-        """Every member's logits."""
-        return map_members(self.architecture.apply, state.params, x)
+    ) -> Float[Array, "place sample logit"]:
+        """Every member's logits, and those of idle places."""
 
-    def _key(self, member: Int[Array, ""], use: int):
-        return jax.random.fold_in(jax.random.fold_in(jax.random.key(self.seed), member), use)
+        def one(params: PyTree, x: Float[Array, "sample *pixel channel"]) -> Float[Array, "sample logit"]:
+            return in_batches(partial(self.architecture.apply, params, formulation=self.strategy.formulation), x)
+
+        return map_members(one, state.params, x, self.placement)
+
+    @partial(jax.jit, static_argnums=(0, 1))
+    def each(
+        self, function: Callable[[Architecture, PyTree, Array], PyTree], state: EnsembleState, x: Float[Array, "..."]
+    ) -> PyTree[Float[Array, "place ..."]]:
+        """function(architecture, a member's parameters, x) for every member, and for idle places."""
+        return map_members(partial(function, self.architecture), state.params, x, self.placement)
+
+    def on_host(self, x: Shaped[Array, "place ..."]) -> Shaped[np.ndarray, "member ..."]:
+        """The members' part of a stacked array."""
+        return gathered(x, self.members)
+
+    def _stacked_numbers(self) -> dict[str, Float[np.ndarray, " place"]]:
+        numbers = self.recipe.hyperparameters(self.members)
+        return {name: self.placement.filled(values) for name, values in numbers.items()}
+
+    @partial(jax.jit, static_argnums=(0, 2))
+    def _init(self, numbers: dict, input_shape: tuple[int, ...]) -> EnsembleState:
+        def one(stacked: tuple, _: None) -> MemberState:
+            member, numbers = stacked
+            key = jax.random.fold_in(self._key(member), INITIALISATION)
+            return untrained(self.architecture, self.recipe, numbers, key, input_shape)
+
+        where = self.placement
+        return map_members(one, (jnp.arange(where.places, dtype=jnp.uint32), numbers), None, where)
+
+    @partial(jax.jit, static_argnums=0)
+    def _advance(self, numbers: dict, state: EnsembleState, data: Data, start: Array, stop: Array) -> EnsembleState:
+        def one(stacked: tuple, common: tuple) -> MemberState:
+            (member, numbers, state), (data, start, stop) = stacked, common
+            keys, formulation = Keys(self._key(member), self._key(jnp.uint32(NOBODY))), self.strategy.formulation
+            return train_member(self.architecture, self.recipe, formulation, numbers, state, keys, data, start, stop)
+
+        where = self.placement
+        members = jnp.arange(where.places, dtype=jnp.uint32)
+        return map_members(one, (members, numbers, state), (data, start, stop), where)
+
+    def _key(self, member: Int[Array, ""]):
+        return jax.random.fold_in(jax.random.key(self.seed), member)
+
+
+def in_batches(
+    function: Callable[[Array], Array], x: Float[Array, "sample *pixel channel"]
+) -> Float[Array, "sample logit"]:
+    """function(x), computed for as many samples at once as memory should be given for."""
+    batches = math.ceil(len(x) / SAMPLES_AT_ONCE)
+    if batches == 1:
+        return function(x)
+    size = math.ceil(len(x) / batches)
+    filled = jnp.concatenate([x, jnp.repeat(x[-1:], batches * size - len(x), axis=0)])
+    found = jax.lax.map(function, filled.reshape(batches, size, *x.shape[1:]))
+    return found.reshape(batches * size, -1)[: len(x)]
 
 
 def train(
     trainer: Trainer,
-    data: TrainingData,
+    data: Data,
     evaluation: Mapping[str, Float[Array, "sample *pixel channel"]],
     record_steps: Sequence[int],
     resume: tuple[EnsembleState, int] | None = None,
-    watch: Callable[[EnsembleState, Progress], None] = lambda state, progress: None,
-) -> Iterator[Record]:
-    """Train to the last of `record_steps`, yielding every member's logits on the `evaluation` sets at each of them.
+) -> Iterator[Moment]:
+    """Train to the last of `record_steps`, yielding where things stand about once a second, and at each of these with
+    every member's logits on the `evaluation` sets.
 
-    `resume` is a state and its step, from which later records follow with the numbers of an uninterrupted run. `watch`
-    is told about every call. Raises DivergedError once logits are not finite, and ValueError for data or steps that do
-    not fit.
+    `resume` is a state and its step, from which later moments follow with the numbers of an uninterrupted run. Raises
+    DivergedError once no member is finite, and ValueError for data or steps that do not fit.
     """
-    check_data(trainer.architecture, data, evaluation)
+    check_data(trainer.architecture, trainer.recipe, data, evaluation)
     check_steps(record_steps)
-    state, step = resume or (trainer.init(tuple(data[0].shape[1:])), 0)
-    inputs = jnp.concatenate(list(evaluation.values()))  # one call for all sets: it compiles once
+    where = trainer.placement
+    state, step = resume or (trainer.init(data[0].shape[1:]), 0)
+    x, y, inputs = (where.everywhere(a) for a in (*data, jnp.concatenate(list(evaluation.values()))))
     ends = np.cumsum([len(x) for x in evaluation.values()])[:-1]
+
+    def moment(position: int | None) -> Moment:
+        metrics, frozen_at = jax.tree.map(trainer.on_host, (state.metrics, state.frozen_at))
+        if (frozen_at != HEALTHY).all():
+            raise DivergedError(
+                f"no member's numbers are finite after step {frozen_at.max()} ({trainer.members} members); lower the "
+                "learning rate or widen the networks"
+            )
+        if position is None:
+            return Moment(step, state, metrics, frozen_at, None)
+        logits = trainer.on_host(trainer.logits(state, inputs))
+        healthy = (frozen_at == HEALTHY) & np.isfinite(logits).all((1, 2))
+        if not healthy.any():
+            raise DivergedError(
+                f"no member's logits are finite at step {step} ({trainer.members} members); look for "
+                "inputs that are far too large"
+            )
+        parts = dict(zip(evaluation, np.split(logits, ends, axis=1), strict=True))
+        return Moment(step, state, metrics, frozen_at, Record(position, parts, healthy))
+
     steps_a_call = 1
     for position, target in enumerate(record_steps):
         while step < target:
             stop, began = min(step + steps_a_call, target), time.perf_counter()
-            state, loss = trainer.advance(state, data, step, stop)
-            check_finite("losses", np.asarray(loss), stop)
-            watch(state, Progress(stop, np.asarray(loss)))
+            state = jax.block_until_ready(trainer.advance(state, (x, y), step, stop))
             seconds, done, step = time.perf_counter() - began, stop - step, stop
-            steps_a_call = max(1, min(2 * steps_a_call, round(SECONDS_A_CALL * done / seconds)))
+            steps_a_call = agreed(max(1, min(2 * steps_a_call, round(SECONDS_A_CALL * done / seconds))))
+            if step < target:
+                yield moment(None)
         if step == target:
-            logits = np.asarray(trainer.logits(state, inputs))
-            check_finite("logits", logits, step)
-            parts = np.split(logits, ends, axis=1)
-            yield Record(position, step, state, dict(zip(evaluation, parts, strict=True)))
-
-
-def check_data(
-    architecture: Architecture, data: TrainingData, evaluation: Mapping[str, Float[Array, "sample *pixel channel"]]
-) -> None:
-    """Raise ValueError for inputs or targets that are not finite or do not fit each other and the architecture."""
-    x, y = data
-    expected = (len(x), architecture.signals(x.shape[1:])[-1].channels)
-    if not len(x) or y.shape != expected:  # the loss would broadcast them
-        raise ValueError(
-            f"targets have shape {y.shape}; for {len(x)} inputs (at least one is needed) and this architecture's "
-            f"logits it must be {expected}"
-        )
-    for name, inputs in evaluation.items():
-        if inputs.shape[1:] != x.shape[1:]:
-            raise ValueError(f"{name}: inputs have shape {inputs.shape[1:]}, those of training {x.shape[1:]}")
-    for name, values in {"training inputs": x, "targets": y, **evaluation}.items():
-        if not jnp.isfinite(values).all():
-            raise ValueError(f"{name}: {int((~jnp.isfinite(values)).sum())} values are not finite")
-
-
-def check_steps(record_steps: Sequence[int]) -> None:
-    """Raise ValueError for recorded steps that training cannot visit in turn."""
-    steps = list(record_steps)
-    if not steps or steps[0] < 0 or steps != sorted(set(steps)):
-        raise ValueError(f"record_steps are {steps}; they must be ascending, distinct and not negative, one at least")
-
-
-def check_finite(what: str, values: Float[np.ndarray, "member ..."], step: int) -> None:
-    """Raise DivergedError naming the members whose values are not finite."""
-    sick = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(1))
-    if len(sick):
-        raise DivergedError(
-            f"{len(sick)} of {len(values)} members have {what} that are not finite at step {step} "
-            f"(members {', '.join(map(str, sick[:10]))}{', …' if len(sick) > 10 else ''}); "
-            "lower the learning rate or widen the networks"
-        )
+            yield moment(position)
 
 
 def train_ensemble(
@@ -182,18 +217,21 @@ def train_ensemble(
     members: int,
     record_steps: Sequence[int],
     seed: int = 0,
+    strategy: Strategy = Strategy(),
 ) -> Float[np.ndarray, "time member sample logit"]:
-    """Train an ensemble in memory and return every member's logits on `x_eval` at each recorded step."""
-    trainer = Trainer(architecture, recipe, members, seed)
-    records = train(trainer, (jnp.asarray(x), jnp.asarray(y)), {"x_eval": jnp.asarray(x_eval)}, record_steps)
-    return np.stack([record.logits["x_eval"] for record in records])
+    """Train an ensemble in memory and return every member's logits on `x_eval` at each recorded step.
 
-
-def log_spaced_steps(last: int, records: int) -> tuple[int, ...]:
-    """0, 1, … , `last`: at most `records` steps, evenly spaced in log(step) from 1 on, without repetition.
-
-    Two records are 0 and `last`.
+    Raises DivergedError if there are members whose numbers do not stay finite: nobody could tell them from the others.
     """
-    if last < 1 or records < 2:
-        raise ValueError(f"{records} records up to step {last} asked for; it takes at least 2, and at least step 1")
-    return (0, *sorted({round(step) for step in np.geomspace(last, 1, records - 1)}))
+    trainer = Trainer(architecture, recipe, members, seed, strategy)
+    moments = train(trainer, (jnp.asarray(x), jnp.asarray(y)), {"x_eval": jnp.asarray(x_eval)}, record_steps)
+    records = [(moment.step, moment.record) for moment in moments if moment.record]
+    for step, record in records:
+        if not record.healthy.all():
+            sick = np.flatnonzero(~record.healthy)
+            raise DivergedError(
+                f"{len(sick)} of {members} members are not finite at step {step} (members "
+                f"{', '.join(map(str, sick[:10]))}{', …' if len(sick) > 10 else ''}); lower the learning rate or widen "
+                "the networks"
+            )
+    return np.stack([record.logits["x_eval"] for _, record in records])

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from launch.interrupts import PreemptedError, sigterm_raises
+
 BAD_INPUT = 2
 INTERRUPTED = 130
+PREEMPTED = 75  # EX_TEMPFAIL: what is to be tried again
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
        widesym models [OPTIONS]
@@ -24,14 +27,15 @@ options:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `widesym` and exit: 0 if all went well, 2 on bad input, 130 when interrupted."""
+    """Run `widesym` and exit: 0 if all went well, 2 on bad input, 130 when interrupted, 75 when preempted (SIGTERM)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        run(arguments)
-    except KeyboardInterrupt:
+        with sigterm_raises():
+            run(arguments)
+    except (KeyboardInterrupt, PreemptedError) as stop:
         again = shlex.join([sys.argv[0], *arguments])
         print(f"\ninterrupted; finished and recorded work is kept. Go on with: {again}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(INTERRUPTED if isinstance(stop, KeyboardInterrupt) else PREEMPTED)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -44,6 +48,7 @@ def run(arguments: Sequence[str]) -> None:
     import tyro
     from rich.console import Console
 
+    from ensembles.recorder import SickMembersError
     from ensembles.trainer import DivergedError
     from launch.models_table import ModelsTable
     from launch.recipes import RECIPES
@@ -63,7 +68,7 @@ def run(arguments: Sequence[str]) -> None:
     recipe = tyro.cli(RECIPES[name], args=options, prog=f"widesym reproduce {name}")
     try:
         recipe.reproduce(name, Console())
-    except (RunDirectoryError, DivergedError, OSError) as error:
+    except (RunDirectoryError, DivergedError, SickMembersError, OSError) as error:
         fail(str(error))
 
 

@@ -1,31 +1,74 @@
-"""Ctrl-C, kept out of what must not be left half done."""
+"""Ctrl-C, and the signal by which a cluster takes a machine away: noted, and heeded where nothing is lost."""
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+
+class PreemptedError(BaseException):
+    """The process was told to end (SIGTERM). Like KeyboardInterrupt it is no error that a program would handle."""
+
+
+class StopRequest:
+    """Whether somebody has asked the process to stop, and how."""
+
+    number: int | None = None
+
+    @property
+    def made(self) -> bool:
+        """Whether anybody has."""
+        return self.number is not None
+
+    def heed(self) -> None:
+        """Raise what stands for the signal, if there was one; call it where everything is saved."""
+        if self.number is not None:
+            raise stop_of(self.number)
+
+
+def stop_of(number: int) -> BaseException:
+    """The exception that stands for a signal."""
+    return PreemptedError() if number == signal.SIGTERM else KeyboardInterrupt()
 
 
 @contextlib.contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Within, Ctrl-C is noted; KeyboardInterrupt is raised on leaving. No effect off the main thread, which hears it.
+def stops_noted(say: Callable[[str], None]) -> Iterator[StopRequest]:
+    """Within, a first SIGINT or SIGTERM is noted, and whoever works looks at the request from time to time.
 
-    Orbax writes checkpoints from threads of its own: an interrupt in the middle would leave them at work on a directory
-    that the next save wants.
+    A second one raises at once; `say` hears of the first. No effect off the main thread, which hears the signals.
     """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if request.number is not None:
+            raise stop_of(number)
+        request.number = number
+        say("stopping, once the state is saved; again to stop at once")
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Within, SIGTERM raises PreemptedError, as SIGINT raises KeyboardInterrupt. No effect off the main thread."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise PreemptedError
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    noted = False
-
-    def note(number: int, frame: object) -> None:
-        nonlocal noted
-        noted = True
-
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if noted:
-        raise KeyboardInterrupt
+        signal.signal(signal.SIGTERM, before)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ensembles.data import Dataset
+from ensembles.losses import Loss
 from launch.run_directory import write_text
 
 Row = Mapping[str, float | str]
@@ -16,21 +17,31 @@ Row = Mapping[str, float | str]
 
 def metrics_row(
     step: int,
-    time: float,
+    time: float | None,
     logits: Mapping[str, Float[np.ndarray, "member sample logit"]],
-    targets: Float[np.ndarray, "train logit"],
+    healthy: Bool[np.ndarray, " member"],
+    loss: Loss,
     training_set: Dataset,
     evaluation_sets: Sequence[Dataset],
 ) -> dict[str, float]:
-    """One record: L = ½ mean ‖f − y‖² over members, and accuracies, mean of the members' and of the mean logits.
+    """One record: the training set's loss over healthy members, and accuracies of these and of their mean logits.
 
-    Accuracies are given for the sets whose classes are the training set's.
+    `time` is the training time, None where it differs between members. Accuracies are given for the sets whose classes
+    are the training set's.
     """
-    loss = 0.5 * ((logits[training_set.name] - targets) ** 2).sum(-1).mean(-1)
-    row = {"step": step, "time": time, "train_loss_mean": float(loss.mean()), "train_loss_deviation": float(loss.std())}
+    train = logits[training_set.name][healthy]
+    targets = training_set.targets(loss)
+    losses = np.array([loss(each, targets) for each in train], np.float64)
+    row = {
+        "step": step,
+        **({} if time is None else {"time": time}),
+        "healthy_members": int(healthy.sum()),
+        "train_loss_mean": float(losses.mean()),
+        "train_loss_deviation": float(losses.std()),
+    }
     for data in (training_set, *evaluation_sets):
         if data.labels is not None and data.classes == training_set.classes:
-            outputs = logits[data.name]
+            outputs = logits[data.name][healthy]
             row[f"{data.name}_accuracy_of_members"] = float((outputs.argmax(-1) == data.labels).mean())
             row[f"{data.name}_accuracy_of_mean"] = float((outputs.mean(0).argmax(-1) == data.labels).mean())
     return row

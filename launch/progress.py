@@ -4,19 +4,21 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ensembles.trainer import Progress as Standing
+from ensembles.member import HEALTHY
+from ensembles.trainer import Moment
 
 SECONDS_BETWEEN_LINES = 10.0
 
-Report = Callable[[Standing], None]
+Report = Callable[[Moment], None]
 
 
 @contextlib.contextmanager
 def training_progress(console: Console, name: str, members: int, steps: int, start: int = 0) -> Iterator[Report]:
-    """A function to be told where training stands; shows members × steps, rate, time left and the mean loss."""
+    """A function to be told where training stands; shows members × steps, rate, time left and the members' metrics."""
     began = time.perf_counter()
 
     def rate(step: int) -> float:
@@ -27,29 +29,40 @@ def training_progress(console: Console, name: str, members: int, steps: int, sta
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TextColumn(f"{members} members × {{task.completed}}/{steps} steps"),
         TextColumn("{task.fields[rate]:.0f} member-steps/s"),
         TimeRemainingColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
+        TextColumn("{task.fields[standing]}"),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(name, total=steps, completed=start, rate=0.0, loss=float("nan"))
-        yield lambda now: bar.update(task, completed=now.step, rate=rate(now.step), loss=float(now.loss.mean()))
+        task = bar.add_task(name, total=steps, completed=start, rate=0.0, standing="")
+        yield lambda now: bar.update(task, completed=now.step, rate=rate(now.step), standing=standing(now))
+
+
+def standing(now: Moment) -> str:
+    """Loss, accuracy and gradient norm of the last batches, over the healthy members; how many are not."""
+    healthy = now.frozen_at == HEALTHY
+    frozen = f", {(~healthy).sum()} of {len(healthy)} members frozen" if not healthy.all() else ""
+    if now.step == 0:
+        return "untrained" + frozen
+    loss, accuracy, norm = (values[healthy] for values in now.metrics)
+    return (
+        f"loss {loss.mean():.4f} ± {loss.std():.4f}, accuracy {accuracy.mean():.3f}, |∇| {np.median(norm):.3g}{frozen}"
+    )
 
 
 def _lines(console: Console, name: str, members: int, steps: int, rate: Callable[[int], float]) -> Report:
     last = time.perf_counter()
 
-    def report(now: Standing) -> None:
+    def report(now: Moment) -> None:
         nonlocal last
         if now.step < steps and time.perf_counter() - last < SECONDS_BETWEEN_LINES:
             return
         last, speed = time.perf_counter(), rate(now.step)
-        left = members * (steps - now.step) / speed
+        left = f"{members * (steps - now.step) / speed:.0f} s left, " if speed else ""
         console.print(
-            f"{name}: {members} members × {now.step}/{steps} steps, {speed:.0f} member-steps/s, "
-            f"{left:.0f} s left, loss {now.loss.mean():.4f}",
+            f"{name}: {members} members × {now.step}/{steps} steps, {speed:.0f} member-steps/s, {left}{standing(now)}",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -10,8 +10,8 @@ from analysis.comparison import Comparison, summarise
 from analysis.figures import Panels, comparison_figure, save_figure
 from analysis.predictions import ByNetwork
 from ensembles.recorder import read_logits
+from launch.run import Run
 from launch.run_directory import write_json
-from launch.runner import Run
 
 
 def report(name: str, runs: Mapping[str, Run], predictions: ByNetwork, output: Path, console: Console) -> None:
@@ -25,7 +25,7 @@ def report(name: str, runs: Mapping[str, Run], predictions: ByNetwork, output: P
         )
         for data in run.evaluation_sets
     }
-    times = [step * run.recipe.learning_rate for step in run.record_steps]
+    times = run.recipe.training_time(run.record_steps)[0].tolist()
     summaries = {of: summarise(comparison) for of, comparison in comparisons.items()}
     summary = {
         "members": run.members,

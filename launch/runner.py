@@ -1,76 +1,66 @@
 """One ensemble in one run directory: started, resumed where it stopped, or found finished."""
 
+import contextlib
 import resource
 import shutil
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
 from rich.console import Console
 
-from ensembles import checkpoints
-from ensembles.data import Dataset
+from ensembles.checkpoints import Checkpoints
 from ensembles.recorder import create_store, write_record
-from ensembles.trainer import EnsembleState, Progress, Record, Trainer, train
-from ensembles.training import TrainingRecipe
-from launch.interrupts import interrupts_deferred
+from ensembles.sharding import agreed, any_process, on_first
+from ensembles.strategy import Strategy
+from ensembles.trainer import EnsembleState, Moment, Trainer, train
+from launch.disk import check_space
+from launch.interrupts import StopRequest, stops_noted
 from launch.metrics import add_row, metrics_row
 from launch.progress import training_progress
+from launch.run import Run
 from launch.run_directory import check_config, claim, write_json
-from models.architecture import Architecture
-from models.description import describe
+from launch.stored_strategy import strategy_for
+from launch.tracking import tracked
 
 
 @dataclass(frozen=True)
-class Run:
-    """Everything an ensemble's numbers depend on, and the sets it is evaluated on."""
+class Execution:
+    """How a run is carried out, which its numbers depend on by rounding at most.
 
-    architecture: Architecture
-    recipe: TrainingRecipe
-    members: int
-    seed: int
-    record_steps: tuple[int, ...]
-    training_set: Dataset
-    evaluation_sets: tuple[Dataset, ...]
+    Without a strategy the fastest is measured. A checkpoint is begun at every record, and whenever the last is
+    `checkpoint_seconds` old; the newest `checkpoints_kept` stay. `tensorboard` writes event files beside them.
+    """
 
-    @property
-    def config(self) -> dict:
-        """The resolved configuration, as JSON values; data sets by name and fingerprint of their arrays."""
-        fields = {name: describe(getattr(self, name)) for name in ("architecture", "recipe", "members", "seed")}
-        sets = [self.training_set, *self.evaluation_sets]
-        return {
-            **fields,
-            "record_steps": list(self.record_steps),
-            "data": {
-                data.name: {"samples": len(data), "fingerprint": data.fingerprint, "provenance": data.provenance}
-                for data in sets
-            },
-        }
-
-    @property
-    def evaluation(self) -> dict[str, Float[Array, "sample row column channel"]]:
-        """The inputs whose logits are recorded, the training set's among them."""
-        return {data.name: jnp.asarray(data.images) for data in (self.training_set, *self.evaluation_sets)}
+    strategy: Strategy | None = None
+    checkpoint_seconds: float = 300.0
+    checkpoints_kept: int = 2
+    tensorboard: bool = False
 
 
-def run_ensemble(run: Run, path: Path, console: Console) -> None:
+def run_ensemble(run: Run, path: Path, console: Console, execution: Execution = Execution()) -> None:
     """Train `run` in `path`, from its last checkpoint if it has one; does nothing if it is finished.
 
-    An interrupt (KeyboardInterrupt) leaves a checkpoint of the step it came at.
+    SIGINT and SIGTERM leave a checkpoint of the step they come at, and raise KeyboardInterrupt and PreemptedError. With
+    several processes all call this, and the first one writes. Raises RunDirectoryError where the directory holds
+    another run, is in use, or is on a disk without space for the run.
     """
+    console = console if jax.process_index() == 0 else Console(quiet=True)
     check_config(path, run.config)
-    if (path / "finished.json").exists():
+    if agreed(int((path / "finished.json").exists())):
         console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False, markup=False)
         return
     began = time.perf_counter()
-    with claim(path, run.config):
-        _train(run, path, console)
+    with contextlib.ExitStack() as held:
+        on_first(lambda: held.enter_context(claim(path, run.config)))
+        _train(run, path, console, execution)
         finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
-        write_json(path / "finished.json", finish)
+        on_first(lambda: write_json(path / "finished.json", finish))
 
 
 def peak_memory() -> int:
@@ -78,50 +68,97 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _train(run: Run, path: Path, console: Console) -> None:
-    trainer = Trainer(run.architecture, run.recipe, run.members, run.seed)
-    data = (jnp.asarray(run.training_set.images), jnp.asarray(run.training_set.targets))
-    if not (path / "logits.zarr").exists():  # without the records before it, a checkpoint is of no use
+def _train(run: Run, path: Path, console: Console, execution: Execution) -> None:
+    def say(message: str) -> None:
+        console.print(f"{path.name}: {message}", highlight=False, markup=False, soft_wrap=True)
+
+    x = run.training_set.images
+    on_first(partial(_prepare, run, path, execution, say))
+    with stops_noted(say) as request:
+
+        def said(message: str) -> None:
+            say(message)
+            request.heed()  # nothing is under way between two trials
+
+        strategy = execution.strategy
+        if strategy is None:
+            strategy = strategy_for(run.trainer(Strategy()), run.data, run.record_steps[-1], path, said)
+        trainer = run.trainer(strategy)
+        checkpoints = Checkpoints(path / "checkpoints", trainer, execution.checkpoints_kept)
+        resume = checkpoints.restore_newest(x.shape[1:], say)
+        if resume:
+            say(f"resuming at step {resume[1]} of {run.record_steps[-1]}")
+        with _written(checkpoints):
+            _follow(run, path, console, execution, trainer, checkpoints, resume, request)
+
+
+def _follow(
+    run: Run,
+    path: Path,
+    console: Console,
+    execution: Execution,
+    trainer: Trainer,
+    checkpoints: Checkpoints,
+    resume: tuple[EnsembleState, int] | None,
+    request: StopRequest,
+) -> None:
+    """Train, recording and saving on the way, until the end or until somebody asks to stop."""
+    start, saved = resume[1] if resume else 0, time.monotonic()
+    with (
+        training_progress(console, path.name, run.members, run.record_steps[-1], start) as report,
+        tracked(path, execution.tensorboard) as track,
+    ):
+        for moment in train(trainer, run.data, run.evaluation, run.record_steps, resume):
+            report(moment)
+            track(moment)
+            if moment.record:
+                _record(run, path, trainer, moment)
+            stop = any_process(request.made)
+            due = agreed(int(time.monotonic() - saved > execution.checkpoint_seconds))
+            if moment.record or stop or due:
+                checkpoints.save(moment.step, moment.state)
+                saved = time.monotonic()
+            if stop:
+                break
+    checkpoints.wait()
+    request.heed()
+
+
+def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], None]) -> None:
+    """The store, and space for it. Without the records before it, a checkpoint is of no use."""
+    shape, kept = run.training_set.images.shape[1:], execution.checkpoints_kept
+    check_space(path, run.layout, run.trainer(Strategy()), shape, kept, say)
+    for left_by_a_killed_process in (path / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(left_by_a_killed_process)
+    if not (path / "logits.zarr").exists():
         shutil.rmtree(path / "checkpoints", ignore_errors=True)
-    latest = _last_checkpoint(trainer, path / "checkpoints", run.training_set.images.shape[1:])
-    start, last = latest[1] if latest else 0, run.record_steps[-1]
-    if latest:
-        console.print(f"{path.name}: resuming at step {start} of {last}", highlight=False, markup=False)
-    with training_progress(console, path.name, run.members, last, start) as report:
-
-        def watch(state: EnsembleState, progress: Progress) -> None:
-            nonlocal latest
-            latest = (state, progress.step)
-            report(progress)
-
-        try:
-            for record in train(trainer, data, run.evaluation, run.record_steps, latest, watch):
-                with interrupts_deferred():
-                    _write(run, path, record)
-        except KeyboardInterrupt:
-            if latest is not None:
-                with interrupts_deferred():
-                    checkpoints.save(path / "checkpoints", latest[1], latest[0])
-            raise
+        create_store(path / "logits.zarr", run.layout)
 
 
-def _write(run: Run, path: Path, record: Record) -> None:
-    """Logits before metrics before checkpoint: whatever a checkpoint vouches for is on disk already."""
-    store = path / "logits.zarr"
-    if not store.exists():
-        sizes = {name: len(x) for name, x in run.evaluation.items()}
-        classes = len(run.training_set.classes)
-        create_store(store, run.record_steps, run.recipe.learning_rate, run.members, sizes, classes)
-    write_record(store, record.position, record.logits)
-    time_ = record.step * run.recipe.learning_rate
-    row = metrics_row(
-        record.step, time_, record.logits, run.training_set.targets, run.training_set, run.evaluation_sets
-    )
-    add_row(path / "metrics.csv", row)
-    checkpoints.save(path / "checkpoints", record.step, record.state)
+def _record(run: Run, path: Path, trainer: Trainer, moment: Moment) -> None:
+    """Logits before metrics, and both before the checkpoint: whatever that vouches for is on disk already."""
+    record = moment.record
+    assert record is not None
+    arrays = {"logits": np.concatenate(list(record.logits.values()), axis=1), **moment.metrics._asdict()}
+    for kind in run.snapshots:
+        arrays |= kind.take(trainer, moment.state, run.data[0])
+    if jax.process_index() == 0:
+        write_record(path / "logits.zarr", record.position, arrays, record.healthy)
+        upright = {name: logits[:, : run.layout.sets[name]] for name, logits in record.logits.items()}
+        times = run.layout.times
+        time_ = float(times[0, record.position]) if len(times) == 1 else None
+        row = metrics_row(
+            moment.step, time_, upright, record.healthy, run.recipe.loss, run.training_set, run.evaluation_sets
+        )
+        add_row(path / "metrics.csv", row)
 
 
-def _last_checkpoint(trainer: Trainer, saved: Path, input_shape: tuple[int, ...]) -> tuple[EnsembleState, int] | None:
-    if not checkpoints.saved_steps(saved):
-        return None
-    return checkpoints.restore_newest(saved, jax.eval_shape(lambda: trainer.init(tuple(input_shape))))
+@contextlib.contextmanager
+def _written(checkpoints: Checkpoints) -> Iterator[None]:
+    """Whatever ends the work, what was begun is written; an error on the way out does not hide the first one."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            checkpoints.wait()
+        raise

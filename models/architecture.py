@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key, PyTree
 
+from models.correlation import Formulation
 from models.layer import Layer
 from models.network import Network, checked_layers, signals_through
 from models.parametrization import Parametrization, place_scales
@@ -60,17 +61,28 @@ class Architecture:
         shapes = jax.eval_shape(lambda: self.init(jax.random.key(0), input_shape))
         return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
 
+    def convolves(self, input_shape: Sequence[int]) -> bool:
+        """Whether there are planar convolutions, so that `apply`'s formulation makes a difference."""
+        network = nnx.eval_shape(lambda: _network(self, input_shape, nnx.Rngs(0)))
+        return any(module.formulation for module in network.affine_modules())
+
     def apply(
-        self, params: PyTree[Float[Array, "..."]], x: Float[Array, "sample *point channel"]
+        self,
+        params: PyTree[Float[Array, "..."]],
+        x: Float[Array, "sample *point channel"],
+        formulation: Formulation = "patches",
     ) -> Float[Array, "sample logit"]:
-        """The network's logits on a batch of inputs. Pure; jit, vmap and differentiate it."""
+        """The network's logits on a batch of inputs. Pure; jit, vmap and differentiate it.
+
+        `formulation` says how planar convolutions are computed, which changes rounding and speed.
+        """
         if not 2 <= x.ndim <= 5:
             raise ValueError(
                 f"x has shape {x.shape}; it must be [sample, H, W, C] or [sample, C], or a batch of sets of these, "
                 "[sample, A, …]"
             )
         x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
-        graph, shapes = _skeleton(self, tuple(x.shape[1:]))
+        graph, shapes = _skeleton(self, tuple(x.shape[1:]), formulation)
         found = jax.tree.map(jnp.shape, params)
         if found != shapes:
             raise ValueError(
@@ -87,7 +99,11 @@ def _network(architecture: Architecture, input_shape: Sequence[int], rngs: nnx.R
 
 
 @lru_cache(maxsize=256)
-def _skeleton(architecture: Architecture, input_shape: tuple[int, ...]) -> tuple[Any, Any]:
+def _skeleton(architecture: Architecture, input_shape: tuple[int, ...], formulation: Formulation) -> tuple[Any, Any]:
     """The network's static half, and the shapes of its parameters, found once without computing a weight."""
-    graph, state = nnx.split(nnx.eval_shape(lambda: _network(architecture, input_shape, nnx.Rngs(0))))
+    network = nnx.eval_shape(lambda: _network(architecture, input_shape, nnx.Rngs(0)))
+    for module in network.affine_modules():
+        if module.formulation:
+            module.formulation = formulation
+    graph, state = nnx.split(network)
     return graph, jax.tree.map(jnp.shape, nnx.to_pure_dict(state))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flax import nnx
 from jaxtyping import Array, Float
 
+from models.correlation import Formulation, correlate
 from models.covariance import Lag, filter_mean
 from models.layer import Affine, AffineModule
 from models.signal import Signal
@@ -45,9 +46,11 @@ class Conv(Affine):
 
 
 class ConvModule(AffineModule[Conv]):
-    """Finite-width Conv: patches, then one matrix product."""
+    """Finite-width Conv."""
+
+    formulation: Formulation | None = "patches"
 
     def __call__(self, x: Float[Array, "channel row column sample"]) -> Float[Array, "feature row column sample"]:
-        views = self.layer.window.views(x)
-        z = self.scaled_weight() @ views.reshape(self.weight.shape[1], -1)
-        return self.add_bias(z.reshape(-1, *views.shape[2:]))
+        window = self.layer.window
+        bank = self.scaled_weight().reshape(-1, window.size, window.size, len(x))
+        return self.add_bias(correlate(bank, x, window, self.formulation))

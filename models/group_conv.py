@@ -14,6 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from models.circular_harmonics import rotated_basis
+from models.correlation import Formulation, correlate
 from models.covariance import Lag, filter_mean
 from models.groups import Group
 from models.layer import Affine, AffineModule
@@ -84,16 +85,17 @@ class GroupConv(_GroupAffine):
 class GroupAffineModule(AffineModule[_GroupAffine]):
     """Finite-width LiftingConv (one q, as images have no group axis) and GroupConv."""
 
+    formulation: Formulation | None = "patches"
+
     def __call__(
         self, x: Float[Array, "channel *group row column sample"]
     ) -> Float[Array, "feature group new_row new_column sample"]:
         group, weight = self.layer.group, self.scaled_weight()
         if isinstance(self.layer, LiftingConv):
             weight = weight[..., None]
-        views = self.layer.window.views(x)
         bank = jnp.stack([self._filter_of(weight, r) for r in group.elements], axis=1)
-        z = bank.reshape(len(weight) * group.order, -1) @ views.reshape(bank[0, 0].size, -1)
-        return self.add_bias(z.reshape(len(weight), group.order, *views.shape[-3:]))
+        z = correlate(bank.reshape(-1, *bank.shape[2:]), x, self.layer.window, self.formulation)
+        return self.add_bias(z.reshape(len(weight), group.order, *z.shape[1:]))
 
     def _filter_of(
         self, weight: Float[Array, "feature *support channel q"], r: int

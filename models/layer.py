@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from models.correlation import Formulation
 from models.covariance import Lag
 from models.signal import Signal
 
@@ -84,6 +85,8 @@ class Nonlinearity(Layer):
 
 class AffineModule(nnx.Module, Generic[AffineLayer]):
     """Weights of shape [features, *fan_in] and, if σ_b > 0, a bias per feature, scaled in the forward pass."""
+
+    formulation: Formulation | None = None  # of planar convolutions, which have one
 
     def __init__(self, layer: AffineLayer, shape: tuple[int, ...], rngs: nnx.Rngs):
         # Drawn flat: a normal draw of a 4-D shape takes seconds to compile.

@@ -90,13 +90,20 @@ class Window:
             return f"(pixels − size) must be a multiple of the stride, but {pixels} − {self.size} is not"
         return "use an odd size with stride 1, a size as even or odd as the stride, or VALID padding"
 
+    def padded(
+        self, x: Float[Array, "*axis row column sample"]
+    ) -> Float[Array, "*axis padded_row padded_column sample"]:
+        """x with the pixels around it that windows read: zeros, or its other side."""
+        rows, columns = self.pads(x.shape[-3]), self.pads(x.shape[-2])
+        if not any((*rows, *columns)):
+            return x
+        width = (*[(0, 0)] * (x.ndim - 3), rows, columns, (0, 0))
+        return jnp.pad(x, width, mode="wrap" if self.padding == "CIRCULAR" else "constant")
+
     def views(self, x: Float[Array, "*axis row column sample"]) -> Float[Array, "tap *axis new_row new_column sample"]:
         """What each of the window's pixels reads at each place, tap by tap."""
-        (top, bottom), (left, right) = self.pads(x.shape[-3]), self.pads(x.shape[-2])
         rows, columns = self.places(x.shape[-3]), self.places(x.shape[-2])
-        if top or bottom or left or right:
-            width = (*[(0, 0)] * (x.ndim - 3), (top, bottom), (left, right), (0, 0))
-            x = jnp.pad(x, width, mode="wrap" if self.padding == "CIRCULAR" else "constant")
+        x = self.padded(x)
         return jnp.stack(
             [
                 x[

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from ensembles.losses import Loss, MeanSquaredError
+
 Images = Float[np.ndarray, "sample row column channel"]
 
 
@@ -42,12 +44,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.images)
 
-    @property
-    def targets(self) -> Float[np.ndarray, "sample class"]:
-        """Centred one-hot labels; raises ValueError where there are none."""
+    def targets(self, loss: Loss = MeanSquaredError()) -> Float[np.ndarray, "sample class"]:
+        """What the loss wants for the labels; raises ValueError where there are none."""
         if self.labels is None:
             raise ValueError(f"{self.name}: there are no labels to make targets of")
-        return centred_one_hot(self.labels, len(self.classes))
+        return loss.targets(self.labels, len(self.classes))
 
     @property
     def fingerprint(self) -> str:
@@ -56,11 +57,6 @@ class Dataset:
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels, dtype=np.int64).tobytes())
         return digest.hexdigest()[:16]
-
-
-def centred_one_hot(labels: Int[np.ndarray, " sample"], classes: int) -> Float[np.ndarray, "sample class"]:
-    """y = e_c − 1/C, the regression targets of a classification (arXiv:2406.06504, sec. 6)."""
-    return (np.eye(classes)[labels] - 1 / classes).astype(np.float32)
 
 
 def standardise_each(images: Images) -> Images:

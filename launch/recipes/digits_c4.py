@@ -17,8 +17,9 @@ from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_step
 from ensembles.augmentation import Policy
 from ensembles.data import Dataset, digits, ising, letters, matched_noise
 from launch.report import report
+from launch.run import Run
 from launch.run_directory import claim
-from launch.runner import Run, peak_memory, run_ensemble
+from launch.runner import peak_memory, run_ensemble
 from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
 from models.description import describe
 
@@ -144,7 +145,7 @@ class DigitsC4:
         learning_rate, sets = self.rate * min(limits), {data.name: data.images for data in evaluation}
         predictions = {
             name: predict_ensemble(
-                *network, kernels[name], train.images, train.targets, sets, learning_rate, self.record_steps
+                *network, kernels[name], train.images, train.targets(), sets, learning_rate, self.record_steps
             )
             for name, network in self.networks.items()
         }

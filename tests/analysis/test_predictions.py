@@ -45,7 +45,7 @@ def test_predictions_are_of_the_augmented_set(recipe, predictions):
     assert kernel.ntk.shape == (4 * len(train), 4 * len(train))
     plain = recipe.networks["control"][1]
     orbit = np.concatenate([np.rot90(train.images, q, (1, 2)) for q in range(4)])
-    targets = np.tile(recipe.runs(1.0)["control"].training_set.targets, (4, 1))
+    targets = np.tile(recipe.runs(1.0)["control"].training_set.targets(), (4, 1))
     explicit = predict_ensemble(
         network, plain, training_kernel(network, plain, orbit), orbit, targets, {"test": test.images},
         recipe.theory()[1], recipe.record_steps,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from ensembles.data import Dataset, centred_one_hot, digits, matched_noise, noise, standardise_each
+from ensembles import CrossEntropy
+from ensembles.data import Dataset, digits, matched_noise, noise, standardise_each
 from ensembles.data.digits import TOTAL
 
 
@@ -43,11 +44,15 @@ def test_fingerprint_is_of_the_numbers():
     assert len({data.fingerprint, *(other.fingerprint for other in others)}) == 5
 
 
-def test_centred_one_hot():
+def test_targets_are_what_the_loss_wants():
+    data = Dataset("three", np.ones((2, 1, 1, 1)), np.array([0, 2]), ("a", "b", "c"), "made up")
     expected = np.float32([[2 / 3, -1 / 3, -1 / 3], [-1 / 3, -1 / 3, 2 / 3]])
-    found = centred_one_hot(np.array([0, 2]), 3)
+    found = data.targets()
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-6)  # one rounding to float32
+    np.testing.assert_array_equal(data.targets(CrossEntropy()), np.eye(3, dtype="f")[[0, 2]])
+    with pytest.raises(ValueError, match="three: there are no labels"):
+        replace(data, labels=None).targets()
 
 
 def test_each_image_is_standardised_alone():

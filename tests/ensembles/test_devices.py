@@ -1,6 +1,8 @@
-"""Members split over several devices."""
+"""Members split over several devices, and over several processes; from one of these to another and back."""
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,34 +15,91 @@ from test_trainer import STEPS, records
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def on_two(tmp_path_factory):
-    """What four members gave on two CPU devices, in another process."""
-    output = tmp_path_factory.mktemp("two")
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def trained(output, devices, processes=1):
+    """What five members gave on so many devices of so many processes, as the first and as the last process know it."""
     script = Path(__file__).with_name("two_devices.py")
     paths = os.pathsep.join([str(ROOT), str(script.parent)])
-    cache = jax.config.jax_compilation_cache_dir
-    command = [sys.executable, "-W", "error", str(script), str(output), cache]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"})
-    with np.load(output / "found.npz") as found:
-        return dict(found)
+    coordinator = f"localhost:{free_port()}"
+    environment = {**os.environ, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
+    running = []
+    for process in range(processes):
+        settings = [jax.config.jax_compilation_cache_dir, devices, processes, process, coordinator]
+        command = [sys.executable, "-W", "error", str(script), str(output), *map(str, settings)]
+        running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+    errors = [process.communicate(timeout=300)[1] for process in running]
+    assert [process.returncode for process in running] == [0] * processes, errors
+    found = [dict(np.load(output / f"found{process}.npz")) for process in range(processes)]
+    return found[0], found[-1]
 
 
-def test_members_are_split_over_the_devices(on_two):
-    assert on_two["devices"] == [2]
+@pytest.fixture(scope="module")
+def alone():
+    """On one device, in this process."""
+    return {moment.step: moment.record.logits["eval"] for moment in records(members=5)}
 
 
-def test_the_number_of_devices_changes_rounding_alone(on_two):
-    """Twelve steps in float32; found to be the same bits, but XLA promises that only for the same program."""
-    expected = np.stack([record.logits["eval"] for record in records(members=4)])
-    np.testing.assert_allclose(on_two["logits"], expected, rtol=1e-5, atol=1e-6)
+@pytest.fixture(scope="module")
+def on_four(tmp_path_factory):
+    """Five members on four devices of one process: three places are idle."""
+    output = tmp_path_factory.mktemp("four")
+    return output, trained(output, 4)[0]
 
 
-def test_members_that_do_not_divide_over_the_devices(on_two):
-    """Three on two: the place left over gives nobody's numbers. Rounding as above."""
-    np.testing.assert_allclose(on_two["three"], on_two["logits"][:, :3], rtol=1e-5, atol=1e-6)
+@pytest.fixture(scope="module")
+def in_two_processes(tmp_path_factory):
+    output = tmp_path_factory.mktemp("processes")
+    return output, trained(output, 2, processes=2)
 
 
-def test_a_checkpoint_is_gone_on_from_on_several_devices(on_two):
-    assert len(on_two["resumed"]) == len(STEPS) - 1
-    np.testing.assert_array_equal(on_two["resumed"], on_two["logits"][1:])
+def assert_close(found, expected, steps=STEPS):
+    """Found to be the same bits, but XLA promises that for the same program alone: rounding of twelve steps."""
+    for step in steps:
+        np.testing.assert_allclose(found[f"logits{step}"], expected[step], rtol=1e-5, atol=1e-6)
+
+
+def test_members_are_split_over_the_devices(on_four, alone):
+    _, found = on_four
+    assert found["devices"] == found["spread"] == 4
+    assert_close(found, alone)
+
+
+def test_members_are_split_over_processes(in_two_processes, alone):
+    """Two processes with two devices each, and both know all members' logits."""
+    _, (first, last) = in_two_processes
+    assert first["devices"] == first["spread"] == 4
+    assert_close(first, alone)
+    for name, logits in first.items():
+        np.testing.assert_array_equal(last[name], logits)
+
+
+def resumed(output, tmp_path, step, devices, processes=1):
+    """Go on from what `output` had at that step."""
+    shutil.copytree(output / "checkpoints" / str(step), tmp_path / "checkpoints" / str(step))
+    found, _ = trained(tmp_path, devices, processes)
+    assert list(found["saved"]) == [step]
+    assert f"logits{STEPS[0]}" not in found
+    return found
+
+
+def test_from_four_devices_to_one_and_back(on_four, alone, tmp_path):
+    output, whole = on_four
+    one = resumed(output, tmp_path / "one", STEPS[1], 1)
+    assert one["devices"] == 1
+    assert_close(one, alone, STEPS[1:])
+    four = resumed(tmp_path / "one", tmp_path / "four", STEPS[2], 4)
+    np.testing.assert_array_equal(four[f"logits{STEPS[3]}"], whole[f"logits{STEPS[3]}"])
+
+
+def test_from_two_processes_to_one_and_back(in_two_processes, alone, tmp_path):
+    output, (whole, _) = in_two_processes
+    one = resumed(output, tmp_path / "one", STEPS[1], 2)
+    assert one["devices"] == 2
+    assert_close(one, alone, STEPS[1:])
+    two = resumed(tmp_path / "one", tmp_path / "two", STEPS[2], 2, processes=2)
+    np.testing.assert_array_equal(two[f"logits{STEPS[3]}"], whole[f"logits{STEPS[3]}"])

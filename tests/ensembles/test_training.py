@@ -2,13 +2,21 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ensembles import FullOrbit, NoAugmentation, Trainer, TrainingRecipe, log_spaced_steps, train, train_ensemble
-from ensembles.training import train_member
+from ensembles import (
+    FullOrbit,
+    IndependentDraws,
+    NoAugmentation,
+    Trainer,
+    TrainingRecipe,
+    evenly_spaced_steps,
+    log_spaced_steps,
+    train,
+    train_ensemble,
+)
 from models import Architecture, Conv, Dense, Flatten, Relu, cyclic
 
 C4 = cyclic(4)
@@ -23,15 +31,16 @@ W_STDS, B_STD = (1.3, 0.7), 0.4
 def deep_linear_step(weights, bias, x, y, rate):
     """Gradient descent on L = 1/(2N) Σ ‖f − y‖² for f = a₂ W₂ h + σ_b b, h = a₁ W₁ x, a = σ_w/√n (theory.md §1, §4).
 
-    Returns the loss before the step, and the weights and bias after it.
+    Returns the loss and the gradient's norm before the step, and the weights and bias after it.
     """
     a1, a2 = (std / math.sqrt(w.shape[1]) for std, w in zip(W_STDS, weights, strict=True))
     hidden = a1 * x @ weights[0].T
     error = a2 * hidden @ weights[1].T + B_STD * bias - y
     slope = error / len(x)  # ∂L/∂f
-    gradients = a1 * (a2 * slope @ weights[1]).T @ x, a2 * slope.T @ hidden
-    updated = [w - rate * gradient for w, gradient in zip(weights, gradients, strict=True)]
-    return (error**2).sum() / (2 * len(x)), updated, bias - rate * B_STD * slope.sum(0)
+    gradients = a1 * (a2 * slope @ weights[1]).T @ x, a2 * slope.T @ hidden, B_STD * slope.sum(0)
+    norm = math.sqrt(sum((gradient**2).sum() for gradient in gradients))
+    updated = [w - rate * gradient for w, gradient in zip(weights, gradients[:2], strict=True)]
+    return (error**2).sum() / (2 * len(x)), norm, updated, bias - rate * gradients[2]
 
 
 @pytest.mark.parametrize("policy", [NoAugmentation(), FullOrbit(C4)], ids=["plain", "full orbit"])
@@ -40,20 +49,22 @@ def test_steps_are_gradient_descent_on_half_the_mean_squared_error(policy):
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((3, 2, 2, 1)), rng.standard_normal((3, 2))
     arch = Architecture((Flatten(), Dense(5, w_std=W_STDS[0]), Dense(2, w_std=W_STDS[1], b_std=B_STD)))
-    params = arch.init(jax.random.key(1), x.shape[1:])
-    recipe = TrainingRecipe(0.3, augmentation=policy)
+    trainer = Trainer(arch, TrainingRecipe(0.3, augmentation=policy), members=1)
+    initial = trainer.init(x.shape[1:])
     data = (jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32))
-    trained, _, loss = train_member(arch, recipe, params, recipe.optimizer.init(params), jax.random.key(2), data, 0, 3)
+    trained = trainer.advance(initial, data, 0, 3)
 
     turns = range(4 if isinstance(policy, FullOrbit) else 1)
     orbit, targets = np.concatenate([np.rot90(x, q, (1, 2)).reshape(3, 4) for q in turns]), np.tile(y, (len(turns), 1))
-    weights, bias = [np.float64(params["layers"][i]["weight"]) for i in (1, 2)], np.float64(params["layers"][2]["bias"])
+    layers, learned = initial.params["layers"], trained.params["layers"]
+    weights, bias = [np.float64(layers[i]["weight"][0]) for i in (1, 2)], np.float64(layers[2]["bias"][0])
     for _ in range(3):
-        expected_loss, weights, bias = deep_linear_step(weights, bias, orbit, targets, recipe.learning_rate)
-    assert_close(trained["layers"][1]["weight"], weights[0], **FLOAT32)
-    assert_close(trained["layers"][2]["weight"], weights[1], **FLOAT32)
-    assert_close(trained["layers"][2]["bias"], bias, **FLOAT32)
-    assert_close(loss, expected_loss, **FLOAT32)  # of the last batch, before its update
+        loss, norm, weights, bias = deep_linear_step(weights, bias, orbit, targets, 0.3)
+    assert_close(learned[1]["weight"][0], weights[0], **FLOAT32)
+    assert_close(learned[2]["weight"][0], weights[1], **FLOAT32)
+    assert_close(learned[2]["bias"][0], bias, **FLOAT32)
+    assert_close(trained.metrics.loss, [loss], **FLOAT32)  # of the last batch, before its update
+    assert_close(trained.metrics.gradient_norm, [norm], **FLOAT32)
 
 
 def test_full_orbit_is_training_on_the_rotated_images():
@@ -80,7 +91,7 @@ def drawn():
     The inputs are unit vectors, so that a sample's logit moves at a step if and only if it was drawn.
     """
     eye, y = np.eye(4, dtype="f"), np.float32([[8], [9], [-8], [-9]])  # targets far off: what is drawn moves
-    recipe = TrainingRecipe(0.01, batch_size=3)
+    recipe = TrainingRecipe(0.01, batches=IndependentDraws(3))
     logits = train_ensemble(Architecture((Dense(1),)), recipe, eye, y, eye, members=24, record_steps=range(81))
     return np.diff(logits[..., 0], axis=0) != 0
 
@@ -113,24 +124,12 @@ def test_a_batch_is_augmented_after_it_is_drawn():
     x[0, 0, 0], x[1, 0, 1] = 1, 1  # orbits: the four corners, from two starts
     arch, corners = Architecture((Flatten(), Dense(1))), np.eye(4, dtype="f").reshape(4, 2, 2, 1)
     y = np.float32([[8], [-8]])
-    recipe = TrainingRecipe(0.01, batch_size=1, augmentation=FullOrbit(C4))
+    recipe = TrainingRecipe(0.01, batches=IndependentDraws(1), augmentation=FullOrbit(C4))
     moves = np.diff(train_ensemble(arch, recipe, x, y, corners, members=4, record_steps=range(9))[..., 0], axis=0)
     up, down = (moves > 0).all(-1), (moves < 0).all(-1)  # all corners, toward one image's target
     assert np.all(up | down)
     assert up.any()
     assert down.any()
-
-
-@pytest.mark.parametrize("rate", [0, -0.1, math.inf, math.nan])
-def test_recipe_refuses_learning_rate(rate):
-    with pytest.raises(ValueError, match=f"learning_rate is {rate}; it must be positive"):
-        TrainingRecipe(rate)
-
-
-@pytest.mark.parametrize("size", [0, -3])
-def test_recipe_refuses_batch_size(size):
-    with pytest.raises(ValueError, match=f"batch_size is {size}; it must be positive, or None"):
-        TrainingRecipe(0.1, batch_size=size)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_recipe_refuses_batch_size(size):
 def test_training_refuses_targets_that_would_be_broadcast(x, y):
     trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)
     with pytest.raises(ValueError, match=r"targets have shape .* must be \(\d, 2\)"):
-        next(train(trainer, (jnp.zeros(x), jnp.zeros(y)), {}, (0, 1)))
+        next(train(trainer, (jnp.zeros(x), jnp.zeros(y)), {"eval": jnp.zeros(x)}, (0, 1)))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,13 @@ def test_training_refuses_evaluation_inputs_of_another_shape():
 def test_training_refuses_steps_it_would_pass_over(steps):
     trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)
     with pytest.raises(ValueError, match="must be ascending, distinct and not negative"):
-        next(train(trainer, (jnp.zeros((4, 3)), jnp.zeros((4, 2))), {}, steps))
+        next(train(trainer, (jnp.zeros((4, 3)), jnp.zeros((4, 2))), {"eval": jnp.zeros((4, 3))}, steps))
+
+
+def test_training_refuses_to_be_looked_at_nowhere():
+    trainer = Trainer(Architecture((Dense(2),)), TrainingRecipe(0.1), members=1)
+    with pytest.raises(ValueError, match="there is no evaluation set"):
+        next(train(trainer, (jnp.zeros((4, 3)), jnp.zeros((4, 2))), {}, (0, 1)))
 
 
 def test_trainer_refuses_no_members():
@@ -191,7 +196,13 @@ def test_log_spaced_steps(last, records, expected):
     assert log_spaced_steps(last, records) == expected
 
 
+@pytest.mark.parametrize(("last", "records", "expected"), [(10, 3, (0, 5, 10)), (4, 9, (0, 1, 2, 3, 4))])
+def test_evenly_spaced_steps(last, records, expected):
+    assert evenly_spaced_steps(last, records) == expected
+
+
+@pytest.mark.parametrize("spaced", [log_spaced_steps, evenly_spaced_steps])
 @pytest.mark.parametrize(("last", "records"), [(0, 5), (10, 1)])
-def test_log_spaced_steps_refuses(last, records):
+def test_spaced_steps_refuse(spaced, last, records):
     with pytest.raises(ValueError, match=f"{records} records up to step {last} asked for"):
-        log_spaced_steps(last, records)
+        spaced(last, records)

@@ -1,4 +1,7 @@
-"""Run by test_devices.py in a process of its own: the number of CPU devices is fixed before JAX starts."""
+"""Run by test_devices.py in processes of its own: devices and processes are fixed before JAX starts.
+
+Arguments: output directory, compilation cache, devices per process, processes, the number of this one, its coordinator.
+"""
 
 import sys
 from pathlib import Path
@@ -6,33 +9,35 @@ from pathlib import Path
 import jax
 import numpy as np
 
-jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_num_cpu_devices", int(sys.argv[3]))
 jax.config.update("jax_default_matmul_precision", "highest")
 jax.config.update("jax_compilation_cache_dir", sys.argv[2])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+PROCESSES, PROCESS = int(sys.argv[4]), int(sys.argv[5])
+if PROCESSES > 1:
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(sys.argv[6], PROCESSES, PROCESS)
 
 from test_trainer import CNN, RECIPE, STEPS, data  # noqa: E402
 
-from ensembles import Trainer, checkpoints, train  # noqa: E402
+from ensembles import Trainer, train  # noqa: E402
+from ensembles.checkpoints import Checkpoints, saved_steps  # noqa: E402
 
 
 def main(output: Path) -> None:
-    """Members on both devices, all at once and from a checkpoint; save logits and where the members were."""
-    (x, y, x_eval), trainer = data(), Trainer(CNN, RECIPE, members=4)
-    records = list(train(trainer, (x, y), {"eval": x_eval, "train": x}, STEPS))
-    checkpoints.save(output, records[1].step, records[1].state)
-    resume = checkpoints.restore(output, records[1].step, records[0].state), records[1].step
-    resumed = list(train(trainer, (x, y), {"eval": x_eval, "train": x}, STEPS, resume))
-    three = list(train(Trainer(CNN, RECIPE, members=3), (x, y), {"eval": x_eval, "train": x}, STEPS))
-    devices = {len(leaf.devices()) for record in records for leaf in jax.tree.leaves(record.state.params)}
-    np.savez(
-        output / "found.npz",
-        logits=[record.logits["eval"] for record in records],
-        resumed=[record.logits["eval"] for record in resumed],
-        three=[record.logits["eval"] for record in three],
-        devices=sorted(devices),
-    )
+    """Five members over all devices, from the newest checkpoint if there is one; save their logits at each step."""
+    (x, y, x_eval), trainer = data(), Trainer(CNN, RECIPE, members=5)
+    checkpoints = Checkpoints(output / "checkpoints", trainer, kept=9)
+    resume = checkpoints.restore_newest(x.shape[1:])
+    found = {"devices": np.array(jax.device_count()), "saved": np.array(saved_steps(checkpoints.directory))}
+    for moment in train(trainer, (x, y), {"eval": x_eval, "train": x}, STEPS, resume):
+        if moment.record:
+            found[f"logits{moment.step}"] = moment.record.logits["eval"]
+            checkpoints.save(moment.step, moment.state)
+        found["spread"] = np.array(len(moment.state.params["layers"][0]["weight"].sharding.device_set))
+    checkpoints.wait()
+    np.savez(output / f"found{PROCESS}.npz", **found)
 
 
 main(Path(sys.argv[1]))

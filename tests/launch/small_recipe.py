@@ -5,11 +5,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ensembles import TrainingRecipe
+from ensembles import IndependentDraws, Strategy, TrainingRecipe
 from ensembles.data import digits
 from launch import cli, recipes
-from launch.runner import Run, run_ensemble
+from launch.run import Run
+from launch.runner import Execution, run_ensemble
 from models import Architecture, Dense, Flatten, Relu
+
+EXECUTION = Execution(Strategy(1))  # no time for a trial
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,12 @@ class Small:
         """Mini-batches, so that what is drawn has to be resumed as well."""
         train, test = digits(train=20, test=10)
         arch = Architecture((Flatten(), Dense(8, w_std=2**0.5), Relu(), Dense(10, w_std=0.25)))
-        recipe, record_steps = TrainingRecipe(0.1, batch_size=6), (0, 2, self.steps // 2, self.steps)
+        recipe, record_steps = TrainingRecipe(0.1, batches=IndependentDraws(6)), (0, 2, self.steps // 2, self.steps)
         return Run(arch, recipe, self.members, 0, record_steps, train, (test,))
 
     def reproduce(self, name: str, console: Console) -> None:
         """Train it."""
-        run_ensemble(self.run, self.output, console)
+        run_ensemble(self.run, self.output, console, EXECUTION)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from small_recipe import Small
+from small_recipe import EXECUTION, Small
 
-from ensembles import checkpoints, trainer
+from ensembles import trainer
+from ensembles.checkpoints import saved_steps
 from ensembles.recorder import read_logits
 from launch import runner
+from launch.interrupts import PreemptedError
 from launch.metrics import read_metrics
 from launch.run_directory import RunDirectoryError, claim
 from launch.runner import run_ensemble
@@ -45,7 +47,7 @@ def short_calls(monkeypatch):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     output = tmp_path_factory.mktemp("whole") / "run"
-    run_ensemble(Small().run, output, CONSOLE)
+    run_ensemble(Small().run, output, CONSOLE, EXECUTION)
     return output
 
 
@@ -75,35 +77,53 @@ def raising(function, error, call, before):
         ("write_record", 3),
         ("add_row", 1),
         ("add_row", 3),
-        ("checkpoints.save", 1),
-        ("checkpoints.save", 3),
+        ("Checkpoints.save", 1),
+        ("Checkpoints.save", 3),
         ("write_json", 1),  # finished.json
     ],
 )
 def test_killed_at_any_stage(short_calls, uninterrupted, tmp_path, monkeypatch, stage, call, before):
-    module, name = (runner.checkpoints, "save") if "." in stage else (runner, stage)
+    module, name = (runner.Checkpoints, "save") if "." in stage else (runner, stage)
     with monkeypatch.context() as patch:
         patch.setattr(module, name, raising(getattr(module, name), Killed, call, before))
         with pytest.raises(Killed):
-            run_ensemble(Small().run, tmp_path / "run", CONSOLE)
-    run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+            run_ensemble(Small().run, tmp_path / "run", CONSOLE, EXECUTION)
+    run_ensemble(Small().run, tmp_path / "run", CONSOLE, EXECUTION)
     assert_same(tmp_path / "run", uninterrupted)
 
 
+def signalled(number, call):
+    """Trainer.advance, but the process gets a signal in its n-th call."""
+    calls, advance = 0, trainer.Trainer.advance
+
+    def wrapped(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            signal.raise_signal(number)
+        return advance(*arguments)
+
+    return wrapped
+
+
+@pytest.mark.parametrize(
+    ("number", "stop"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, PreemptedError)], ids=["ctrl-c", "term"]
+)
 @pytest.mark.parametrize("call", [1, 3, 4, 8])
-def test_an_interrupt_leaves_a_checkpoint_of_its_step(short_calls, uninterrupted, tmp_path, monkeypatch, call):
-    """Ctrl-C in the first call, between records, at a record, and at the end of training."""
-    advance = trainer.Trainer.advance
+def test_a_signal_leaves_a_checkpoint_of_its_step(
+    short_calls, uninterrupted, tmp_path, monkeypatch, call, number, stop
+):
+    """In the first call, between records, at a record, and at the end of training."""
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Trainer, "advance", raising(advance, KeyboardInterrupt, call, before=True))
-        with pytest.raises(KeyboardInterrupt):
-            run_ensemble(Small().run, tmp_path / "run", CONSOLE)
-    reached = call - 1  # the step that the call before came to
-    assert checkpoints.saved_steps(tmp_path / "run" / "checkpoints")[-1] == reached
+        patch.setattr(trainer.Trainer, "advance", signalled(number, call))
+        with pytest.raises(stop):
+            run_ensemble(Small().run, tmp_path / "run", CONSOLE, EXECUTION)
+    reached = call  # the step that the call came to
+    assert saved_steps(tmp_path / "run" / "checkpoints")[-1] == reached
     assert not (tmp_path / "run" / "finished.json").exists()
     told = []
     monkeypatch.setattr(runner, "train", lambda *arguments: told.append(arguments[4]) or trainer.train(*arguments))
-    run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+    run_ensemble(Small().run, tmp_path / "run", CONSOLE, EXECUTION)
     assert told[0][1] == reached
     assert_same(tmp_path / "run", uninterrupted)
 
@@ -114,10 +134,10 @@ def test_checkpoints_are_nothing_without_the_logits_before_them(short_calls, uni
     shutil.rmtree(tmp_path / "run" / "logits.zarr")
     (tmp_path / "run" / "finished.json").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Trainer, "advance", raising(trainer.Trainer.advance, KeyboardInterrupt, 4, before=True))
+        patch.setattr(trainer.Trainer, "advance", signalled(signal.SIGINT, 3))
         with pytest.raises(KeyboardInterrupt):
-            run_ensemble(Small().run, tmp_path / "run", CONSOLE)
-    run_ensemble(Small().run, tmp_path / "run", CONSOLE)
+            run_ensemble(Small().run, tmp_path / "run", CONSOLE, EXECUTION)
+    run_ensemble(Small().run, tmp_path / "run", CONSOLE, EXECUTION)
     assert_same(tmp_path / "run", uninterrupted)
 
 
@@ -147,16 +167,17 @@ def wait_for(step, recipe, process):
         time.sleep(0.02)
 
 
-def interrupt(recipe, process):
-    """Ctrl-C in the first half of training: says how to go on, and keeps what was reached."""
+def interrupt(recipe, process, number=signal.SIGINT, code=130):
+    """A signal in the first half of training: says how to go on, and keeps what was reached."""
     wait_for(2, recipe, process)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
+    process.send_signal(number)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == code, error
+    assert "stopping, once the state is saved" in output
     assert "interrupted; finished and recorded work is kept. Go on with: " in error
     assert f"reproduce small --steps {recipe.steps}" in error
     assert "Traceback" not in error
-    reached = checkpoints.saved_steps(recipe.output / "checkpoints")[-1]
+    reached = saved_steps(recipe.output / "checkpoints")[-1]
     assert 2 <= reached < recipe.steps // 2
     return reached
 
@@ -168,14 +189,15 @@ def finish(recipe, process, reached):
     assert f"resuming at step {reached} of {recipe.steps}" in output
 
 
-def test_interrupted_then_finished(tmp_path, start):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)], ids=["ctrl-c", "term"])
+def test_interrupted_then_finished(tmp_path, start, number, code):
     """By a real signal, beside a whole run on the same devices."""
     recipe = Small(steps=16_000, members=7, output=tmp_path / "run")
     config, process = recipe.run.config, start(recipe)  # its data take as long to load as some training
     wait_for(2, recipe, process)
     with pytest.raises(RunDirectoryError, match="in use by another process"):
         claim(recipe.output, config).__enter__()
-    reached = interrupt(recipe, process)
+    reached = interrupt(recipe, process, number, code)
     process = start(recipe)
     whole = Small(steps=16_000, members=7, output=tmp_path / "whole")
     assert start(whole).wait(timeout=120) == 0

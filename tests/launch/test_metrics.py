@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from ensembles import MeanSquaredError
 from ensembles.data import Dataset
-from ensembles.trainer import Progress
+from ensembles.member import HEALTHY, Metrics
+from ensembles.trainer import Moment
 from launch import progress
 from launch.metrics import add_row, metrics_row, read_metrics
-from launch.progress import training_progress
+from launch.progress import standing, training_progress
 
 
 def labelled(name, labels, classes=("a", "b")):
@@ -22,17 +24,25 @@ def test_row_by_hand():
     """Two members, two training samples; the mean of the members is right more often than they are."""
     train, test = labelled("train", [0, 1]), labelled("test", [1, 1])
     letters, noise = labelled("letters", [0, 1], ("x", "y")), Dataset("noise", np.ones((2, 1, 1, 1)), None, (), "")
-    targets = np.array([[0.5, -0.5], [-0.5, 0.5]])
-    logits = {
-        "train": np.array([[[0.5, -0.5], [-0.5, 0.5]], [[1.5, -0.5], [-0.5, 2.5]]]),  # losses 0 and ½ (1 + 4)/2
-        "test": np.array([[[0.0, 1.0], [1.0, 0.0]], [[0.0, 3.0], [0.0, 2.0]]]),  # right: first both, second one
-        "letters": np.zeros((2, 2, 2)),
-        "noise": np.zeros((2, 2, 2)),
+    logits = {  # and a third member that is not healthy, and counts nowhere
+        "train": np.array(
+            [[[0.5, -0.5], [-0.5, 0.5]], [[1.5, -0.5], [-0.5, 2.5]], [[np.nan] * 2] * 2]
+        ),  # 0, ½ (1 + 4)/2
+        "test": np.array([[[0.0, 1.0], [1.0, 0.0]], [[0.0, 3.0], [0.0, 2.0]], [[9.0, 0.0]] * 2]),  # right: both, one
+        "letters": np.zeros((3, 2, 2)),
+        "noise": np.zeros((3, 2, 2)),
     }
-    row = metrics_row(7, 3.5, logits, targets, train, [test, letters, noise])
+    healthy, loss = np.array([True, True, False]), MeanSquaredError()
+    row = metrics_row(7, 3.5, logits, healthy, loss, train, [test, letters, noise])
+    assert row.keys() - metrics_row(7, None, logits, healthy, loss, train, []).keys() == {
+        "time",
+        "test_accuracy_of_members",
+        "test_accuracy_of_mean",
+    }
     assert row == {
         "step": 7,
         "time": 3.5,
+        "healthy_members": 2,
         "train_loss_mean": 0.625,
         "train_loss_deviation": 0.625,
         "train_accuracy_of_members": 1.0,
@@ -50,18 +60,29 @@ def test_rows_of_a_resumed_run_replace_those_it_makes_again(tmp_path):
     assert read_metrics(path) == [{"step": "0", "loss": "1.0"}, {"step": "5", "loss": "0.125"}]
 
 
-def shown(console, losses=(1.0, 2.0)):
+METRICS = Metrics(np.array([1.0, 2.0, 9.0]), np.array([0.25, 0.5, 0.0]), np.array([3.0, 5.0, 9.0]))
+WELL = np.full(3, HEALTHY)
+
+
+def shown(console, frozen_at=WELL):
     """What is printed about 4 members that go from step 10 to 100 in three calls."""
     with training_progress(console, "cnn", members=4, steps=100, start=10) as report:
         for step in (40, 70, 100):
-            report(Progress(step, np.array(losses)))
+            report(Moment(step, None, METRICS, frozen_at, None))
     return console.file.getvalue()
+
+
+def test_standing_is_of_the_healthy_members():
+    assert standing(Moment(5, None, METRICS, WELL, None)) == "loss 4.0000 ± 3.5590, accuracy 0.250, |∇| 5"
+    told = standing(Moment(5, None, METRICS, np.array([HEALTHY, HEALTHY, 3]), None))
+    assert told == "loss 1.5000 ± 0.5000, accuracy 0.375, |∇| 4, 1 of 3 members frozen"
+    assert standing(Moment(0, None, METRICS, WELL, None)) == "untrained"
 
 
 def test_plain_lines_are_few_and_end_with_the_last_step():
     lines = shown(Console(file=io.StringIO(), width=40)).splitlines()
     assert len(lines) == 1  # not a line a call
-    assert re.fullmatch(r"cnn: 4 members × 100/100 steps, \d+ member-steps/s, 0 s left, loss 1\.5000", lines[0])
+    assert re.fullmatch(r"cnn: 4 members × 100/100 steps, \d+ member-steps/s, 0 s left, loss 4\.0000 .*", lines[0])
 
 
 def test_plain_lines_come_at_intervals(monkeypatch):
@@ -81,7 +102,7 @@ def test_time_left_is_work_over_speed(monkeypatch):
 
 @pytest.mark.parametrize("colours", ["truecolor", None])
 def test_a_terminal_gets_a_bar(colours):
-    text = shown(Console(file=io.StringIO(), force_terminal=True, color_system=colours, width=120))
+    text = shown(Console(file=io.StringIO(), force_terminal=True, color_system=colours, width=160))
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
     assert "4 members × 100/100 steps" in plain
-    assert "loss 1.5000" in plain
+    assert "loss 4.0000" in plain

@@ -1,0 +1,51 @@
+"""What training refuses, said before it begins."""
+
+from collections.abc import Mapping, Sequence
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ensembles.batches import Data
+from ensembles.recipe import TrainingRecipe
+from models.architecture import Architecture
+
+
+def check_members(members: int) -> None:
+    """Raise ValueError for what is no number of members."""
+    if not isinstance(members, int) or isinstance(members, bool) or members < 1:
+        raise ValueError(f"members is {members!r}; an ensemble needs at least one, a whole number")
+
+
+def check_data(
+    architecture: Architecture,
+    recipe: TrainingRecipe,
+    data: Data,
+    evaluation: Mapping[str, Float[Array, "sample *pixel channel"]],
+) -> None:
+    """Raise ValueError for inputs or targets that are not finite, or that do not fit each other, the architecture, the
+    loss or the batches.
+    """
+    x, y = data
+    expected = (len(x), architecture.signals(x.shape[1:])[-1].channels)
+    if not len(x) or y.shape != expected:  # the loss would broadcast them
+        raise ValueError(
+            f"targets have shape {y.shape}; for {len(x)} inputs (at least one is needed) and this architecture's "
+            f"logits it must be {expected}"
+        )
+    if not evaluation:
+        raise ValueError("there is no evaluation set; training would leave nothing to look at")
+    for name, inputs in evaluation.items():
+        if inputs.shape[1:] != x.shape[1:]:
+            raise ValueError(f"{name}: inputs have shape {inputs.shape[1:]}, those of training {x.shape[1:]}")
+    for name, values in {"training inputs": x, "targets": y, **evaluation}.items():
+        if not jnp.isfinite(values).all():
+            raise ValueError(f"{name}: {int((~jnp.isfinite(values)).sum())} values are not finite")
+    recipe.loss.check_targets(y)
+    recipe.batches.steps_per_epoch(len(x))
+
+
+def check_steps(record_steps: Sequence[int]) -> None:
+    """Raise ValueError for recorded steps that training cannot visit in turn."""
+    steps = list(record_steps)
+    if not steps or steps[0] < 0 or steps != sorted(set(steps)):
+        raise ValueError(f"record_steps are {steps}; they must be ascending, distinct and not negative, one at least")

@@ -1,0 +1,110 @@
+"""The fastest way to share a device among members, found by a short measured trial."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+
+from ensembles.batches import Data
+from ensembles.sharding import agreed
+from ensembles.strategy import Strategy
+from ensembles.trainer import Trainer
+
+MEMORY_SHARE = 0.8  # of a device's memory, for members at work
+SECONDS_A_TRIAL = 0.3  # at most, unless one step takes longer
+LADDER = 4  # from one number of members at once to the next
+WORTH = 10.0  # a candidate is tried if the whole run would last this many times longer than the slowest trial did
+GAIN = 1.05  # a later candidate must be faster by this factor: it takes more memory, or is just lucky
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a strategy was measured to take."""
+
+    strategy: Strategy
+    seconds_a_member_step: float  # wall time over members and steps, all devices at work
+    compile_seconds: float
+    bytes_a_device: int  # at work, parameters included
+
+    def __str__(self) -> str:
+        return (
+            f"{self.strategy.members_at_once} at once, {self.strategy.formulation}: "
+            f"{1 / self.seconds_a_member_step:.4g} member-steps/s, {self.bytes_a_device / 2**20:.0f} MiB, "
+            f"compiled in {self.compile_seconds:.1f} s"
+        )
+
+
+def measured_strategy(
+    trainer: Trainer, data: Data, steps: int, tell: Callable[[Trial], None] = lambda trial: None
+) -> tuple[Strategy, tuple[Trial, ...]]:
+    """The fastest strategy found for `steps` steps of training, and the trials; `tell` hears of each at once.
+
+    Ever more members at once, until that is no faster or does not fit in memory; then the other formulation. No trial
+    is made that costs more than it could gain: what is a short run after the first trial keeps its strategy.
+    """
+    trials = [_told(measured(trainer, Strategy(1), data), tell)]
+    share = -(-trainer.members // jax.device_count())
+    numbers = [min(LADDER**k, share) for k in range(1, 1 + int(np.ceil(np.log(share) / np.log(LADDER))))]
+    for number in numbers:
+        if not _worthwhile(trials, trainer, steps) or trials[-1].bytes_a_device * LADDER > free_memory():
+            break
+        trials.append(_told(measured(trainer, Strategy(number), data), tell))
+        if _best(trials) is not trials[-1]:
+            break
+    if trainer.architecture.convolves(data[0].shape[1:]) and _worthwhile(trials, trainer, steps):
+        other = replace(_best(trials).strategy, formulation="lax")
+        trials.append(_told(measured(trainer, other, data), tell))
+    return _best(trials).strategy, tuple(trials)
+
+
+def measured(trainer: Trainer, strategy: Strategy, data: Data) -> Trial:
+    """A few steps of as many members as are at work at once on all devices, compiled, warmed up and timed."""
+    members = min(trainer.members, jax.device_count() * (strategy.members_at_once or 1))
+    small = replace(trainer, members=members, recipe=trainer.recipe.of_first(members), strategy=strategy)
+    data = small.placement.everywhere(data[0]), small.placement.everywhere(data[1])
+    state = small.init(data[0].shape[1:])
+    began = time.perf_counter()
+    program = small.compiled_advance(state, data)
+    compiled = time.perf_counter() - began
+
+    def seconds_of(steps: int) -> float:
+        began = time.perf_counter()
+        jax.block_until_ready(program(*small.arguments(state, data, 0, steps)))
+        return time.perf_counter() - began
+
+    steps = max(1, min(100, int(SECONDS_A_TRIAL / seconds_of(1))))
+    seconds = min(seconds_of(steps), seconds_of(steps)) / (steps * members)
+    memory = program.memory_analysis()
+    parts = ("temp_size_in_bytes", "argument_size_in_bytes", "output_size_in_bytes")
+    used = sum(getattr(memory, part, 0) for part in parts)  # 0 where a backend cannot say
+    return Trial(strategy, agreed(seconds), agreed(compiled), agreed(used))
+
+
+def free_memory() -> float:
+    """Bytes that members at work on one device may take."""
+    device = jax.local_devices()[0]
+    limit = (device.memory_stats() or {}).get("bytes_limit")
+    if limit is None:  # a CPU device: the machine's memory, shared by its devices
+        limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / jax.local_device_count()
+    return agreed(MEMORY_SHARE * limit)
+
+
+def _told(trial: Trial, tell: Callable[[Trial], None]) -> Trial:
+    tell(trial)
+    return trial
+
+
+def _best(trials: list[Trial]) -> Trial:
+    best = trials[0]
+    for trial in trials[1:]:
+        if trial.seconds_a_member_step * GAIN < best.seconds_a_member_step:
+            best = trial
+    return best
+
+
+def _worthwhile(trials: list[Trial], trainer: Trainer, steps: int) -> bool:
+    run = steps * trainer.members * min(trial.seconds_a_member_step for trial in trials)
+    return run > WORTH * max(trial.compile_seconds for trial in trials)

@@ -1,0 +1,83 @@
+"""What a run is: everything that an ensemble's numbers depend on, and what is recorded of it."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ensembles.augmentation import FullOrbit
+from ensembles.batches import Data
+from ensembles.data import Dataset
+from ensembles.recipe import TrainingRecipe
+from ensembles.recorder import Layout
+from ensembles.strategy import Strategy
+from ensembles.trainer import Trainer
+from launch.snapshots import Snapshots
+from models.architecture import Architecture
+from models.description import describe
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything an ensemble's numbers depend on, and what is recorded of it.
+
+    With an `orbit`, logits on the evaluation sets are recorded for every image moved by each element of its group.
+    """
+
+    architecture: Architecture
+    recipe: TrainingRecipe
+    members: int
+    seed: int
+    record_steps: tuple[int, ...]
+    training_set: Dataset
+    evaluation_sets: tuple[Dataset, ...]
+    orbit: FullOrbit | None = None
+    snapshots: tuple[Snapshots, ...] = ()
+
+    @property
+    def data(self) -> Data:
+        """Training inputs, and the targets that the loss wants."""
+        return jnp.asarray(self.training_set.images), jnp.asarray(self.training_set.targets(self.recipe.loss))
+
+    def trainer(self, strategy: Strategy) -> Trainer:
+        """The ensemble, under this strategy."""
+        return Trainer(self.architecture, self.recipe, self.members, self.seed, strategy)
+
+    @property
+    def config(self) -> dict:
+        """The resolved configuration, as JSON values; data sets by name and fingerprint of their arrays."""
+        names = ("architecture", "recipe", "members", "seed", "orbit", "snapshots")
+        sets = [self.training_set, *self.evaluation_sets]
+        return {
+            **{name: describe(getattr(self, name)) for name in names},
+            "record_steps": list(self.record_steps),
+            "data": {
+                data.name: {"samples": len(data), "fingerprint": data.fingerprint, "provenance": data.provenance}
+                for data in sets
+            },
+        }
+
+    @property
+    def evaluation(self) -> dict[str, Float[Array, "sample row column channel"]]:
+        """The inputs whose logits are recorded, the training set's among them; orbits element by element."""
+        sets = {data.name: jnp.asarray(data.images) for data in self.evaluation_sets}
+        if self.orbit is not None:
+            sets = {name: self.orbit.copies(x).reshape(-1, *x.shape[1:]) for name, x in sets.items()}
+        return {self.training_set.name: jnp.asarray(self.training_set.images), **sets}
+
+    @property
+    def layout(self) -> Layout:
+        """What the store of the run holds."""
+        sets = (self.training_set, *self.evaluation_sets)
+        order = self.orbit.size if self.orbit else 1
+        inputs = self.data[0]
+        return Layout(
+            steps=self.record_steps,
+            times=self.recipe.training_time(self.record_steps),
+            members=self.members,
+            sets={data.name: len(data) for data in sets},
+            logits=self.architecture.signals(inputs.shape[1:])[-1].channels,
+            orbits={data.name: order for data in self.evaluation_sets},
+            snapshots=tuple(array for kind in self.snapshots for array in kind.layout(self.architecture, inputs)),
+            by_member=self.recipe.hyperparameters(self.members),
+        )

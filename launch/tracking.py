@@ -1,0 +1,38 @@
+"""TensorBoard, through the `tracking` extra: the members' metrics while they train."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from ensembles.member import HEALTHY
+from ensembles.trainer import Moment
+
+
+@contextlib.contextmanager
+def tracked(path: Path, tensorboard: bool) -> Iterator[Callable[[Moment], None]]:
+    """A function to be told where training stands, which writes it to `path`/tensorboard, or to nowhere.
+
+    Per metric the mean, the least and the largest over healthy members; and how many are frozen. Raises ValueError
+    where tensorboardX is missing.
+    """
+    if not tensorboard or jax.process_index() > 0:
+        yield lambda moment: None
+        return
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise ValueError("TensorBoard files need tensorboardX: pip install 'widesym[tracking]'") from None
+    with SummaryWriter(str(path / "tensorboard"), write_to_disk=True) as writer:
+        yield lambda moment: _write(writer, moment)
+
+
+def _write(writer, moment: Moment) -> None:
+    healthy = moment.frozen_at == HEALTHY
+    writer.add_scalar("members/frozen", int((~healthy).sum()), moment.step)
+    if moment.step:
+        for name, values in moment.metrics._asdict().items():
+            for statistic in (np.mean, np.min, np.max):
+                writer.add_scalar(f"{name}/{statistic.__name__}", float(statistic(values[healthy])), moment.step)

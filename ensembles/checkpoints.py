@@ -3,9 +3,10 @@
 The one module that knows orbax: its API is moving from v0 to v1, and v1 lives under `experimental` in some releases.
 """
 
+import contextlib
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,23 @@ except ImportError:
 SHOWN = 300  # characters of an error, whose text may hold the whole state of the reader
 
 
+class CheckpointError(OSError):
+    """A checkpoint that could not be written."""
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Errors of all the kinds that orbax and tensorstore raise, as one."""
+    try:
+        yield
+    except Exception as error:
+        raise CheckpointError(f"checkpoint {path} could not be written: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:SHOWN]
+
+
 class Checkpoints:
     """The checkpoints of one ensemble in a directory, the newest `kept` of them.
 
@@ -38,22 +56,28 @@ class Checkpoints:
         if kept < 1:
             raise ValueError(f"{kept} checkpoints are to be kept; a run that is to be resumed needs at least one")
         self.directory, self.trainer, self.kept = directory, trainer, kept
-        self._pending: ocp.AsyncResponse | None = None
+        self._pending: tuple[str, ocp.AsyncResponse] | None = None
 
     def save(self, step: int, state: EnsembleState) -> None:
-        """Begin to write the state after `step` steps, once the one before is written; raises its errors."""
+        """Begin to write the state after `step` steps, once the one before is written.
+
+        Raises CheckpointError where that one could not be.
+        """
         self.wait()
         if agreed(int(step in saved_steps(self.directory))):
             return
         path = str(self.directory.absolute() / str(step))
-        self._pending = ocp.save_async(path, state._asdict(), overwrite=True, custom_metadata=self._vouched(state))
+        with _named(path):
+            writing = ocp.save_async(path, state._asdict(), overwrite=True, custom_metadata=self._vouched(state))
+        self._pending = path, writing
 
     def wait(self) -> None:
         """Until what was begun is written; then the oldest go."""
         if self._pending is None:
             return
-        pending, self._pending = self._pending, None
-        pending.result()
+        (path, writing), self._pending = self._pending, None
+        with _named(path):
+            writing.result()
         if jax.process_index() == 0:
             for old in saved_steps(self.directory)[: -self.kept]:
                 shutil.rmtree(self.directory / str(old))
@@ -80,7 +104,7 @@ class Checkpoints:
         try:
             return self.restore(step, input_shape), ""
         except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
-            return None, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:SHOWN]
+            return None, _first_line(error)
 
     def restore(self, step: int, input_shape: tuple[int, ...]) -> EnsembleState:
         """The state saved after `step` steps, on whatever devices there are now.

@@ -1,0 +1,97 @@
+"""Killed at any moment, or out of disk space: the run goes on, and ends with the numbers of an undisturbed one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from ensembles.recorder import read_logits
+from launch.disk import size
+from launch.metrics import read_metrics
+from launch.run_directory import RunDirectoryError
+from launch.runner import run_ensemble
+
+ROOT = Path(__file__).parents[2]
+FAULTS = Path(__file__).with_name("faults.py")
+
+
+def run_faults(tmp_path_factory, *arguments, before=()):
+    """What the script prints."""
+    cache = tmp_path_factory.getbasetemp() / "faults-cache"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "WIDESYM_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
+    command = [*before, sys.executable, str(FAULTS), *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    output = tmp_path_factory.mktemp("whole") / "run"
+    assert run_faults(tmp_path_factory, "kill", output, 0) == [{"finished": True}]
+    return output
+
+
+def assert_same(found, expected):
+    """Every array of the store bit for bit, and the metrics."""
+    for name, logits in read_logits(expected / "logits.zarr").items():
+        np.testing.assert_array_equal(read_logits(found / "logits.zarr")[name], logits)
+    assert read_metrics(found / "metrics.csv") == read_metrics(expected / "metrics.csv")
+    assert not list((found / "checkpoints").glob("*.unreadable"))
+
+
+@pytest.mark.parametrize("tries", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_again_and_again(undisturbed, tmp_path_factory, tries):
+    """While it starts and compiles, between calls, during writes of the store, and during checkpoints."""
+    output = tmp_path_factory.mktemp("killed") / "run"
+    *killed, finished = run_faults(tmp_path_factory, "kill", output, tries)
+    print(json.dumps(killed))
+    assert len(killed) == tries
+    assert all(each["killed"] for each in killed)
+    assert {each["at"] for each in killed} >= {"start", "checkpoint"}
+    assert finished == {"finished": True}
+    assert_same(output, undisturbed)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A directory, and what to put before a command so that a file system of 4 MiB is mounted there for it."""
+    mount = 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'
+    for flags in (["-m"], ["-rm"]):  # the administrator's right, or that of a namespace of one's own
+        command = ["unshare", *flags, "sh", "-c", mount, str(tmp_path)]
+        if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+            return tmp_path, command
+    pytest.skip("no file system can be mounted here, neither as root nor in a user namespace")
+
+
+def test_a_disk_that_fills_up(undisturbed, tmp_path_factory, small_disk):
+    """Before a record is written, and before a checkpoint: told, and with space again it goes on."""
+    directory, command = small_disk
+    logits = tmp_path_factory.mktemp("logits") / "found.npy"
+    record, checkpoint = run_faults(tmp_path_factory, "full", directory / "run", logits, before=command)
+    assert "No space left on device" in record["error"]
+    assert checkpoint["error"].startswith("CheckpointError: checkpoint ")
+    assert "could not be written" in checkpoint["error"]
+    expected = read_logits(undisturbed / "logits.zarr")
+    np.testing.assert_array_equal(np.load(logits), np.concatenate(list(expected.values()), axis=2))
+
+
+def test_a_run_that_the_disk_has_no_space_for(tmp_path, monkeypatch):
+    from faults import the_run
+
+    said = Console(record=True, width=200, quiet=False, file=open(os.devnull, "w"))  # noqa: SIM115
+    monkeypatch.setattr("launch.disk.shutil.disk_usage", lambda path: type("Usage", (), {"free": 5000})())
+    with pytest.raises(RunDirectoryError, match=r"may grow to .*, but the disk has 4.88 KiB left; record fewer"):
+        run_ensemble(the_run(), tmp_path / "run", said)
+    assert "takes up to" in said.export_text()
+    assert not (tmp_path / "run" / "logits.zarr").exists()
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 B"), (1023, "1.02e+03 B"), (1536, "1.5 KiB"), (3 * 2**40, "3 TiB")])
+def test_sizes_are_for_people(number, text):
+    assert size(number) == text

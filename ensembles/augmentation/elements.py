@@ -34,7 +34,7 @@ class GroupPolicy:
             raise ValueError(f"{name}: the group is {self.group!r}; it must be cyclic(n) or dihedral(n)")
         if self.space.dimension != 2:
             raise ValueError(
-                f"{name}: {self.group} acts on the plane, but {self.space} has {self.space.dimension} axes"
+                f"{name}: {self.group} acts on the plane, but {self.space} has {self.space.dimension} dimensions"
             )
 
     def _moved(self, x: Inputs, elements: Iterable[int]) -> Float[Array, "element sample *shape"]:

@@ -40,12 +40,12 @@ class Images:
     def turned(self, values: Pixels, R: Matrix) -> Pixels:
         if values.ndim != 4 or not jnp.issubdtype(values.dtype, jnp.floating):
             raise ValueError(
-                f"Images: inputs have shape {values.shape} and type {values.dtype}; images of floating-point numbers, "
-                "[sample, H, W, C], are needed"
+                f"Images: each input has shape {values.shape[1:]} and type {values.dtype}; images of floating-point "
+                "numbers, (H, W, C), are needed"
             )
         rows, columns = values.shape[1:3]
         row, column = sources((rows, columns), R)
-        flat = values.reshape(len(values), rows * columns, -1)
+        flat = jnp.asarray(values).reshape(len(values), rows * columns, -1)
         total = jnp.zeros_like(flat)
         across = self._taps(column, columns)
         for i, row_weight in self._taps(row, rows):

@@ -24,7 +24,7 @@ class Points:
     def turned(self, values: Float[Array, "sample *atom d"], R: Matrix) -> Float[Array, "sample *atom d"]:
         if values.ndim not in (2, 3) or values.shape[-1] != self.dimension:
             raise ValueError(
-                f"Points: inputs have shape {values.shape}; [sample, {self.dimension}] or "
-                f"[sample, atom, {self.dimension}] are needed"
+                f"Points: each input has shape {values.shape[1:]}; it must be a vector, ({self.dimension},), or a set "
+                f"of them, (A, {self.dimension})"
             )
         return turned_vectors(values, R)

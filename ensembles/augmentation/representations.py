@@ -69,7 +69,7 @@ class Vectors:
         d = R.shape[-1]
         if values.ndim != 2 or values.shape[1] % d:
             raise ValueError(
-                f"Vectors: targets have shape {values.shape}; vectors of {d} dimensions one after the other, "
-                f"[sample, k·{d}], are needed"
+                f"Vectors: each target has shape {values.shape[1:]}; it must hold vectors of {d} dimensions one after "
+                f"the other, ({d},) or a multiple"
             )
         return turned_vectors(values.reshape(len(values), -1, d), R).reshape(values.shape)

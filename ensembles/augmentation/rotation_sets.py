@@ -35,7 +35,7 @@ class GivenRotations:
         if found.ndim != 3 or not len(found) or found.shape[1] != found.shape[2] or found.shape[1] < 2:
             raise ValueError(f"GivenRotations: values have shape {found.shape}; matrices [rotation, d, d] are needed")
         gap = np.abs(np.swapaxes(found, 1, 2) @ found - np.eye(found.shape[1])).max(axis=(1, 2))
-        wrong = np.flatnonzero(~(gap < TOLERANCE) | (np.linalg.det(found) < 0))
+        wrong = np.flatnonzero(~(gap < TOLERANCE) | (np.linalg.det(np.nan_to_num(found)) < 0))
         if len(wrong):
             raise ValueError(
                 f"GivenRotations: matrix {wrong[0]} is {found[wrong[0]].tolist()}; rotations are orthogonal and have "

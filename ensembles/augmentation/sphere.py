@@ -30,8 +30,8 @@ class SphereSignals:
     ) -> Float[Array, "sample *atom theta phi channel"]:
         if values.ndim not in (4, 5) or values.shape[-3:-1] != sphere_grid(values.shape[-3] // 2):
             raise ValueError(
-                f"SphereSignals: inputs have shape {values.shape}; [sample, 2L, 2L-1, channel] or "
-                "[sample, atom, 2L, 2L-1, channel] are needed, L being the bandlimit"
+                f"SphereSignals: each input has shape {values.shape[1:]}; it must be (2L, 2L-1, C), or "
+                "(A, 2L, 2L-1, C) for a set of signals, with a bandlimit L"
             )
         L = values.shape[-3] // 2
         signals = jnp.moveaxis(values.reshape(-1, *values.shape[-3:]), (0, -1), (-1, 0))

@@ -37,8 +37,8 @@ def check_covered(policy: Policy) -> None:
         covered = isinstance(policy, NoAugmentation)
     if not covered:
         raise ValueError(
-            "theory covers NoAugmentation, and FullOrbit of images under C_n or D_n, n = 1, 2, 4, with invariant targets, "
-            f"not {policy!r}; the copies of a policy that has `copies` can be predicted for as plain data"
+            "theory covers NoAugmentation, and FullOrbit of images under C_n or D_n, n = 1, 2, 4, with invariant "
+            f"targets, not {policy!r}; the copies of a policy that has `copies` can be predicted for as plain data"
         )
 
 

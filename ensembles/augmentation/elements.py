@@ -11,7 +11,14 @@ from jaxtyping import Array, Float, Int, Key
 
 from ensembles.augmentation.images import Images
 from ensembles.augmentation.policy import FixedCopies, Inputs, Targets, merged
-from ensembles.augmentation.representations import Invariant, Representation, Space, turned_copies, turned_each
+from ensembles.augmentation.representations import (
+    Invariant,
+    Representation,
+    Space,
+    check_fields,
+    turned_copies,
+    turned_each,
+)
 from models.circular_harmonics import turn
 from models.groups import Group
 
@@ -32,6 +39,7 @@ class GroupPolicy:
         name = type(self).__name__
         if not isinstance(self.group, Group):
             raise ValueError(f"{name}: the group is {self.group!r}; it must be cyclic(n) or dihedral(n)")
+        check_fields(self, self.space, self.targets)
         if self.space.dimension != 2:
             raise ValueError(
                 f"{name}: {self.group} acts on the plane, but {self.space} has {self.space.dimension} dimensions"

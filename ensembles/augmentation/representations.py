@@ -31,6 +31,16 @@ class Space(Representation, Protocol):
         ...
 
 
+def check_fields(policy: object, space: Space, targets: Representation) -> None:
+    """Raise ValueError for a policy's space or targets that are none, such as a class instead of an instance."""
+    for name, value, example in (("space", space, "Images()"), ("targets", targets, "Vectors()")):
+        needed = ("turned", "dimension") if name == "space" else ("turned",)
+        if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in needed):
+            raise ValueError(
+                f"{type(policy).__name__}: {name} is {value!r}; it must be such as {example}, with {' and '.join(needed)}"
+            )
+
+
 def turned_each(on: Representation, values: Batch, matrices: Float[Array, "sample d d"]) -> Batch:
     """ρ_R of each sample, by its own R."""
     return jax.vmap(lambda sample, R: on.turned(sample[None], R)[0])(values, matrices)

@@ -7,7 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ensembles.augmentation.policy import FixedCopies, Inputs, Targets
-from ensembles.augmentation.representations import Invariant, Representation, Space, turned_copies, turned_each
+from ensembles.augmentation.representations import (
+    Invariant,
+    Representation,
+    Space,
+    check_fields,
+    turned_copies,
+    turned_each,
+)
 from ensembles.augmentation.rotation_sets import RotationSet
 
 
@@ -23,6 +30,7 @@ class RandomRotation:
     targets: Representation = field(default_factory=Invariant)
 
     def __post_init__(self):
+        check_fields(self, self.space, self.targets)
         if self.space.dimension not in (2, 3):
             raise ValueError(f"RandomRotation: {self.space} has {self.space.dimension} dimensions; it must have 2 or 3")
 
@@ -44,6 +52,11 @@ class FixedRotations(FixedCopies):
     targets: Representation = field(default_factory=Invariant)
 
     def __post_init__(self):
+        check_fields(self, self.space, self.targets)
+        if isinstance(self.rotations, type) or not hasattr(self.rotations, "matrices"):
+            raise ValueError(
+                f"FixedRotations: rotations are {self.rotations!r}; GivenRotations(matrices) makes a set of them"
+            )
         d = self.rotations.matrices.shape[-1]
         if self.space.dimension != d:
             raise ValueError(

@@ -79,7 +79,7 @@ def test_matrices_multiply_as_the_group_does(group):
 
 @pytest.mark.parametrize("group", [cyclic(8), cyclic(16), dihedral(8)], ids=str)
 def test_orbits_between_pixels_are_those_of_the_continuous_image(group):
-    """Sums of round bumps, known at every point. Bicubic: .5 % of the norm at most for bumps of 1.5 to 2.5 pixels."""
+    """Sums of round bumps, known at every point: .3 % of the norm measured, 2 % with bilinear interpolation."""
     image = [values[0, :1] for values in turned_fields.random_bumps(seed=0, images=1, maps=1)]
     exact = np.stack([turned_fields.sampled(image, g, group.rotations)[0] for g in group.elements])
     found = FullOrbit(group, space=Images("bicubic")).copies(jnp.asarray(exact[:1, ..., None], jnp.float32))[
@@ -93,7 +93,7 @@ def test_orbits_between_pixels_are_those_of_the_continuous_image(group):
 
 @pytest.mark.parametrize("group", [cyclic(8), dihedral(8)], ids=str)
 def test_orbits_between_pixels_are_closed(group):
-    """Interpolated twice or once: twice the error of the test above, 1 % of the norm."""
+    """Interpolated twice or once: .7 % of the norm measured, for bumps with finer detail than the test above's."""
     image = [values[0, :1] for values in turned_fields.random_bumps(seed=1, images=1, maps=1)]
     x = jnp.asarray(turned_fields.sampled(image)[:, ..., None], jnp.float32)
     policy = FullOrbit(group, space=Images("bicubic"))

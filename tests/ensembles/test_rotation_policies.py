@@ -220,6 +220,12 @@ def test_other_mistakes_are_refused():
         Points(1)
     with pytest.raises(ValueError, match=r"Points\(dimension=4\) has 4 dimensions; it must have 2 or 3"):
         RandomRotation(Points(4))
+    with pytest.raises(ValueError, match=r"space is <class .*Points'>; it must be such as Images\(\)"):
+        RandomRotation(Points)
+    with pytest.raises(ValueError, match=r"FixedRotations: targets is 'vectors'; it must be such as Vectors\(\)"):
+        FixedRotations(RegularSolid("octahedron"), Points(), "vectors")
+    with pytest.raises(ValueError, match=r"GivenRotations\(matrices\) makes a set of them"):
+        FixedRotations(np.eye(3)[None], Points())
     with pytest.raises(ValueError, match=r"rotations are of 3 dimensions, but Points\(dimension=2\) has 2"):
         FixedRotations(RegularSolid("octahedron"), Points(2))
 

@@ -37,7 +37,8 @@ def check_fields(policy: object, space: Space, targets: Representation) -> None:
         needed = ("turned", "dimension") if name == "space" else ("turned",)
         if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in needed):
             raise ValueError(
-                f"{type(policy).__name__}: {name} is {value!r}; it must be such as {example}, with {' and '.join(needed)}"
+                f"{type(policy).__name__}: {name} is {value!r}; it must be such as {example}, "
+                f"with {' and '.join(needed)}"
             )
 
 

@@ -50,11 +50,9 @@ RANDOM = [
     (RandomElement(cyclic(8), targets=Vectors()), IMAGES),
     (RandomElements(C4, 2), IMAGES),
     (RandomRotation(Images(), Vectors()), IMAGES),
-    (RandomRotation(Images("nearest")), IMAGES),
     (RandomRotation(Points(), Vectors()), POINTS),
     (RandomRotation(SphereSignals()), SPHERES),
     (RandomTranslation(2), IMAGES),
-    (RandomTranslation(2, "circular"), IMAGES),
     (Compose((FullOrbit(C4), RandomTranslation(1), RandomElement(D4))), IMAGES),
 ]
 of_all = pytest.mark.parametrize(("policy", "shape"), FIXED + RANDOM, ids=str)

@@ -66,6 +66,7 @@ class GroupPolicy:
     def _by_own(
         self, on: Representation, values: Float[Array, "sample *shape"], g: Int[Array, "copy sample"]
     ) -> Float[Array, "copy sample *shape"]:
+        values = jnp.asarray(values)
         own = jnp.asarray(matrices(self.group), values.dtype)[g]
         return jax.vmap(lambda R: turned_each(on, values, R))(own)
 

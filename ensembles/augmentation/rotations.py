@@ -36,6 +36,7 @@ class RandomRotation:
 
     def __call__(self, key: Key[Array, ""], x: Inputs, y: Targets) -> tuple[Inputs, Targets]:
         draw = haar_plane if self.space.dimension == 2 else haar_space
+        x, y = jnp.asarray(x), jnp.asarray(y)
         matrices = draw(key, len(x), x.dtype)
         return turned_each(self.space, x, matrices), turned_each(self.targets, y, matrices.astype(y.dtype))
 

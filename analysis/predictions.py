@@ -12,33 +12,51 @@ from jaxtyping import Float
 
 from analysis.dynamics import Prediction, predict
 from analysis.kernels import Kernel, analytic_kernel, orbit_kernel
-from ensembles.augmentation import FullOrbit, Policy
+from ensembles.augmentation import FullOrbit, Images, Invariant, NoAugmentation, Policy
 from models.architecture import Architecture
 
-Images = Float[np.ndarray, "sample row column channel"]
+Pixels = Float[np.ndarray, "sample row column channel"]
 ByNetwork = dict[str, dict[str, Prediction]]
 
 
-def training_kernel(architecture: Architecture, policy: Policy, x: Images) -> Kernel:
-    """K and Θ of the training set with itself, of its full orbit where the policy is that (theory.md §4)."""
+def training_kernel(architecture: Architecture, policy: Policy, x: Pixels) -> Kernel:
+    """K and Θ of the training set with itself, of its full orbit where the policy is that (theory.md §4).
+
+    Raises ValueError for other policies.
+    """
+    check_covered(policy)
     kernel = analytic_kernel(architecture)
     return orbit_kernel(kernel, policy.group, x) if isinstance(policy, FullOrbit) else kernel(x)
+
+
+def check_covered(policy: Policy) -> None:
+    """Raise ValueError for policies whose ensembles these predictions are not about."""
+    if isinstance(policy, FullOrbit):
+        covered = policy.group.is_exact and isinstance(policy.space, Images) and isinstance(policy.targets, Invariant)
+    else:
+        covered = isinstance(policy, NoAugmentation)
+    if not covered:
+        raise ValueError(
+            "theory covers NoAugmentation, and FullOrbit of images under C_n or D_n, n = 1, 2, 4, with invariant "
+            f"targets, not {policy!r}; the copies of a policy that has `copies` can be predicted for as plain data"
+        )
 
 
 def predict_ensemble(
     architecture: Architecture,
     policy: Policy,
     train: Kernel,
-    x: Images,
+    x: Pixels,
     y: Float[np.ndarray, "train logit"],
-    evaluation: Mapping[str, Images],
+    evaluation: Mapping[str, Pixels],
     learning_rate: float,
     steps: Sequence[int],
 ) -> dict[str, Prediction]:
     """Mean and variance of the logits on every evaluation set after each number of steps (theory.md §4).
 
-    `train` is `training_kernel` of the same architecture, policy and x.
+    `train` is `training_kernel` of the same architecture, policy and x. Raises ValueError for policies that it refuses.
     """
+    check_covered(policy)
     kernel = analytic_kernel(architecture)
     if isinstance(policy, FullOrbit):
         x, y = np.asarray(policy.group.orbit(x)), np.tile(y, (policy.group.order, 1))

@@ -1,6 +1,16 @@
 """Ensembles: data, augmentation, and the training of many members at once."""
 
-from ensembles.augmentation import FullOrbit, NoAugmentation
+from ensembles.augmentation import (
+    Compose,
+    FixedElements,
+    FixedRotations,
+    FullOrbit,
+    NoAugmentation,
+    RandomElement,
+    RandomElements,
+    RandomRotation,
+    RandomTranslation,
+)
 from ensembles.batches import FullBatch, IndependentDraws, ShuffledEpochs
 from ensembles.losses import CrossEntropy, MeanSquaredError
 from ensembles.optimizers import Adam, Sgd, adamw
@@ -12,16 +22,23 @@ from ensembles.trainer import Trainer, train, train_ensemble
 
 __all__ = [
     "Adam",
+    "Compose",
     "Constant",
     "Cosine",
     "CrossEntropy",
     "Exponential",
+    "FixedElements",
+    "FixedRotations",
     "FullBatch",
     "FullOrbit",
     "IndependentDraws",
     "MeanSquaredError",
     "NoAugmentation",
     "Piecewise",
+    "RandomElement",
+    "RandomElements",
+    "RandomRotation",
+    "RandomTranslation",
     "Sgd",
     "ShuffledEpochs",
     "Strategy",

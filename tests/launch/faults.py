@@ -1,7 +1,7 @@
 """Faults, in processes that may die of them. Run by test_faults.py; prints what happened as JSON.
 
-    python faults.py kill OUTPUT TRIES   # SIGKILL at so many moments of a run, then finish it
-    python faults.py full OUTPUT         # OUTPUT is on a small file system, which fills up meanwhile
+python faults.py kill OUTPUT TRIES   # SIGKILL at so many moments of a run, then finish it
+python faults.py full OUTPUT         # OUTPUT is on a small file system, which fills up meanwhile
 """
 
 import json

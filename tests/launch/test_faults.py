@@ -92,6 +92,8 @@ def test_a_run_that_the_disk_has_no_space_for(tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "logits.zarr").exists()
 
 
-@pytest.mark.parametrize(("number", "text"), [(0, "0 B"), (1023, "1.02e+03 B"), (1536, "1.5 KiB"), (3 * 2**40, "3 TiB")])
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 B"), (1023, "1.02e+03 B"), (1536, "1.5 KiB"), (3 * 2**40, "3 TiB")]
+)
 def test_sizes_are_for_people(number, text):
     assert size(number) == text

@@ -94,6 +94,8 @@ def test_configuration_is_the_resolved_one(output, summary):
     assert found["augmented"]["recipe"]["augmentation"] == {
         "type": "FullOrbit",
         "group": {"type": "Group", "rotations": 4, "reflections": False},
+        "space": {"type": "Images", "method": "bilinear", "outside": "zeros"},
+        "targets": {"type": "Invariant"},
     }
     assert found["gcnn"]["recipe"]["augmentation"] == {"type": "NoAugmentation"}
     assert found["augmented"]["architecture"] == found["control"]["architecture"] != found["gcnn"]["architecture"]

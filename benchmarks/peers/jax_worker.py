@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks.peers.flax_networks import network_of
+from benchmarks.peers.flax_networks import ensemble_of
 from benchmarks.published import BATCH, IMAGES, LEARNING_RATE, LOGITS, OPTIMIZER, PIXELS
 from ensembles import Trainer, TrainingRecipe
 from ensembles.training import mean_squared_error
@@ -26,8 +26,8 @@ OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
 
 def data() -> tuple[jax.Array, jax.Array]:
     """Noise in MNIST's shapes: what pixels hold does not matter for speed."""
-    x = jax.random.normal(jax.random.key(0), (IMAGES * PIXELS**2,)).reshape(IMAGES, PIXELS, PIXELS, 1)
-    return x, jax.random.normal(jax.random.key(1), (IMAGES, LOGITS))
+    draw = np.random.default_rng(0).standard_normal
+    return jnp.asarray(draw((IMAGES, PIXELS, PIXELS, 1), np.float32)), jnp.asarray(draw((IMAGES, LOGITS), np.float32))
 
 
 def trainer_of(network: str, members: int) -> Trainer:
@@ -66,9 +66,8 @@ def loop(network: str, members: int) -> Work:
 def naive_vmap(network: str, members: int) -> Work:
     """Flax's convolutions (lax.conv), all members under one vmap, stepped from Python."""
     (x, y), optimizer = data(), OPTIMIZERS[OPTIMIZER](LEARNING_RATE)
-    init, apply = network_of(network)
+    params, apply = ensemble_of(network, members)
     keys = jax.random.split(jax.random.key(2), members)
-    params = jax.jit(jax.vmap(init))(keys)
     carry = (params, jax.vmap(optimizer.init)(params), keys)
 
     def one_step(params, optimizer_state, key):

@@ -31,7 +31,7 @@ class Options:
 
     peers: str = field(default_factory=lambda: os.environ.get("WIDESYM_PEERS", ""))
     """Interpreter with PyTorch and escnn."""
-    rounds: int = 5
+    rounds: int = 3
     seconds: float = 1.0
     """How long a measurement runs; one step of all members at least."""
     members: tuple[int, ...] = (1, 8, 32, 128)
@@ -106,7 +106,10 @@ def print_ratios(options: Options, network: str, preparations: dict, results: di
         ["two cores ÷ one (wall time)", *(two_cores(results[m]) for m in options.members)],
         ["% of the matrix product's FLOP/s", *(of_peak(network, results[m]) for m in options.members)],
         ["that peak, GFLOP/s", *(f"{peak(results[m]) / 1e9:.0f}" for m in options.members)],
-        ["compiling the step, s", *(f"{preparations[m, OURS]['compile']:.1f}" for m in options.members)],
+        [
+            "compiling the step, s (processor time)",
+            *(f"{preparations[m, OURS]['compile']:.1f}" for m in options.members),
+        ],
     ]
     header = [f"{training_flops(network) / 1e6:.3f} MFLOP an image", *map(members_named, options.members)]
     print_table(f"{TITLES[network]}: widesym on one core", header, rows)

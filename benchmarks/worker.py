@@ -35,8 +35,9 @@ def serve(make: Callable[[int], Work]) -> None:
         request = json.loads(line)
         if "prepare" in request:
             work = make(request["prepare"])
-            first, unit_seconds = seconds_of(work, 1)["wall"], seconds_of(work, 1)["wall"]
-            answer = {"compile": first - unit_seconds, "step": unit_seconds}
+            first, second = seconds_of(work, 1), seconds_of(work, 1)
+            unit_seconds = second["wall"]
+            answer = {"compile": first["cpu"] - second["cpu"], "step": unit_seconds}
         else:
             units = max(1, round(request["measure"] / unit_seconds))
             answer = {"amount": units * work.amount, **seconds_of(work, units)}

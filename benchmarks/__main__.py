@@ -1,8 +1,8 @@
-"""`python -m benchmarks`: all of them."""
+"""`python -m benchmarks`: all of them. WIDESYM_PEERS names an interpreter with PyTorch and escnn."""
 
-from benchmarks import kernels, training
+from benchmarks import ensembles, kernels
 from launch.cli import configure_jax
 
+ensembles.main()
 configure_jax()
-training.main()
 kernels.main()

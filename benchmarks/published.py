@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 PIXELS, LOGITS, GROUP_ORDER, POOL = 28, 10, 4, 2
 BATCH, IMAGES = 64, 4096
-OPTIMIZER, LEARNING_RATE = "sgd", 0.01  # every variant's; workers know "sgd" and "adam"
+OPTIMIZER, LEARNING_RATE = "adam", 1e-3  # every variant's; workers know "sgd" and "adam"
 NETWORKS = ("cnn", "gcnn")
 
 

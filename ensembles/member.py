@@ -55,7 +55,7 @@ def untrained(
 def train_member(
     architecture: Architecture,
     recipe: TrainingRecipe,
-    formulation: Formulation,
+    formulation: Formulation | None,
     numbers: Numbers,
     state: MemberState,
     keys: Keys,
@@ -90,7 +90,7 @@ def train_member(
 def updated(
     architecture: Architecture,
     recipe: TrainingRecipe,
-    formulation: Formulation,
+    formulation: Formulation | None,
     numbers: Numbers,
     state: MemberState,
     batch: Data,

@@ -57,7 +57,7 @@ def placement(members: int, strategy: Strategy) -> Placement:
     """
     devices = jax.device_count() if jax.process_count() > 1 else min(jax.device_count(), members)
     share = math.ceil(members / devices)
-    at_once = strategy.members_at_once or (1 if jax.default_backend() == "cpu" else share)
+    at_once = strategy.on(jax.default_backend(), share).members_at_once or share
     rounds = math.ceil(share / at_once)
     return Placement(members, devices, rounds, math.ceil(share / rounds))
 

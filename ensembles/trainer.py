@@ -20,6 +20,7 @@ from ensembles.recipe import TrainingRecipe
 from ensembles.sharding import Placement, agreed, gathered, map_members, placement
 from ensembles.strategy import Strategy
 from models.architecture import Architecture
+from models.correlation import Formulation
 
 INITIALISATION = 0  # what a member's key is folded with for its parameters
 NOBODY = 2**32 - 1  # the member whose key is everyone's
@@ -76,6 +77,11 @@ class Trainer:
         """Where the members are."""
         return placement(self.members, self.strategy)
 
+    @property
+    def formulation(self) -> Formulation | None:
+        """How planar convolutions are computed."""
+        return self.strategy.on(jax.default_backend(), self.members).formulation
+
     def init(self, input_shape: Sequence[int]) -> EnsembleState:
         """The untrained ensemble, for inputs of this shape (`Signal.of_input`)."""
         return self._init(self._stacked_numbers(), tuple(input_shape))
@@ -99,7 +105,7 @@ class Trainer:
         """Every member's logits, and those of idle places."""
 
         def one(params: PyTree, x: Float[Array, "sample *pixel channel"]) -> Float[Array, "sample logit"]:
-            return in_batches(partial(self.architecture.apply, params, formulation=self.strategy.formulation), x)
+            return in_batches(partial(self.architecture.apply, params, formulation=self.formulation), x)
 
         return map_members(one, state.params, x, self.placement)
 
@@ -132,8 +138,10 @@ class Trainer:
     def _advance(self, numbers: dict, state: EnsembleState, data: Data, start: Array, stop: Array) -> EnsembleState:
         def one(stacked: tuple, common: tuple) -> MemberState:
             (member, numbers, state), (data, start, stop) = stacked, common
-            keys, formulation = Keys(self._key(member), self._key(jnp.uint32(NOBODY))), self.strategy.formulation
-            return train_member(self.architecture, self.recipe, formulation, numbers, state, keys, data, start, stop)
+            keys = Keys(self._key(member), self._key(jnp.uint32(NOBODY)))
+            return train_member(
+                self.architecture, self.recipe, self.formulation, numbers, state, keys, data, start, stop
+            )
 
         where = self.placement
         members = jnp.arange(where.places, dtype=jnp.uint32)

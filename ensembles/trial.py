@@ -2,6 +2,7 @@
 
 import os
 import time
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from ensembles.batches import Data
 from ensembles.sharding import agreed
 from ensembles.strategy import Strategy
 from ensembles.trainer import Trainer
+from models.correlation import Formulation
 
 MEMORY_SHARE = 0.8  # of a device's memory, for members at work
 SECONDS_A_TRIAL = 0.3  # at most, unless one step takes longer
@@ -42,21 +44,24 @@ def measured_strategy(
 ) -> tuple[Strategy, tuple[Trial, ...]]:
     """The fastest strategy found for `steps` steps of training, and the trials; `tell` hears of each at once.
 
-    Ever more members at once, until that is no faster or does not fit in memory; then the other formulation. No trial
-    is made that costs more than it could gain: what is a short run after the first trial keeps its strategy.
+    Ever more members at once, until that is no faster or does not fit in memory; then other formulations. No trial is
+    made that costs more than it could gain: what is a short run after the first trial keeps its strategy.
     """
-    trials = [_told(measured(trainer, Strategy(1), data), tell)]
     share = -(-trainer.members // jax.device_count())
+    usual = Strategy(1).on(jax.default_backend(), share)
+    trials = [_told(measured(trainer, usual, data), tell)]
     numbers = [min(LADDER**k, share) for k in range(1, 1 + int(np.ceil(np.log(share) / np.log(LADDER))))]
     for number in numbers:
         if not _worthwhile(trials, trainer, steps) or trials[-1].bytes_a_device * LADDER > free_memory():
             break
-        trials.append(_told(measured(trainer, Strategy(number), data), tell))
+        trials.append(_told(measured(trainer, replace(usual, members_at_once=number), data), tell))
         if _best(trials) is not trials[-1]:
             break
-    if trainer.architecture.convolves(data[0].shape[1:]) and _worthwhile(trials, trainer, steps):
-        other = replace(_best(trials).strategy, formulation="lax")
-        trials.append(_told(measured(trainer, other, data), tell))
+    others = [name for name in typing.get_args(Formulation) if name != usual.formulation]
+    for formulation in others if trainer.architecture.convolves(data[0].shape[1:]) else ():
+        if _worthwhile(trials, trainer, steps):
+            other = replace(_best(trials).strategy, formulation=formulation)
+            trials.append(_told(measured(trainer, other, data), tell))
     return _best(trials).strategy, tuple(trials)
 
 

@@ -70,7 +70,7 @@ class Architecture:
         self,
         params: PyTree[Float[Array, "..."]],
         x: Float[Array, "sample *point channel"],
-        formulation: Formulation = "patches",
+        formulation: Formulation | None = "patches",
     ) -> Float[Array, "sample logit"]:
         """The network's logits on a batch of inputs. Pure; jit, vmap and differentiate it.
 
@@ -99,7 +99,9 @@ def _network(architecture: Architecture, input_shape: Sequence[int], rngs: nnx.R
 
 
 @lru_cache(maxsize=256)
-def _skeleton(architecture: Architecture, input_shape: tuple[int, ...], formulation: Formulation) -> tuple[Any, Any]:
+def _skeleton(
+    architecture: Architecture, input_shape: tuple[int, ...], formulation: Formulation | None
+) -> tuple[Any, Any]:
     """The network's static half, and the shapes of its parameters, found once without computing a weight."""
     network = nnx.eval_shape(lambda: _network(architecture, input_shape, nnx.Rngs(0)))
     for module in network.affine_modules():

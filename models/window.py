@@ -1,9 +1,10 @@
 """Where a square window stands as it slides over a grid: convolutions and local pools share it."""
 
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -102,17 +103,18 @@ class Window:
 
     def views(self, x: Float[Array, "*axis row column sample"]) -> Float[Array, "tap *axis new_row new_column sample"]:
         """What each of the window's pixels reads at each place, tap by tap."""
-        rows, columns = self.places(x.shape[-3]), self.places(x.shape[-2])
         x = self.padded(x)
-        return jnp.stack(
-            [
-                x[
-                    ...,
-                    i : i + (rows - 1) * self.stride + 1 : self.stride,
-                    j : j + (columns - 1) * self.stride + 1 : self.stride,
-                    :,
-                ]
-                for i in range(self.size)
-                for j in range(self.size)
-            ]
-        )
+        return jnp.stack([x[index] for index in self.taps(x.shape)])
+
+    def taps(self, padded: Sequence[int]) -> list[tuple[Any, ...]]:
+        """For each of the window's pixels the indices, into an array of this padded shape, of what it reads."""
+
+        def along(pixels: int, offset: int) -> slice:
+            places = (pixels - self.size) // self.stride + 1
+            return slice(offset, offset + (places - 1) * self.stride + 1, self.stride)
+
+        return [
+            (..., along(padded[-3], i), along(padded[-2], j), slice(None))
+            for i in range(self.size)
+            for j in range(self.size)
+        ]

@@ -14,14 +14,13 @@ import optax
 
 from benchmarks.peers.flax_networks import ensemble_of
 from benchmarks.published import BATCH, IMAGES, LEARNING_RATE, LOGITS, OPTIMIZER, PIXELS
-from ensembles import Trainer, TrainingRecipe
-from ensembles.training import mean_squared_error
+from ensembles import Adam, IndependentDraws, MeanSquaredError, Sgd, Trainer, TrainingRecipe
 from launch.cli import configure_jax
 from models.zoo import mnist_cnn, mnist_gcnn
 
 ARCHITECTURES = {"cnn": mnist_cnn, "gcnn": mnist_gcnn}
 SQUARE = 2048  # side of the matrices whose product gives the peak
-OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam}
+OPTIMIZERS = {"sgd": (Sgd(), optax.sgd), "adam": (Adam(), optax.adam)}
 
 
 def data() -> tuple[jax.Array, jax.Array]:
@@ -31,10 +30,9 @@ def data() -> tuple[jax.Array, jax.Array]:
 
 
 def trainer_of(network: str, members: int) -> Trainer:
-    """The library's own trainer, whose only optimiser so far is SGD."""
-    if OPTIMIZER != "sgd":
-        raise ValueError(f"widesym trains with SGD, not {OPTIMIZER}")
-    return Trainer(ARCHITECTURES[network](), TrainingRecipe(LEARNING_RATE, batch_size=BATCH), members)
+    """The library's own trainer."""
+    recipe = TrainingRecipe(LEARNING_RATE, OPTIMIZERS[OPTIMIZER][0], batches=IndependentDraws(BATCH))
+    return Trainer(ARCHITECTURES[network](), recipe, members)
 
 
 def library(network: str, members: int) -> Work:
@@ -44,7 +42,7 @@ def library(network: str, members: int) -> Work:
 
     def run(units: int) -> None:
         nonlocal state, step
-        state, _ = jax.block_until_ready(trainer.advance(state, train_set, step, step + units))
+        state = jax.block_until_ready(trainer.advance(state, train_set, step, step + units))
         step += units
 
     return Work(run, members * BATCH)
@@ -57,7 +55,7 @@ def loop(network: str, members: int) -> Work:
 
     def step_member(member: int) -> None:
         nonlocal step
-        states[member], _ = jax.block_until_ready(trainer.advance(states[member], train_set, step, step + 1))
+        states[member] = jax.block_until_ready(trainer.advance(states[member], train_set, step, step + 1))
         step += 1
 
     return round_robin(step_member, members, BATCH)
@@ -65,15 +63,15 @@ def loop(network: str, members: int) -> Work:
 
 def naive_vmap(network: str, members: int) -> Work:
     """Flax's convolutions (lax.conv), all members under one vmap, stepped from Python."""
-    (x, y), optimizer = data(), OPTIMIZERS[OPTIMIZER](LEARNING_RATE)
-    params, apply = ensemble_of(network, members)
+    (x, y), optimizer = data(), OPTIMIZERS[OPTIMIZER][1](LEARNING_RATE)
+    (params, apply), loss = ensemble_of(network, members), MeanSquaredError()
     keys = jax.random.split(jax.random.key(2), members)
     carry = (params, jax.vmap(optimizer.init)(params), keys)
 
     def one_step(params, optimizer_state, key):
         key, draw = jax.random.split(key)
         batch = jax.random.randint(draw, (BATCH,), 0, IMAGES)
-        _, gradient = jax.value_and_grad(lambda p: mean_squared_error(apply(p, x[batch]), y[batch]))(params)
+        _, gradient = jax.value_and_grad(lambda p: loss(apply(p, x[batch]), y[batch]))(params)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
         return optax.apply_updates(params, updates), optimizer_state, key
 

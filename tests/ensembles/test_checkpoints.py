@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ensembles import Adam, Trainer, TrainingRecipe
-from ensembles.checkpoints import Checkpoints, checksums, saved_steps
+from ensembles.checkpoints import CheckpointError, Checkpoints, checksums, saved_steps
 from models import Architecture, Conv, Dense, Flatten, Relu
 
 ARCH = Architecture((Conv(2, 2, "VALID"), Relu(), Flatten(), Dense(3, b_std=0.1)))
@@ -186,3 +186,16 @@ def test_checksums_are_sums_of_words():
     for x in (np.float32([1.5, -2]), np.int32([7, -1]), np.uint8([3, 200]), np.float16([1, 2])):
         words = x.view({1: np.uint8, 2: np.uint16, 4: np.uint32}[x.itemsize]).astype(np.uint64)
         assert int(checksums(jnp.asarray(x), 2)) == int(words[0] + 3 * words[1]) % 2**32
+
+
+def test_what_cannot_be_written_is_told(tmp_path, state):
+    """At once or when it is waited for, as an OSError that names the checkpoint."""
+    (tmp_path / "checkpoints").write_text("a file where the directory should be")
+    checkpoints = Checkpoints(tmp_path / "checkpoints", TRAINER)
+
+    def write():
+        checkpoints.save(7, state)
+        checkpoints.wait()
+
+    with pytest.raises(CheckpointError, match=r"checkpoint .*checkpoints/7 could not be written: "):
+        write()

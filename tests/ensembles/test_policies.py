@@ -55,9 +55,13 @@ RANDOM = [
     (RandomTranslation(2), IMAGES),
     (Compose((FullOrbit(C4), RandomTranslation(1), RandomElement(D4))), IMAGES),
 ]
-of_all = pytest.mark.parametrize(("policy", "shape"), FIXED + RANDOM, ids=str)
-of_fixed = pytest.mark.parametrize(("policy", "shape"), FIXED, ids=str)
-of_random = pytest.mark.parametrize(("policy", "shape"), RANDOM, ids=str)
+of_all = pytest.mark.parametrize(
+    ("policy", "shape"), FIXED + RANDOM, ids=lambda value: getattr(value, "__name__", str(value))
+)
+of_fixed = pytest.mark.parametrize(("policy", "shape"), FIXED, ids=lambda value: getattr(value, "__name__", str(value)))
+of_random = pytest.mark.parametrize(
+    ("policy", "shape"), RANDOM, ids=lambda value: getattr(value, "__name__", str(value))
+)
 
 
 def batch(shape):
@@ -182,7 +186,11 @@ def test_compositions_of_no_policies_are_refused(policies, message):
         Compose(policies)
 
 
-@pytest.mark.parametrize("policy", [RandomElement(C4), Compose((RandomTranslation(1), FullOrbit(C4)))], ids=str)
+@pytest.mark.parametrize(
+    "policy",
+    [RandomElement(C4), Compose((RandomTranslation(1), FullOrbit(C4)))],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
 def test_ensembles_train_with_any_policy(policy):
     """Members draw their own: from the same start, linear networks go different ways."""
     x, y = batch(IMAGES)
@@ -210,7 +218,7 @@ def brighter(key, x, y):
 @pytest.mark.parametrize(
     "policy",
     [RandomElement(C4), FixedElements(C4, (0, 1)), FullOrbit(C4, targets=Vectors()), FullOrbit(cyclic(8)), brighter],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_theory_refuses_policies_that_it_does_not_cover(policy):
     with pytest.raises(ValueError, match="theory covers NoAugmentation, and FullOrbit"):

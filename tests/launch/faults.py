@@ -20,13 +20,13 @@ import launch.runner
 from ensembles import FullOrbit, IndependentDraws, Strategy, TrainingRecipe
 from ensembles.checkpoints import Checkpoints
 from ensembles.data import digits
+from ensembles.trainer import Trainer
 from launch import cli
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
 from models import Architecture, Conv, Dense, Flatten, Relu, cyclic
 
 EXECUTION = Execution(Strategy(1), checkpoint_seconds=0.0)
-STAGES = (b"start", b"train", b"store")
 
 
 def the_run() -> Run:
@@ -34,16 +34,16 @@ def the_run() -> Run:
     train, test = digits(train=24, test=20)
     arch = Architecture((Conv(4, 3, w_std=2**0.5), Relu(), Flatten(), Dense(10, w_std=0.25)))
     recipe = TrainingRecipe(0.05, batches=IndependentDraws(8), augmentation=FullOrbit(cyclic(4)))
-    return Run(arch, recipe, 5, 0, tuple(range(0, 601, 6)), train, (test,))
+    return Run(arch, recipe, 5, 0, tuple(range(0, 301, 5)), train, (test,))
 
 
-def told(stage: mmap.mmap, name: bytes, function):
+def told(stage: mmap.mmap, name: bytes, function, after: bytes = b""):
     """The function, which says that it is at work."""
 
     def wrapped(*arguments):
-        stage[:5] = name
+        before, stage[:5] = bytes(stage[:5]), name
         result = function(*arguments)
-        stage[:5] = b"train"
+        stage[:5] = after or before
         return result
 
     return wrapped
@@ -53,6 +53,7 @@ def child(output: Path, stage: mmap.mmap) -> None:
     """Start or resume the run, as the command does."""
     for name in ("create_store", "write_record", "add_row"):
         setattr(launch.runner, name, told(stage, b"store", getattr(launch.runner, name)))
+    Trainer.advance = told(stage, b"train", Trainer.advance, after=b"train")
     cli.configure_jax()
     run_ensemble(the_run(), output, Console(quiet=True), EXECUTION)
 
@@ -78,6 +79,10 @@ def half_written(output: Path) -> bool:
 def wait_for(moment: str, output: Path, stage: mmap.mmap, rng: random.Random) -> None:
     """Until the process is at what is asked for, and a little longer; not for ever, as it may be over already."""
     deadline = time.monotonic() + 20
+    if moment != "start":
+        while stage[:5] == b"start" and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 1.5))  # not always at the first
     at = {
         "start": lambda: True,
         "train": lambda: stage[:5] == b"train",
@@ -86,7 +91,7 @@ def wait_for(moment: str, output: Path, stage: mmap.mmap, rng: random.Random) ->
     }[moment]
     while not at() and time.monotonic() < deadline:
         time.sleep(0.0002)
-    time.sleep(rng.uniform(0, {"start": 2.0, "train": 0.3, "store": 0.003, "checkpoint": 0.01}[moment]))
+    time.sleep(rng.uniform(0, {"start": 0.5, "train": 0.3, "store": 0.003, "checkpoint": 0.01}[moment]))
 
 
 def kill(output: Path, tries: int) -> None:
@@ -97,10 +102,11 @@ def kill(output: Path, tries: int) -> None:
         wait_for(("start", "train", "store", "checkpoint")[number % 4], output, stage, rng)
         os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
-        at = "checkpoint" if half_written(output) else stage[:5].decode()
+        at, in_checkpoint = stage[:5].decode(), half_written(output)
         steps = [int(entry.name) for entry in (output / "checkpoints").glob("*") if entry.name.isdigit()]
         killed = os.WIFSIGNALED(status)
-        print(json.dumps({"try": number, "killed": killed, "at": at, "step": max(steps, default=None)}), flush=True)
+        found = {"killed": killed, "at": at, "in checkpoint": in_checkpoint, "step": max(steps, default=None)}
+        print(json.dumps(found), flush=True)
     process = started(output, stage)
     _, status = os.waitpid(process, 0)
     print(json.dumps({"finished": os.waitstatus_to_exitcode(status) == 0}))

@@ -18,6 +18,7 @@ from jaxtyping import Array, PyTree, Shaped, UInt32
 
 from ensembles.sharding import agreed, any_process
 from ensembles.trainer import EnsembleState, Trainer
+from models.description import describe
 
 try:
     import orbax.checkpoint.v1 as ocp  # pyright: ignore[reportMissingImports]
@@ -68,7 +69,7 @@ class Checkpoints:
             return
         path = str(self.directory.absolute() / str(step))
         with _named(path):
-            writing = ocp.save_async(path, state._asdict(), overwrite=True, custom_metadata=self._vouched(state))
+            writing = ocp.save_async(path, state._asdict(), overwrite=True, custom_metadata=self._about(step, state))
         self._pending = path, writing
 
     def wait(self) -> None:
@@ -109,7 +110,7 @@ class Checkpoints:
     def restore(self, step: int, input_shape: tuple[int, ...]) -> EnsembleState:
         """The state saved after `step` steps, on whatever devices there are now.
 
-        Raises ValueError where the numbers are not those that were saved.
+        Raises ValueError where it is not what was saved, or a state of another ensemble.
         """
         where = self.trainer.placement
         shapes = jax.eval_shape(lambda: self.trainer.init(input_shape))._asdict()
@@ -120,13 +121,19 @@ class Checkpoints:
         with context:
             state = EnsembleState(**ocp.load(path, like))
             metadata = ocp.metadata(path).custom_metadata
-        if metadata != self._vouched(state):
-            raise ValueError("its numbers are not those that were saved")
+        if metadata != self._about(step, state):
+            raise ValueError("it is not what was saved, or of another ensemble")
         return state
 
-    def _vouched(self, state: EnsembleState) -> Any:
+    def _about(self, step: int, state: EnsembleState) -> Any:
+        """What a checkpoint says of itself: of which ensemble and step it is, and sums over its arrays.
+
+        With the seed and the step, that is all that later random numbers and records depend on.
+        """
         sums = jax.tree.leaves(checksums(state, self.trainer.members))
-        return {"checksums": [int(np.asarray(each)) for each in sums]}
+        names = ("architecture", "recipe", "members", "seed")
+        ensemble = {name: describe(getattr(self.trainer, name)) for name in names}
+        return {"step": step, "ensemble": ensemble, "checksums": [int(np.asarray(each)) for each in sums]}
 
 
 def saved_steps(directory: Path) -> list[int]:

@@ -1,6 +1,7 @@
 """Checkpoints: exact, the last ones kept, and never trusted when a bit of them has changed."""
 
 import gc
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -199,3 +200,14 @@ def test_what_cannot_be_written_is_told(tmp_path, state):
 
     with pytest.raises(CheckpointError, match=r"checkpoint .*checkpoints/7 could not be written: "):
         write()
+
+
+def test_another_ensembles_checkpoint_is_set_aside(saved):
+    """Of the same shape, but with another seed or recipe."""
+    for changes in ({"seed": 1}, {"recipe": TrainingRecipe(0.2, Adam())}):
+        told = []
+        other = Checkpoints(saved.directory, replace(TRAINER, **changes))
+        with pytest.raises(ValueError, match="not what was saved, or of another ensemble"):
+            other.restore(20, SHAPE)
+    assert other.restore_newest(SHAPE, told.append) is None
+    assert len(told) == 2

@@ -10,9 +10,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from test_trainer import STEPS, records
+from test_trainer import records
 
-ROOT = Path(__file__).parents[2]
+ROOT, STEPS = Path(__file__).parents[2], (0, 3, 7, 100)
 
 
 def free_port():
@@ -41,7 +41,7 @@ def trained(output, devices, processes=1):
 @pytest.fixture(scope="module")
 def alone():
     """On one device, in this process."""
-    return {moment.step: moment.record.logits["eval"] for moment in records(members=5)}
+    return {moment.step: moment.record.logits["eval"] for moment in records(members=5, steps=STEPS)}
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,10 @@ def in_two_processes(tmp_path_factory):
 
 
 def assert_close(found, expected, steps=STEPS):
-    """Found to be the same bits, but XLA promises that for the same program alone: rounding of twelve steps."""
+    """To rounding, 1e-5 of the logits' size after a hundred steps; XLA promises bits for the same program alone."""
     for step in steps:
-        np.testing.assert_allclose(found[f"logits{step}"], expected[step], rtol=1e-5, atol=1e-6)
+        bound = 1e-5 * np.abs(expected[step]).max()
+        np.testing.assert_allclose(found[f"logits{step}"], expected[step], rtol=0, atol=bound)
 
 
 def test_members_are_split_over_the_devices(on_four, alone):

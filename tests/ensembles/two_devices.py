@@ -19,10 +19,12 @@ if PROCESSES > 1:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(sys.argv[6], PROCESSES, PROCESS)
 
-from test_trainer import CNN, RECIPE, STEPS, data  # noqa: E402
+from test_trainer import CNN, RECIPE, data  # noqa: E402
 
 from ensembles import Trainer, train  # noqa: E402
 from ensembles.checkpoints import Checkpoints, saved_steps  # noqa: E402
+
+STEPS = (0, 3, 7, 100)
 
 
 def main(output: Path) -> None:

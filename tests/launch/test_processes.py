@@ -1,0 +1,87 @@
+"""One run of several processes: written once, stopped together, and gone on with by any number of them."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from launch.run_directory import claim
+
+ROOT = Path(__file__).parents[2]
+
+
+def at_work(path, processes, stops=("never", "never")):
+    """Exit codes and outputs of all processes."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        coordinator = f"localhost:{probe.getsockname()[1]}"
+    script = Path(__file__).with_name("two_processes.py")
+    paths = os.pathsep.join([str(ROOT), str(script.parent)])
+    environment = {**os.environ, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
+    running = []
+    for process in range(processes):
+        settings = [path, jax.config.jax_compilation_cache_dir, processes, process, coordinator, stops[process]]
+        command = [sys.executable, str(script), *map(str, settings)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        running.append(subprocess.Popen(command, env=environment, **pipes))
+    outputs = [process.communicate(timeout=300)[0] for process in running]
+    return [process.returncode for process in running], outputs
+
+
+def stored(path):
+    """Every array of the store."""
+    with xr.open_zarr(path / "logits.zarr") as store:
+        return {name: array.values for name, array in store.variables.items()}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    path = tmp_path_factory.mktemp("alone") / "run"
+    codes, outputs = at_work(path, 1)
+    assert codes == [0], outputs
+    return stored(path)
+
+
+def assert_close(found, expected):
+    """All arrays, snapshots and metrics included. Other devices, other rounding: eight float32 steps."""
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_told_to_end_all_stop_and_one_goes_on(tmp_path, alone):
+    """The signal comes to the second process alone, which writes nothing itself."""
+    path = tmp_path / "run"
+    codes, outputs = at_work(path, 2, stops=("never", 1))
+    assert codes == [75, 75], outputs
+    assert outputs[0].count("takes up to") == 1
+    assert "takes up to" not in outputs[1]  # the first one speaks
+    assert not (path / "finished.json").exists()
+    codes, outputs = at_work(path, 1)
+    assert codes == [0], outputs
+    assert "resuming at step" in outputs[0]
+    assert_close(stored(path), alone)
+
+
+def test_two_processes_finish_what_one_would(tmp_path, alone):
+    codes, outputs = at_work(tmp_path / "run", 2)
+    assert codes == [0, 0], outputs
+    assert (tmp_path / "run" / "finished.json").exists()
+    assert_close(stored(tmp_path / "run"), alone)
+
+
+def test_a_directory_in_use_stops_all(tmp_path):
+    """Also the process that has not looked at the lock."""
+    path = tmp_path / "run"
+    with claim(path, {}):
+        (path / "config.json").unlink()
+        codes, outputs = at_work(path, 2)
+    assert codes == [2, 3], outputs
+    assert "is in use by another process" in outputs[0]
+    assert "the first process has failed; its own message says why" in outputs[1]

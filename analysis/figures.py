@@ -78,7 +78,7 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
 def _draw_pictures(part: SubFigure, panels: Panels) -> None:
     axes = part.subplots(1, len(panels.data), squeeze=False)[0]
     for axis, (name, data) in zip(axes, panels.data.items(), strict=True):
-        pictures = data.images[:PICTURES, :, :, 0]
+        pictures = data.inputs[:PICTURES, :, :, 0]
         low, high = pictures.min((1, 2), keepdims=True), pictures.max((1, 2), keepdims=True)
         pictures = (pictures - low) / np.maximum(high - low, 1e-6)  # each in its own range
         framed = np.pad(pictures, ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
@@ -151,7 +151,7 @@ def _draw_mean_logit(axis: Axes, panels: Panels) -> None:
         )
     axis.plot([], [], "--", color="gray", label="theory ± standard error")
     picture = axis.inset_axes((0.03, 0.03, 0.22, 0.22))
-    picture.imshow(panels.data[panels.shown].images[sample, :, :, 0], cmap="gray_r", interpolation="nearest")
+    picture.imshow(panels.data[panels.shown].inputs[sample, :, :, 0], cmap="gray_r", interpolation="nearest")
     picture.set_xticks([])
     picture.set_yticks([])
     axis.set_title(f"One OOD picture: mean logit of class {logit}", fontsize=10)

@@ -37,7 +37,7 @@ class Run:
     @property
     def data(self) -> Data:
         """Training inputs, and the targets that the loss wants."""
-        return jnp.asarray(self.training_set.images), jnp.asarray(self.training_set.targets(self.recipe.loss))
+        return jnp.asarray(self.training_set.inputs), jnp.asarray(self.training_set.targets(self.recipe.loss))
 
     def trainer(self, strategy: Strategy) -> Trainer:
         """The ensemble, under this strategy."""
@@ -60,10 +60,10 @@ class Run:
     @property
     def evaluation(self) -> dict[str, Float[Array, "sample row column channel"]]:
         """The inputs whose logits are recorded, the training set's among them; orbits element by element."""
-        sets = {data.name: jnp.asarray(data.images) for data in self.evaluation_sets}
+        sets = {data.name: jnp.asarray(data.inputs) for data in self.evaluation_sets}
         if self.orbit is not None:
             sets = {name: self.orbit.copies(x).reshape(-1, *x.shape[1:]) for name, x in sets.items()}
-        return {self.training_set.name: jnp.asarray(self.training_set.images), **sets}
+        return {self.training_set.name: jnp.asarray(self.training_set.inputs), **sets}
 
     @property
     def layout(self) -> Layout:

@@ -72,7 +72,7 @@ def _train(run: Run, path: Path, console: Console, execution: Execution) -> None
     def say(message: str) -> None:
         console.print(f"{path.name}: {message}", highlight=False, markup=False, soft_wrap=True)
 
-    x = run.training_set.images
+    x = run.training_set.inputs
     on_first(partial(_prepare, run, path, execution, say))
     with stops_noted(say) as request:
 
@@ -126,7 +126,7 @@ def _follow(
 
 def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], None]) -> None:
     """The store, and space for it. Without the records before it, a checkpoint is of no use."""
-    shape, kept = run.training_set.images.shape[1:], execution.checkpoints_kept
+    shape, kept = run.training_set.inputs.shape[1:], execution.checkpoints_kept
     check_space(path, run.layout, run.trainer(Strategy()), shape, kept, say)
     for left_by_a_killed_process in (path / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
         shutil.rmtree(left_by_a_killed_process)

@@ -1,62 +1,122 @@
-"""The one data set type: images in memory, their labels and where they came from."""
+"""The one data set type: inputs in memory, what they are labelled with, and where they came from."""
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ensembles.losses import Loss, MeanSquaredError
 
+Inputs = Float[np.ndarray, "sample *point channel"]
 Images = Float[np.ndarray, "sample row column channel"]
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """A number that a sample has, and its unit: ("internal energy U0", "Ha"); the unit is "" for pure numbers."""
+
+    name: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Images with, where they have them, labels into `classes`.
+    """Inputs (`Signal.of_input` says which shapes networks take) with, where they have them, labels into `classes`, or
+    `values` of `quantities`.
 
     Raises ValueError for arrays that do not fit each other, are empty or hold values that are not finite.
     """
 
     name: str
-    images: Images
+    inputs: Inputs
     labels: Int[np.ndarray, " sample"] | None
     classes: tuple[str, ...]
     provenance: str
+    values: Float[np.ndarray, "sample quantity"] | None = None
+    quantities: tuple[Quantity, ...] = ()
 
     def __post_init__(self):
-        if self.images.ndim != 4 or not len(self.images):
+        if self.inputs.ndim < 2 or not self.inputs.size:
             raise ValueError(
-                f"{self.name}: images have shape {self.images.shape}; it must be [sample, H, W, C], not empty"
+                f"{self.name}: inputs have shape {self.inputs.shape}; it must be [sample, …, channel], not empty"
             )
-        if not np.isfinite(self.images).all():
-            raise ValueError(f"{self.name}: {(~np.isfinite(self.images)).sum()} pixel values are not finite")
-        if self.labels is None:
-            return
-        if self.labels.shape != self.images.shape[:1]:
-            raise ValueError(f"{self.name}: {len(self.images)} images but labels of shape {self.labels.shape}")
-        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
-            raise ValueError(
-                f"{self.name}: labels run from {self.labels.min()} to {self.labels.max()}, "
-                f"but there are {len(self.classes)} classes"
-            )
+        check_finite(self.name, "input values", self.inputs)
+        if self.labels is not None:
+            check_labels(self.name, len(self.inputs), self.labels, self.classes)
+        if self.values is not None or self.quantities:
+            check_values(self.name, len(self.inputs), self.values, self.quantities)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.inputs)
 
-    def targets(self, loss: Loss = MeanSquaredError()) -> Float[np.ndarray, "sample class"]:
-        """What the loss wants for the labels; raises ValueError where there are none."""
+    def targets(self, loss: Loss = MeanSquaredError()) -> Float[np.ndarray, "sample target"]:
+        """What the loss wants for the labels, or the values as they are; raises ValueError where there are neither."""
+        if self.values is not None:
+            return np.asarray(self.values, np.float32)
         if self.labels is None:
-            raise ValueError(f"{self.name}: there are no labels to make targets of")
+            raise ValueError(f"{self.name}: there are neither labels nor values to make targets of")
         return loss.targets(self.labels, len(self.classes))
 
     @property
     def fingerprint(self) -> str:
         """Digest of the arrays: two data sets with the same one hold the same numbers."""
-        digest = hashlib.sha256(str(self.images.shape).encode() + np.ascontiguousarray(self.images).tobytes())
+        digest = hashlib.sha256(str(self.inputs.shape).encode() + np.ascontiguousarray(self.inputs).tobytes())
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels, dtype=np.int64).tobytes())
+        if self.values is not None:
+            digest.update(np.ascontiguousarray(self.values, dtype=np.float64).tobytes())
         return digest.hexdigest()[:16]
+
+
+class Splits(NamedTuple):
+    """Disjoint parts of one source, normalised alike."""
+
+    train: Dataset
+    test: Dataset
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A frozen dataclass that says which data set it is, and loads it; one file per source."""
+
+    def load(self) -> Splits:
+        """The data, normalised with training statistics; raises DataError where they cannot be had."""
+        ...
+
+
+class DataError(ValueError):
+    """Data that are missing or not what they should be: the message names path, found and expected."""
+
+
+def check_finite(name: str, what: str, values: Float[np.ndarray, "..."]) -> None:
+    """Raise ValueError for NaN and infinities."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name}: {(~np.isfinite(values)).sum()} {what} are not finite")
+
+
+def check_labels(name: str, samples: int, labels: Int[np.ndarray, " sample"], classes: tuple[str, ...]) -> None:
+    """Raise ValueError for labels that are not one class for each sample."""
+    if labels.shape != (samples,):
+        raise ValueError(f"{name}: {samples} inputs but labels of shape {labels.shape}")
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise ValueError(
+            f"{name}: labels run from {labels.min()} to {labels.max()}, but there are {len(classes)} classes"
+        )
+
+
+def check_values(
+    name: str, samples: int, values: Float[np.ndarray, "sample quantity"] | None, quantities: tuple[Quantity, ...]
+) -> None:
+    """Raise ValueError for values that are not one number for each sample and quantity."""
+    shape = None if values is None else values.shape
+    if values is None or shape != (samples, len(quantities)):
+        raise ValueError(
+            f"{name}: values have shape {shape}; for {samples} samples and {len(quantities)} quantities it must be "
+            f"{(samples, len(quantities))}"
+        )
+    check_finite(name, "values", values)
 
 
 def standardise_each(images: Images) -> Images:

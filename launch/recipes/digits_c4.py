@@ -110,7 +110,7 @@ class DigitsC4:
     def data(self) -> tuple[Dataset, tuple[Dataset, ...]]:
         """The training set, and the evaluation sets: test, then OOD."""
         train, test = digits(self.train, self.samples, self.seed)
-        side = train.images.shape[1]
+        side = train.inputs.shape[1]
         make = {
             "noise": lambda: matched_noise(train, self.samples, self.seed),
             "letters": lambda: letters(self.samples, side, self.seed),
@@ -140,12 +140,12 @@ class DigitsC4:
 
     def _predict(self, store: Path) -> None:
         train, evaluation = self.data
-        kernels = {name: training_kernel(*network, train.images) for name, network in self.networks.items()}
+        kernels = {name: training_kernel(*network, train.inputs) for name, network in self.networks.items()}
         limits = [2 * len(kernel.ntk) / largest_eigenvalue(np.asarray(kernel.ntk)) for kernel in kernels.values()]
-        learning_rate, sets = self.rate * min(limits), {data.name: data.images for data in evaluation}
+        learning_rate, sets = self.rate * min(limits), {data.name: data.inputs for data in evaluation}
         predictions = {
             name: predict_ensemble(
-                *network, kernels[name], train.images, train.targets(), sets, learning_rate, self.record_steps
+                *network, kernels[name], train.inputs, train.targets(), sets, learning_rate, self.record_steps
             )
             for name, network in self.networks.items()
         }

@@ -41,13 +41,13 @@ def test_predictions_are_of_the_augmented_set(recipe, predictions):
     """The orbit's kernel has |G| N rows, and the mean is that of descent on the rotated images as plain data."""
     train, (test, *_) = recipe.data
     network, policy = recipe.networks["augmented"]
-    kernel = training_kernel(network, policy, train.images)
+    kernel = training_kernel(network, policy, train.inputs)
     assert kernel.ntk.shape == (4 * len(train), 4 * len(train))
     plain = recipe.networks["control"][1]
-    orbit = np.concatenate([np.rot90(train.images, q, (1, 2)) for q in range(4)])
+    orbit = np.concatenate([np.rot90(train.inputs, q, (1, 2)) for q in range(4)])
     targets = np.tile(recipe.runs(1.0)["control"].training_set.targets(), (4, 1))
     explicit = predict_ensemble(
-        network, plain, training_kernel(network, plain, orbit), orbit, targets, {"test": test.images},
+        network, plain, training_kernel(network, plain, orbit), orbit, targets, {"test": test.inputs},
         recipe.theory()[1], recipe.record_steps,
     )["test"]  # fmt: skip
     found = predictions["augmented"]["test"]

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ensembles import CrossEntropy
-from ensembles.data import Dataset, digits, matched_noise, noise, standardise_each
+from ensembles.data import Dataset, Quantity, digits, matched_noise, noise, standardise_each
 from ensembles.data.digits import TOTAL
 
 
@@ -18,12 +18,12 @@ def dataset(images, labels=None, classes=("a", "b")):
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (np.ones((3, 2, 2)), None, r"set: images have shape \(3, 2, 2\); it must be \[sample, H, W, C\]"),
+        (np.ones(3), None, r"set: inputs have shape \(3,\); it must be \[sample, …, channel\], not empty"),
         (np.ones((0, 2, 2, 1)), None, "not empty"),
-        (np.full((1, 2, 2, 1), np.nan), None, "4 pixel values are not finite"),
-        (np.full((1, 2, 1, 1), np.inf), None, "2 pixel values are not finite"),
-        (np.ones((3, 2, 2, 1)), np.array([0, 1]), r"3 images but labels of shape \(2,\)"),
-        (np.ones((2, 2, 2, 1)), np.eye(2, dtype=int), r"2 images but labels of shape \(2, 2\)"),
+        (np.full((1, 2, 2, 1), np.nan), None, "4 input values are not finite"),
+        (np.full((1, 2, 1, 1), np.inf), None, "2 input values are not finite"),
+        (np.ones((3, 2, 2, 1)), np.array([0, 1]), r"3 inputs but labels of shape \(2,\)"),
+        (np.ones((2, 2, 2, 1)), np.eye(2, dtype=int), r"2 inputs but labels of shape \(2, 2\)"),
         (np.ones((2, 2, 2, 1)), np.array([0, 2]), "labels run from 0 to 2, but there are 2 classes"),
         (np.ones((2, 2, 2, 1)), np.array([-1, 1]), "labels run from -1 to 1"),
     ],
@@ -33,14 +33,36 @@ def test_arrays_that_do_not_fit_are_refused(images, labels, message):
         dataset(images, labels)
 
 
+@pytest.mark.parametrize(
+    ("values", "quantities", "message"),
+    [
+        (np.ones((3, 2)), 1, r"values have shape \(3, 2\); for 3 samples and 1 quantities it must be \(3, 1\)"),
+        (np.ones(3), 1, r"values have shape \(3,\)"),
+        (None, 1, "values have shape None; for 3 samples and 1 quantities"),
+        (np.ones((3, 1)), 0, r"for 3 samples and 0 quantities it must be \(3, 0\)"),
+        (np.full((3, 1), np.nan), 1, "3 values are not finite"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(values, quantities, message):
+    named = tuple(Quantity(f"q{index}", "eV") for index in range(quantities))
+    with pytest.raises(ValueError, match=message):
+        Dataset("set", np.ones((3, 2)), None, (), "made up", values, named)
+
+
+def test_values_are_their_own_targets():
+    data = Dataset("set", np.ones((2, 5)), None, (), "made up", np.array([[1.5], [2]]), (Quantity("energy", "eV"),))
+    np.testing.assert_array_equal(data.targets(), np.float32([[1.5], [2]]))
+    assert replace(data, values=data.values + 1).fingerprint != data.fingerprint
+
+
 def test_fingerprint_is_of_the_numbers():
     images, labels = np.arange(8.0).reshape(2, 2, 2, 1), np.array([0, 1])
     data = dataset(images, labels)
     assert len(data) == 2
-    same = replace(data, name="renamed", images=np.asfortranarray(images), labels=labels.astype(np.int8))
+    same = replace(data, name="renamed", inputs=np.asfortranarray(images), labels=labels.astype(np.int8))
     assert same.fingerprint == data.fingerprint
-    others = [replace(data, images=images + np.eye(2)[:, :, None, None]), replace(data, labels=labels[::-1])]
-    others += [replace(data, labels=None), replace(data, images=images[::-1])]
+    others = [replace(data, inputs=images + np.eye(2)[:, :, None, None]), replace(data, labels=labels[::-1])]
+    others += [replace(data, labels=None), replace(data, inputs=images[::-1])]
     assert len({data.fingerprint, *(other.fingerprint for other in others)}) == 5
 
 
@@ -51,7 +73,7 @@ def test_targets_are_what_the_loss_wants():
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-6)  # one rounding to float32
     np.testing.assert_array_equal(data.targets(CrossEntropy()), np.eye(3, dtype="f")[[0, 2]])
-    with pytest.raises(ValueError, match="three: there are no labels"):
+    with pytest.raises(ValueError, match="three: there are neither labels nor values"):
         replace(data, labels=None).targets()
 
 
@@ -71,7 +93,7 @@ def test_each_image_is_standardised_alone():
 def sources(data):
     """Index of the scikit-learn image that each image is an affine function of."""
     pixels = load_digits().data
-    originals, images = (standardise_each(x.reshape(-1, 8, 8, 1)).reshape(-1, 64) for x in (pixels, data.images))
+    originals, images = (standardise_each(x.reshape(-1, 8, 8, 1)).reshape(-1, 64) for x in (pixels, data.inputs))
     similarity = images @ originals.T / 64
     assert similarity.max(1).min() > 1 - 1e-5  # float32 rounding; other images stay far below
     return similarity.argmax(1)
@@ -79,9 +101,9 @@ def sources(data):
 
 def test_digits_are_disjoint_labelled_and_normalised_with_the_training_set():
     train, test = digits(60, 50)
-    assert (train.images.shape, test.images.shape) == ((60, 8, 8, 1), (50, 8, 8, 1))
+    assert (train.inputs.shape, test.inputs.shape) == ((60, 8, 8, 1), (50, 8, 8, 1))
     assert (train.name, test.name, train.classes) == ("train", "test", tuple("0123456789"))
-    assert train.images.dtype == np.float32
+    assert train.inputs.dtype == np.float32
     of_train, of_test = sources(train), sources(test)
     assert len({*of_train, *of_test}) == 110
     pixels, labels = load_digits(return_X_y=True)
@@ -90,7 +112,7 @@ def test_digits_are_disjoint_labelled_and_normalised_with_the_training_set():
     mean, deviation = pixels[of_train].mean(), pixels[of_train].std()
     for data, indices in ((train, of_train), (test, of_test)):
         expected = ((pixels[indices] - mean) / deviation).reshape(-1, 8, 8, 1)
-        np.testing.assert_allclose(data.images, expected, rtol=1e-6, atol=1e-6)  # one rounding to float32
+        np.testing.assert_allclose(data.inputs, expected, rtol=1e-6, atol=1e-6)  # one rounding to float32
 
 
 def test_digits_are_drawn_by_the_seed():
@@ -113,7 +135,7 @@ def test_noise_has_the_mean_and_covariance_of_the_data(monkeypatch):
     rng = np.random.default_rng(0)
     # Eight images only: to divide by seven instead would be three times the bound.
     pixels = rng.standard_normal((8, 6)) @ rng.standard_normal((6, 6)) + np.arange(6)
-    drawn = matched_noise(dataset(pixels.reshape(8, 2, 3, 1)), 20_000, seed=1).images
+    drawn = matched_noise(dataset(pixels.reshape(8, 2, 3, 1)), 20_000, seed=1).inputs
     assert drawn.shape == (20_000, 2, 3, 1)
     drawn, covariance = drawn.reshape(-1, 6), np.cov(pixels.T, ddof=0)
     variance = np.diag(covariance)
@@ -125,9 +147,9 @@ def test_noise_has_the_mean_and_covariance_of_the_data(monkeypatch):
 def test_noise_images_are_standardised_and_drawn_by_the_seed():
     like, _ = digits(40, 1)
     found, again, other = (matched_noise(like, 12, seed) for seed in (0, 0, 1))
-    assert found.images.shape == (12, 8, 8, 1)
+    assert found.inputs.shape == (12, 8, 8, 1)
     assert found.labels is None
     # float32 rounding of values of order one.
-    np.testing.assert_allclose(found.images.mean((1, 2, 3)), 0, atol=1e-6)
-    np.testing.assert_allclose(found.images.std((1, 2, 3)), 1, atol=1e-6)
+    np.testing.assert_allclose(found.inputs.mean((1, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(found.inputs.std((1, 2, 3)), 1, atol=1e-6)
     assert found.fingerprint == again.fingerprint != other.fingerprint

@@ -30,9 +30,9 @@ def test_energy_of_spins_is_the_exact_one(temperature):
 
 def test_spins_are_standardised_pictures():
     data = ising(6, 8, temperature=3.0)
-    assert data.images.shape == (6, 8, 8, 1)
+    assert data.inputs.shape == (6, 8, 8, 1)
     assert data.labels is None
-    for image in data.images:
+    for image in data.inputs:
         assert len(np.unique(image)) == 2
         # float32 rounding of values of order one.
         np.testing.assert_allclose([image.mean(), image.std()], [0, 1], atol=1e-6)
@@ -70,7 +70,7 @@ def alphabet():
 
 
 def test_letters_are_distinct_and_standardised(alphabet):
-    images = alphabet.images.reshape(len(alphabet), -1)
+    images = alphabet.inputs.reshape(len(alphabet), -1)
     assert images.shape == (624, 64)
     assert len(np.unique(images, axis=0)) == 624
     # float32 rounding of values of order one; a blank picture would have variance 0.
@@ -82,7 +82,7 @@ def test_letters_are_distinct_and_standardised(alphabet):
 
 def test_letters_look_like_their_labels(alphabet):
     """Most letters are nearest to the same letter in another font, up to case: chance would be 1 in 26."""
-    images = alphabet.images.reshape(len(alphabet), -1)
+    images = alphabet.inputs.reshape(len(alphabet), -1)
     distances = ((images[:, None] - images) ** 2).sum(-1)
     np.fill_diagonal(distances, np.inf)
     names = np.array([alphabet.classes[label].lower() for label in alphabet.labels])
@@ -105,7 +105,7 @@ def test_letters_are_drawn_whole_and_centred(font):
 
 def test_letters_are_the_labelled_ones_drawn_by_the_seed():
     some = letters(30, 8)
-    for image, label in zip(some.images, some.labels, strict=True):
+    for image, label in zip(some.inputs, some.labels, strict=True):
         drawn = standardise_each(np.stack([draw(font, some.classes[label], 8) for font in FONTS])[..., None])
         assert (image == drawn).all((1, 2, 3)).any()  # the labelled letter, in one of the fonts
     assert some.fingerprint == letters(30, 8).fingerprint != letters(30, 8, seed=1).fingerprint

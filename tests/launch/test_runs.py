@@ -73,7 +73,7 @@ def test_orbits_are_the_logits_on_moved_images(finished, run):
                 params = params_at(store, time, member)
                 for data in run.evaluation_sets:
                     for element in C4.elements:
-                        expected = ARCH.apply(params, np.rot90(data.images, element, (1, 2)))
+                        expected = ARCH.apply(params, np.rot90(data.inputs, element, (1, 2)))
                         found = orbits[data.name][time, member, element]
                         # Another program: float32 rounding of sums over some hundred terms.
                         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
@@ -86,7 +86,7 @@ def test_kernels_are_those_of_the_recorded_networks(finished, run):
         assert store.ntk.dims == ("time", "member", "input", "other_input")
         for time, member in ((0, 0), (2, 1)):
             params = params_at(store, time, member)
-            expected = empirical_kernel(ARCH, params, jnp.asarray(run.training_set.images[:4])).ntk
+            expected = empirical_kernel(ARCH, params, jnp.asarray(run.training_set.inputs[:4])).ntk
             np.testing.assert_allclose(store.ntk[time, member], expected, rtol=1e-4)  # float32, other orders of sums
         assert np.abs(store.ntk[2] - store.ntk[0]).max() > 1e-3
 

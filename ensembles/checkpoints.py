@@ -68,7 +68,10 @@ class Checkpoints:
         if agreed(int(step in saved_steps(self.directory))):
             return
         path = str(self.directory.absolute() / str(step))
-        with _named(path):
+        # Made in the background, a directory that cannot be made would leave orbax waiting for it for minutes.
+        context = ocp.Context()
+        context.asynchronous.create_directories_asynchronously = False
+        with _named(path), context:
             writing = ocp.save_async(path, state._asdict(), overwrite=True, custom_metadata=self._about(step, state))
         self._pending = path, writing
 

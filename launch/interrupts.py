@@ -14,16 +14,16 @@ class PreemptedError(BaseException):
 class StopRequest:
     """Whether somebody has asked the process to stop, and how."""
 
-    number: int | None = None
+    number: int = 0  # of the signal, if there was one
 
     @property
     def made(self) -> bool:
         """Whether anybody has."""
-        return self.number is not None
+        return self.number > 0
 
     def heed(self) -> None:
         """Raise what stands for the signal, if there was one; call it where everything is saved."""
-        if self.number is not None:
+        if self.made:
             raise stop_of(self.number)
 
 
@@ -44,7 +44,7 @@ def stops_noted(say: Callable[[str], None]) -> Iterator[StopRequest]:
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        if request.number is not None:
+        if request.made:
             raise stop_of(number)
         request.number = number
         say("stopping, once the state is saved; again to stop at once")

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ensembles.checkpoints import Checkpoints
 from ensembles.recorder import create_store, write_record
-from ensembles.sharding import agreed, any_process, on_first
+from ensembles.sharding import agreed, largest, on_first
 from ensembles.strategy import Strategy
 from ensembles.trainer import EnsembleState, Moment, Trainer, train
 from launch.disk import check_space
@@ -113,12 +113,12 @@ def _follow(
             track(moment)
             if moment.record:
                 _record(run, path, trainer, moment)
-            stop = any_process(request.made)
+            request.number = largest(request.number)  # who is told stops all
             due = agreed(int(time.monotonic() - saved > execution.checkpoint_seconds))
-            if moment.record or stop or due:
+            if moment.record or request.made or due:
                 checkpoints.save(moment.step, moment.state)
                 saved = time.monotonic()
-            if stop:
+            if request.made:
                 break
     checkpoints.wait()
     request.heed()

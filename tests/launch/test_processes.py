@@ -30,7 +30,7 @@ def at_work(path, processes, stops=("never", "never")):
         command = [sys.executable, str(script), *map(str, settings)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         running.append(subprocess.Popen(command, env=environment, **pipes))
-    outputs = [process.communicate(timeout=300)[0] for process in running]
+    outputs = [process.communicate(timeout=120)[0] for process in running]
     return [process.returncode for process in running], outputs
 
 

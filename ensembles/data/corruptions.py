@@ -7,7 +7,7 @@ import numpy as np
 from ensembles.data.transforms.images import Images, Kernel, check_images, separable
 
 CONTRASTS = (0.75, 0.5, 0.4, 0.3, 0.15)
-WIDTHS = (0.4, 0.6, 0.7, 0.8, 1.0)  # in pixels of an image 32 pixels wide
+WIDTHS = (0.4, 0.6, 0.7, 0.8, 1.0)  # in pixels
 REACH = 4  # standard deviations, after which the Gaussian is cut
 
 
@@ -22,11 +22,12 @@ def contrast(images: Images, severity: int = 3) -> Images:
 
 
 def blur(images: Images, severity: int = 3) -> Images:
-    """Convolved with a Gaussian of standard deviation σ = 0.4 … 1 pixels for each 32 that the image is wide, as if the
-    border's pixels went on outside.
+    """Convolved with a Gaussian of standard deviation σ = 0.4 … 1 pixels, as if the border's pixels went on outside.
+
+    σ is for images up to 32 pixels wide, and grows with the width of larger ones.
     """
     check_images("blur", images)
-    width = of_severity("blur", WIDTHS, severity) / 32 * images.shape[2]
+    width = of_severity("blur", WIDTHS, severity) * max(1, images.shape[2] / 32)
     return separable(images, *(gaussian(size, width) for size in images.shape[1:3]))
 
 

@@ -13,8 +13,8 @@ from ensembles.data.cross_product import other_norms
 from ensembles.data.dataset import DataError, Dataset, Inputs
 from ensembles.data.ising import at_temperature, continuous_spins
 from ensembles.data.noise import matched_noise, other_stream, pixel_noise, uniform_noise, white_noise
-from ensembles.data.transforms import check_images, grayscale, resize, rgb, standardised, transformed
-from ensembles.data.transforms.images import Images
+from ensembles.data.transforms import grayscale, resize, rgb, standardised, transformed
+from ensembles.data.transforms.images import Images, check_images
 from models.spherical import check_positive
 
 __all__ = [

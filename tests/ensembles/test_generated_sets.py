@@ -84,9 +84,11 @@ def test_vectors_are_isotropic_and_of_their_norms():
         assert low - 1e-6 <= norms.min() < norms.max() <= high + 1e-6
         within(norms.mean(), (low + high) / 2, (high - low) / math.sqrt(12 * norms.size))
         u = (data.inputs / norms[..., None]).reshape(-1, 3)
-        # ⟨u_i⟩ = 0, ⟨u_i u_j⟩ = δ_ij/3, ⟨u_i⁴⟩ = 1/5: variances 1/3 and at most 1/5 − 1/9
+        # ⟨u_i⟩ = 0, ⟨u_i u_j⟩ = δ_ij/3, ⟨u_i⁴⟩ = 1/5, ⟨u_i⁸⟩ = 1/9, ⟨u_i⁴u_j⁴⟩ = 1/105
         assert abs(u.mean(0)).max() < 5 / math.sqrt(3 * len(u))
         assert abs(u.T @ u / len(u) - np.eye(3) / 3).max() < 5 * math.sqrt((1 / 5 - 1 / 9) / len(u))
+        within((u**4).sum(1).mean(), 3 / 5, math.sqrt((3 / 9 + 6 / 105 - 9 / 25) / len(u)))
+        assert abs(np.corrcoef(norms.T)[0, 1]) < 5 / math.sqrt(3000)
         assert abs((data.inputs[:, 0] * data.inputs[:, 1] / norms.prod(1)[:, None]).sum(1).mean()) < 5 / math.sqrt(9000)
 
 

@@ -96,16 +96,17 @@ def test_pixels_are_permuted_alike_in_all_samples():
     inputs = np.arange(20 * 3 * 4 * 2, dtype=np.float32).reshape(20, 3, 4, 2)  # every number tells where it was
     labels = np.arange(20)
     data = Dataset("set", inputs, labels, tuple(map(str, labels)), "made up", labels[:, None] * 1.0, (Quantity("q"),))
-    probe, other = permuted_pixels(data, 12), permuted_pixels(data, 12, seed=1)
+    probe, fewer, other = permuted_pixels(data, 12), permuted_pixels(data, 5), permuted_pixels(data, 12, seed=1)
     sample, pixel, channel = np.unravel_index(probe.inputs.astype(int).reshape(12, 12, 2), (20, 12, 2))
     np.testing.assert_array_equal(sample, np.broadcast_to(probe.labels[:, None, None], sample.shape))
     np.testing.assert_array_equal(channel, np.broadcast_to([0, 1], channel.shape))
     assert (pixel == pixel[:1, :, :1]).all()
     assert sorted(pixel[0, :, 0]) == list(range(12)) != list(pixel[0, :, 0])
     assert (probe.values, probe.quantities, probe.classes) == (None, (), data.classes)
-    assert probe.fingerprint == permuted_pixels(data, 12).fingerprint != other.fingerprint
-    fewer = permuted_pixels(data, 5).inputs.astype(int).reshape(5, 12, 2)[0, :, 0] // 2 % 12
-    np.testing.assert_array_equal(fewer, pixel[0, :, 0])
+    assert probe.fingerprint == permuted_pixels(data, 12).fingerprint
+    of_fewer, of_another_seed = (x.inputs[0, :, :, 0].astype(int).ravel() // 2 % 12 for x in (fewer, other))
+    np.testing.assert_array_equal(of_fewer, pixel[0, :, 0])
+    assert (of_another_seed != pixel[0, :, 0]).any()
 
 
 def test_drawn_samples_keep_their_labels_and_values():
@@ -151,6 +152,8 @@ def test_blur_continues_the_border():
     np.testing.assert_allclose(blur(constant, 5), 3, rtol=ROUNDING)
     step = np.zeros((1, 1, 32, 1))
     step[0, 0, 0] = 1
+    # Not narrower where the image is small.
+    np.testing.assert_allclose(blur(step[:, :, :8], 1)[0, 0], blur(step, 1)[0, 0, :8], rtol=ROUNDING)
     beyond = [math.exp(-(k**2) / (2 * 0.4**2)) for k in range(-2, 3)]  # 4σ = 1.6 pixels
     np.testing.assert_allclose(blur(step, 1)[0, 0, 0, 0], sum(beyond[:3]) / sum(beyond), rtol=1e-5)
 

@@ -10,7 +10,6 @@ from ensembles.data.transforms.molecules import signals_at, spherical_signals
 from ensembles.data.transforms.sphere import to_sphere
 
 __all__ = [
-    "check_images",
     "grayscale",
     "pad_or_crop",
     "resize",

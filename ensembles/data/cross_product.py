@@ -16,7 +16,7 @@ Norms = tuple[float, float]
 
 @dataclass(frozen=True)
 class CrossProduct:
-    """(u, v) ↦ u × v in R³ (arXiv:2403.03103): inputs [sample, 2, 3], values [sample, 3].
+    """(u, v) ↦ u × v in R³ (after arXiv:2403.03103, the norms ours): inputs [sample, 2, 3], values [sample, 3].
 
     u and v are independent, of uniform direction and of a norm uniform between the two `norms`. Pure numbers, no units.
     Raises ValueError for numbers out of range.

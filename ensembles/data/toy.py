@@ -1,4 +1,4 @@
-"""Regression on the line or in the plane, small enough to look at (arXiv:2403.03103, toy example)."""
+"""Regression on the line or in the plane, small enough to look at: after arXiv:2403.03103, the function ours."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,79 @@
+"""Regression on the line or in the plane, small enough to look at: after arXiv:2403.03103, the function ours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from ensembles.data.dataset import Dataset, Quantity, Splits
+from models.spherical import check_positive
+
+HEIGHT = Quantity("cos π‖x‖")
+Points = Float[np.ndarray, "sample d"]
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Points x uniform in the ball ‖x‖ ≤ 1 of R^d and f(x) = cos π‖x‖.
+
+    f is smooth and unchanged by rotations and reflections: x ↦ −x on the line, all of O(2) in the plane. It falls from
+    1 to −1 over the ball; what lies farther out is out of distribution (`evenly_spaced`). Raises ValueError for numbers
+    out of range.
+    """
+
+    train: int = 16
+    test: int = 256
+    dimension: int = 1
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("train", "test"):
+            check_positive("Toy", name, getattr(self, name))
+        check_dimension("Toy", self.dimension)
+
+    def load(self) -> Splits:
+        """As many points as asked for, in two independent parts."""
+        rng = np.random.default_rng(self.seed)
+        provenance = f"uniform in the unit ball of R^{self.dimension}, seed {self.seed}"
+        parts = {"train": self.train, "test": self.test}
+        return Splits(
+            *(with_heights(name, ball(rng, count, self.dimension), provenance) for name, count in parts.items())
+        )
+
+
+def evenly_spaced(points: int, dimension: int = 1, reach: float = 2.0) -> Dataset:
+    """`points` per axis between −reach and reach, with f, to draw predictions on inside and outside the unit ball.
+
+    In the plane they lie row by row, so that `values.reshape(points, points)` is a picture of f.
+    """
+    check_positive("evenly_spaced", "points", points)
+    check_dimension("evenly_spaced", dimension)
+    if not reach > 0:
+        raise ValueError(f"evenly_spaced: reach is {reach}; it must be positive")
+    axis = np.linspace(-reach, reach, points)
+    grid = np.stack(np.meshgrid(*[axis] * dimension, indexing="ij"), -1).reshape(-1, dimension)
+    return with_heights("evenly spaced", grid, f"{points} points per axis from {-reach} to {reach}")
+
+
+def height(x: Points) -> Float[np.ndarray, " sample"]:
+    """f(x) = cos π‖x‖."""
+    return np.cos(np.pi * np.linalg.norm(x, axis=-1))
+
+
+def ball(rng: np.random.Generator, samples: int, dimension: int) -> Points:
+    """Uniform in the unit ball: an isotropic direction at the radius u^(1/d), u uniform in [0, 1]."""
+    direction = rng.standard_normal((samples, dimension))
+    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    return direction * rng.random((samples, 1)) ** (1 / dimension)
+
+
+def with_heights(name: str, x: Points, provenance: str) -> Dataset:
+    """The points, labelled with f."""
+    values = height(x)[:, None].astype(np.float32)
+    return Dataset(name, x.astype(np.float32), None, (), provenance, values, (HEIGHT,))
+
+
+def check_dimension(name: str, dimension: int) -> None:
+    """Raise ValueError for what is neither a line nor a plane."""
+    if dimension not in (1, 2):
+        raise ValueError(f"{name}: dimension is {dimension!r}; it must be 1, the line, or 2, the plane")

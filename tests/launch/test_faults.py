@@ -1,5 +1,6 @@
 """Killed at any moment, or out of disk space: the run goes on, and ends with the numbers of an undisturbed one."""
 
+import io
 import json
 import os
 import subprocess
@@ -85,11 +86,11 @@ def test_a_disk_that_fills_up(undisturbed, tmp_path_factory, small_disk):
 def test_a_run_that_the_disk_has_no_space_for(tmp_path, monkeypatch):
     from faults import the_run
 
-    said = Console(record=True, width=200, quiet=False, file=open(os.devnull, "w"))  # noqa: SIM115
+    said = Console(file=io.StringIO(), width=200)
     monkeypatch.setattr("launch.disk.shutil.disk_usage", lambda path: type("Usage", (), {"free": 5000})())
     with pytest.raises(RunDirectoryError, match=r"may grow to .*, but the disk has 4.88 KiB left; record fewer"):
         run_ensemble(the_run(), tmp_path / "run", said)
-    assert "takes up to" in said.export_text()
+    assert "takes up to" in said.file.getvalue()
     assert not (tmp_path / "run" / "logits.zarr").exists()
 
 

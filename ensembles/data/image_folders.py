@@ -1,5 +1,6 @@
 """Pictures in one folder a class, as NCT-CRC-HE-100K comes."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -104,14 +105,13 @@ def read_image(file: Path, size: int, side: int) -> UInt8[np.ndarray, "size size
 
 
 def area_means(pixels: UInt8[np.ndarray, "side side 3"], size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Means over size × size equal areas, pixels on a border counting in part on both sides; rounded once.
+    """Means over size × size equal areas, pixels on a border counting in part on both sides; rounded once, at the end.
 
     Pillow's box filter counts whole pixels only, and its `reduce` rounds some means to the farther number.
     """
     side = len(pixels)
-    pixel, area = np.arange(side), np.arange(size)[:, None]
-    # In units of 1/size pixels all lengths are whole numbers, and with them all sums: nothing is rounded before rint.
-    overlap = np.minimum((pixel + 1) * size, (area + 1) * side) - np.maximum(pixel * size, area * side)
-    weights = overlap.clip(0).astype(float)
-    rows = (weights @ pixels.reshape(side, -1)).reshape(size, side, 3)
-    return np.rint(weights @ rows / side**2).astype(np.uint8)
+    parts = size // math.gcd(size, side)  # that a pixel is cut into, each way, so that areas hold whole parts
+    width = parts * side // size  # of an area, in parts
+    rows = pixels.repeat(parts, axis=0).reshape(size, width, side, 3).sum(1, dtype=np.int32)
+    sums = rows.repeat(parts, axis=1).reshape(size, size, width, 3).sum(2)
+    return np.rint(sums / width**2).astype(np.uint8)

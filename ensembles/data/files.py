@@ -2,18 +2,18 @@
 
 import contextlib
 import gzip
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Int, Num
 
 from ensembles.data.dataset import DataError, Dataset, Images, Splits
 
 FilePath = str | Path
-Channels = Float[np.ndarray, " channel"]
 BLOCK = 1024  # images that are in memory in float64 at once
 
 
@@ -63,7 +63,7 @@ def normalised(train: Pictures, test: Pictures, provenance: str) -> Splits:
         raise DataError(
             f"{test.images_from}: images of {size_of(test.images)}, but {train.images_from} has {size_of(train.images)}"
         )
-    mean, deviation = moments(train.images)
+    mean, deviation = np.transpose([moments(channel) for channel in np.moveaxis(train.images, -1, 0)])
 
     def part(name: str, pictures: Pictures) -> Dataset:
         inputs = np.empty(pictures.images.shape, np.float32)
@@ -74,13 +74,12 @@ def normalised(train: Pictures, test: Pictures, provenance: str) -> Splits:
     return Splits(part("train", train), part("test", test))
 
 
-def moments(images: Num[np.ndarray, "sample row column channel"]) -> tuple[Channels, Channels]:
-    """Mean and deviation of each channel over samples and pixels; the deviation of a constant channel counts as 1."""
-    axes, count = (0, 1, 2), images[..., 0].size
-    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
-    mean = np.sum([block.sum(axes, dtype=np.float64) for block in blocks], axis=0) / count
-    deviation = np.sqrt(np.sum([np.square(block - mean).sum(axes) for block in blocks], axis=0) / count)
-    return mean, np.where(deviation > 1e-12 * abs(mean), deviation, 1)  # the mean of equal floats is rounded
+def moments(pixels: Num[np.ndarray, "sample row column"]) -> tuple[float, float]:
+    """Mean and deviation of one channel; the deviation of a constant one counts as 1."""
+    mean = pixels.mean(dtype=np.float64)
+    blocks = (pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK))
+    deviation = math.sqrt(sum(np.square(block - mean).sum() for block in blocks) / pixels.size)
+    return mean, deviation if deviation > 1e-12 * abs(mean) else 1.0  # the mean even of equal floats is rounded
 
 
 def size_of(images: Images) -> str:

@@ -14,7 +14,7 @@ from ensembles.data.dataset import DataError, Splits
 from ensembles.data.files import FilePath, Pictures, check_split, contents, explained, normalised
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
-MODES = ("L", "P", "RGB", "RGBA")  # those of 8 bits a channel, and of colours that need no profile
+MODES = ("L", "P", "RGB", "RGBA")  # Pillow's names for grey, palette and colours of 8 bits a channel
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class ImageFolders:
     pixels, and labels into the classes in the order of their names.
 
     Loading raises DataError for a folder that is missing or has no pictures, and for a picture that cannot be read, is
-    of another size or smaller than `size`, or has more than 8 bits a channel; making one raises ValueError for a size
-    below 1 or a fraction outside (0, 1).
+    of another size or smaller than `size`, or stored otherwise than as 8 bits of grey, RGB, RGBA or palette; making one
+    raises ValueError for a size below 1 or a fraction outside (0, 1).
     """
 
     path: FilePath

@@ -86,7 +86,7 @@ def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Int[np.ndar
 
 def numbered_classes(path: FilePath, labels: Int[np.ndarray, " sample"]) -> tuple[str, ...]:
     """The labels themselves as class names; raises DataError where they leave a number out, as damaged ones do."""
-    found = np.unique(labels).astype(int)
+    found = np.unique(labels)
     if not np.array_equal(found, np.arange(len(found))):
         listed = ", ".join(map(str, found[:12])) + (", …" if len(found) > 12 else "")
         raise DataError(

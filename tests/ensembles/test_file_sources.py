@@ -16,7 +16,7 @@ from models.description import describe
 
 
 def test_channels_are_normalised_each_and_constant_ones_become_zero():
-    images = np.random.default_rng(0).standard_normal((2500, 2, 2, 3)) * [3, 0, 20] + [5, 0.1, -100]
+    images = np.random.default_rng(0).standard_normal((2500, 2, 2, 3)) * [3, 0, 20] + [5, 0.3, -100]
     train = Pictures(images[:2400], np.zeros(2400, int), ("a",), "train", "train")
     test = Pictures(images[2400:], np.zeros(100, int), ("a",), "test", "test")
     # The same sums in float64, in another order; they are over more than two blocks.

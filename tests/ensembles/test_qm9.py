@@ -86,6 +86,11 @@ def test_molecules_are_padded_with_zeros(package):
     assert molecules.provenance == f"QM9 ({package}, CSV)"
 
 
+def test_all_five_elements_are_known(package):
+    write(package / "qm9_part3.csv", [HEADER, row("FONCH", [[float(atom)] * 3 for atom in range(5)], METHANE_VALUES)])
+    np.testing.assert_array_equal(Qm9Pack().molecules().atomic_numbers[2], [9, 8, 7, 6, 1])
+
+
 def test_atomisation_energies_are_those_that_are_known(package):
     energies = atomisation_energies(Qm9Pack().molecules())
     assert energies.quantities == (Quantity("atomisation energy", "Ha"),)

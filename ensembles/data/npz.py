@@ -19,7 +19,9 @@ from ensembles.data.files import (
     normalised,
 )
 
-LAYOUTS = (("images", "labels"), ("train_images", "train_labels", "test_images", "test_labels"))
+StoredImages = Num[np.ndarray, "sample row column channel"]
+Labels = Int[np.ndarray, " sample"]
+LAYOUTS = (("",), ("train_", "test_"))  # what precedes "images" and "labels" in the names of arrays
 
 
 @dataclass(frozen=True)
@@ -47,44 +49,53 @@ class Npz:
 
     def load(self) -> Splits:
         """The sets that the file has, or else a random split."""
-        arrays = read_npz(existing(Path(self.path).parent, Path(self.path).name))
-        labels = {key: labels_of(f"{self.path}[{key}]", arrays[key]) for key in arrays if key.endswith("labels")}
-        classes = self.classes or numbered_classes(self.path, np.concatenate(list(labels.values())))
+        path = existing(Path(self.path).parent, Path(self.path).name)
+        arrays = read_npz(path)
+        classes = self.classes or numbered_classes(path, np.concatenate([labels for _, labels in arrays.values()]))
         parts = [
-            Pictures(
-                with_channel(arrays[images]), labels[key], classes, f"{self.path}[{images}]", f"{self.path}[{key}]"
-            )
-            for key, images in ((key, key.replace("labels", "images")) for key in labels)
+            Pictures(images, labels, classes, f"{path}[{prefix}images]", f"{path}[{prefix}labels]")
+            for prefix, (images, labels) in arrays.items()
         ]
         train, test = parts if len(parts) == 2 else parts[0].drawn_split(self.test_fraction, self.seed)
-        return normalised(train, test, f"{self.path} (npz)")
+        return normalised(train, test, f"{path} (npz)")
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of the file's layout; raises DataError where it has none or cannot be read."""
+def read_npz(path: Path) -> dict[str, tuple[StoredImages, Labels]]:
+    """Images and labels by what precedes their names; raises DataError where there are none or they cannot be read."""
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is no .npz file, or a part of one: it is not a whole zip archive")
     with explained(path, "read as .npz file"), np.load(path) as archive:
         for layout in LAYOUTS:
-            if set(layout) <= set(archive.files):
-                return {key: archive[key] for key in layout}
-        expected = " or ".join(", ".join(layout) for layout in LAYOUTS)
+            if set(names_in(layout)) <= set(archive.files):
+                return {
+                    prefix: (
+                        with_channel(archive[f"{prefix}images"]),
+                        labels_of(f"{path}[{prefix}labels]", archive[f"{prefix}labels"]),
+                    )
+                    for prefix in layout
+                }
+        expected = " or ".join(", ".join(names_in(layout)) for layout in LAYOUTS)
         raise DataError(f"{path} has the arrays {', '.join(archive.files) or '(none)'}; expected {expected}")
 
 
-def with_channel(images: Num[np.ndarray, "sample row column *channel"]) -> Num[np.ndarray, "sample row column channel"]:
+def names_in(layout: tuple[str, ...]) -> list[str]:
+    """The arrays of a layout."""
+    return [f"{prefix}{kind}" for prefix in layout for kind in ("images", "labels")]
+
+
+def with_channel(images: Num[np.ndarray, "sample row column *channel"]) -> StoredImages:
     """Grey images [sample, row, column] with a channel axis, others as they are."""
     return images[..., None] if images.ndim == 3 else images
 
 
-def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Int[np.ndarray, " sample"]:
+def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Labels:
     """Labels [sample, 1], as MedMNIST has them, without their last axis; raises DataError for what are no labels."""
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     check_whole(where, labels)
     return labels
 
 
-def numbered_classes(path: FilePath, labels: Int[np.ndarray, " sample"]) -> tuple[str, ...]:
+def numbered_classes(path: FilePath, labels: Labels) -> tuple[str, ...]:
     """The labels themselves as class names; raises DataError where they leave a number out, as damaged ones do."""
     found = np.unique(labels)
     if not np.array_equal(found, np.arange(len(found))):

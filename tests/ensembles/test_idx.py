@@ -1,0 +1,118 @@
+"""MNIST's files: written here byte by byte, read back exactly, refused with what is wrong."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from stored_pictures import CLASSES, check_splits, pictures
+
+from ensembles.data import DataError
+from ensembles.data.idx import IdxFiles, read_idx
+
+IDX = {"train": (6, 4), "t10k": (3, 5)}  # images and seed
+
+
+def idx_bytes(array, code=0x08):
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
+    formats = {0x08: "B", 0x09: "b", 0x0B: "h", 0x0C: "i", 0x0D: "f", 0x0E: "d"}
+    return header + struct.pack(f">{array.size}{formats[code]}", *array.ravel().tolist())
+
+
+@pytest.fixture
+def idx(tmp_path):
+    """A directory of four idx files, two of them gzipped, of images 5×4."""
+    for prefix, (samples, seed) in IDX.items():
+        images, labels = pictures(samples, (5, 4), seed)
+        (tmp_path / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images)))
+        (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    return tmp_path
+
+
+def test_idx_files_are_read_plain_or_gzipped(idx):
+    train, test = (pictures(samples, (5, 4), seed) for samples, seed in IDX.values())
+    splits = IdxFiles(idx).load()
+    with_channel = [(images[..., None], labels) for images, labels in (train, test)]
+    check_splits(splits, *with_channel, tuple("0123456789"))
+    assert splits.train.provenance == splits.test.provenance == f"{idx} (idx files)"
+    assert IdxFiles(idx, CLASSES).load().test.classes == CLASSES
+
+
+@pytest.mark.parametrize("code", [0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E])
+def test_numbers_of_idx_files_have_the_high_byte_first(tmp_path, code):
+    array = np.array([[1, 2, 100], [3, 0, 77]]) * (300 if code > 0x09 else 1)
+    (tmp_path / "file").write_bytes(idx_bytes(array, code))
+    found = read_idx(tmp_path / "file", axes=2)
+    assert found.dtype.itemsize == {0x08: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}[code]
+    np.testing.assert_array_equal(found, array)
+
+
+IMAGES = "train-images-idx3-ubyte.gz"
+LABELS = "train-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (IMAGES, None, "has no file train-images-idx3-ubyte or train-images-idx3-ubyte.gz; it holds t10k-images-idx3"),
+        (IMAGES, b"", "cannot be read to its end; it may be damaged|begins with the bytes (none)"),
+        (IMAGES, b"not compressed", "cannot be read to its end; it may be damaged or cut short (Not a gzipped file"),
+        (
+            IMAGES,
+            gzip.compress(bytes(900))[:-9],
+            "cannot be read to its end; it may be damaged or cut short (Compressed",
+        ),
+        (IMAGES, gzip.compress(b""), "begins with the bytes (none); an idx file of 3 axes begins with 00 00 08/09/0b"),
+        (
+            IMAGES,
+            gzip.compress(b"\0\0\x08\x01"),
+            "bytes 00 00 08 01; an idx file of 3 axes begins with 00 00 08/09/0b/",
+        ),
+        (IMAGES, gzip.compress(b"\0\0\x08\x03\0"), "has 5 bytes; the header alone of an idx file of 3 axes has 16"),
+        (
+            IMAGES,
+            gzip.compress(idx_bytes(np.ones((6, 5, 4), int))[:-1]),
+            "has 135 bytes unpacked; its header, of shape",
+        ),
+        (IMAGES, gzip.compress(idx_bytes(np.ones((6, 5, 4), int)) + b"\0"), "137 bytes unpacked; its header, of shape"),
+        (IMAGES, gzip.compress(idx_bytes(np.ones((6, 5, 3), int))), "images of 5×4 pixels and 1 channels, but"),
+        (IMAGES, gzip.compress(idx_bytes(np.ones((0, 5, 4), int))), "shape (0, 5, 4, 1); images must be numbers"),
+        (IMAGES, gzip.compress(idx_bytes(np.full((6, 5, 4), np.nan), 0x0D)), "6 of 6 images have pixels that are NaN"),
+        (LABELS, b"\0\0\x07\x01\0\0\0\x06", "begins with the bytes 00 00 07 01; an idx file of 1 axes begins with"),
+        (LABELS, b"\x06\0\0\0\x01\x08\0\0", "begins with the bytes 06 00 00 00"),
+        (LABELS, idx_bytes(np.zeros(5, int)), "5 labels for 6 images"),
+        (LABELS, idx_bytes(np.arange(6) + 5), "label 10 of image 5 is out of range; with 10 classes labels run from 0"),
+        (LABELS, idx_bytes(np.arange(6) - 1, 0x09), "label -1 of image 0 is out of range"),
+        (LABELS, idx_bytes(np.arange(6), 0x0D), "array of shape (6,); labels must be one whole number for each image"),
+    ],
+)
+def test_idx_files_that_are_wrong_are_refused(idx, name, content, message):
+    if content is None:
+        (idx / name).unlink()
+    else:
+        (idx / name).write_bytes(content)
+    with pytest.raises(DataError) as refusal:
+        IdxFiles(idx).load()
+    text = str(refusal.value)
+    assert any(part in text for part in message.split("|")), text
+    assert str(idx) in text
+    assert content is None or name in text
+
+
+def test_a_directory_of_nothing_is_said_to_be_so(tmp_path):
+    for directory, found in [(tmp_path, "it is empty"), (tmp_path / "none", "there is no such directory")]:
+        with pytest.raises(DataError, match=f"has no file train-images.*; {found}"):
+            IdxFiles(directory).load()
+    for number in range(20):
+        (tmp_path / f"file{number:02}").touch()
+    with pytest.raises(DataError, match=r"it holds file00, .*, file11, … \(20 in all\)"):
+        IdxFiles(tmp_path).load()
+    with pytest.raises(DataError, match="it is a file"):
+        IdxFiles(tmp_path / "file00").load()
+
+
+def test_fewer_class_names_than_labels_are_refused(idx):
+    with pytest.raises(
+        DataError, match=r"train-labels-idx1-ubyte: label 2 of image \d is out of range; with 2 classes"
+    ):
+        IdxFiles(idx, ("a", "b")).load()

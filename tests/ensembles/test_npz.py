@@ -1,0 +1,124 @@
+"""Pictures in .npz files: as MedMNIST and `numpy.savez` leave them, with and without a split, whole and damaged."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from stored_pictures import CLASSES, check_splits, pictures, standardised
+
+from ensembles.data import DataError
+from ensembles.data.npz import Npz
+
+
+def medmnist(path, **changes):
+    """A file in MedMNIST's layout: images 4×4 in colour, labels [sample, 1]."""
+    parts = {"train": pictures(7, (4, 4, 3), 1), "val": pictures(5, (4, 4, 3), 2), "test": pictures(4, (4, 4, 3), 3)}
+    arrays = {f"{name}_images": images for name, (images, _) in parts.items()}
+    arrays |= {f"{name}_labels": labels[:, None] for name, (_, labels) in parts.items()} | changes
+    np.savez_compressed(path, **{key: array for key, array in arrays.items() if array is not None})
+    return parts["train"], parts["test"]
+
+
+def test_medmnist_keeps_its_own_split_and_its_validation_set_is_left_out(tmp_path):
+    train, test = medmnist(tmp_path / "med.npz")
+    splits = Npz(tmp_path / "med.npz").load()
+    check_splits(splits, train, test, ("0", "1", "2"))
+    assert splits.train.provenance == f"{tmp_path / 'med.npz'} (npz)"
+    assert Npz(tmp_path / "med.npz", classes=CLASSES).load().train.classes == CLASSES
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i2", ">i2", "<f4", ">f8"])
+def test_grey_images_gain_a_channel_and_whatever_the_numbers_are_is_the_same(tmp_path, dtype):
+    train, test = medmnist(tmp_path / "colour.npz")
+    grey = [images[..., 0].astype(dtype) for images, _ in (train, test)]
+    medmnist(tmp_path / "grey.npz", train_images=grey[0], test_images=grey[1])
+    splits = Npz(tmp_path / "grey.npz").load()
+    check_splits(splits, (train[0][..., :1], train[1]), (test[0][..., :1], test[1]), ("0", "1", "2"))
+
+
+def same_images(inputs, images, training):
+    """Indices among `images` of what was loaded."""
+    distance = abs(inputs[:, None] - standardised(images, training)[None]).max((2, 3, 4))
+    assert (distance.min(1) < 1e-5).all()  # float32 rounding; random images differ by order one
+    return distance.argmin(1)
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.5])
+def test_a_file_without_split_is_split_by_the_seed(tmp_path, fraction):
+    images, labels = pictures(40, (4, 4, 2), 0)
+    np.savez(tmp_path / "all.npz", images=images, labels=labels)
+    splits = Npz(tmp_path / "all.npz", fraction, seed=3).load()
+    assert (len(splits.train), len(splits.test)) == (40 - 40 * fraction, 40 * fraction)
+    # Which images train follows from their numbers alone: all others normalise differently.
+    chosen = np.random.default_rng(3).permutation(40)[int(40 * fraction) :]
+    of_train, of_test = (same_images(part.inputs, images, images[chosen]) for part in splits)
+    assert sorted([*of_train, *of_test]) == list(range(40))
+    check_splits(splits, (images[of_train], labels[of_train]), (images[of_test], labels[of_test]), ("0", "1", "2"))
+    again, other = (Npz(tmp_path / "all.npz", fraction, seed).load() for seed in (3, 4))
+    assert again.test.fingerprint == splits.test.fingerprint != other.test.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_labels": None},
+         "med.npz has the arrays train_images, val_images, test_images, val_labels, test_labels; "
+         "expected images, labels or train_images, train_labels, test_images, test_labels"),
+        ({"train_labels": np.zeros((7, 14), int)}, "med.npz[train_labels]: int64 array of shape (7, 14); labels must"),
+        ({"train_labels": np.zeros(7)}, "med.npz[train_labels]: float64 array of shape (7,); labels must be one whole"),
+        ({"train_labels": np.zeros((6, 1), int)}, "med.npz[train_labels]: 6 labels for 7 images"),
+        ({"train_labels": np.array([0, 1, 2, 255, 0, 1, 2])}, "the labels that occur are 0, 1, 2, 255; give classes"),
+        ({"test_labels": np.array([0, 1, 2, -1])}, "the labels that occur are -1, 0, 1, 2; give classes"),
+        ({"test_images": np.ones((4, 4, 5, 3))}, "med.npz[test_images]: images of 4×5 pixels and 3 channels, but"),
+        ({"test_images": np.ones((4, 4, 4))}, "med.npz[test_images]: images of 4×4 pixels and 1 channels, but"),
+        ({"test_images": np.ones((4, 16))}, "med.npz[test_images]: float64 array of shape (4, 16); images must be"),
+        ({"train_images": np.full((7, 4, 4, 3), "x")}, "med.npz[train_images]: <U1 array of shape (7, 4, 4, 3); image"),
+        ({"train_images": np.array([{}] * 7)}, "cannot be read as .npz file; it may be damaged or cut short (Object"),
+        ({"test_images": np.where(np.arange(4)[:, None, None, None] > 1, np.nan, np.ones((4, 4, 4, 3)))},
+         "med.npz[test_images]: 2 of 4 images have pixels that are NaN or infinite, the first of them image 2"),
+    ],
+)  # fmt: skip
+def test_npz_files_that_are_wrong_are_refused(tmp_path, changes, message):
+    medmnist(tmp_path / "med.npz", **changes)
+    with pytest.raises(DataError) as refusal:
+        Npz(tmp_path / "med.npz").load()
+    assert message in str(refusal.value)
+    assert str(tmp_path / "med.npz") in str(refusal.value)
+
+
+def test_labels_without_a_class_name_are_refused(tmp_path):
+    medmnist(tmp_path / "med.npz")
+    with pytest.raises(
+        DataError, match=r"med.npz\[train_labels\]: label 2 of image \d is out of range; with 2 classes"
+    ):
+        Npz(tmp_path / "med.npz", classes=("a", "b")).load()
+
+
+def test_what_is_no_npz_file_is_refused(tmp_path):
+    medmnist(tmp_path / "med.npz")
+    whole = (tmp_path / "med.npz").read_bytes()
+    damaged = bytearray(whole)
+    damaged[200:210] = bytes(10)
+    np.save(tmp_path / "one.npy", np.ones(3))
+    contents = {"cut": whole[:-40], "damaged": bytes(damaged), "empty": b"", "one": (tmp_path / "one.npy").read_bytes()}
+    messages = dict.fromkeys(contents, "is no .npz file") | {
+        "damaged": "cannot be read as .npz file; it may be damaged"
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=f"{tmp_path / name} {messages[name]}"):
+            Npz(tmp_path / name).load()
+    with zipfile.ZipFile(tmp_path / "other", "w") as archive:
+        archive.writestr("readme.txt", "no arrays")
+    with pytest.raises(DataError, match=r"has the arrays readme\.txt; expected images, labels or train_images"):
+        Npz(tmp_path / "other").load()
+    with pytest.raises(DataError, match=r"has no file med.npy; it holds cut, damaged, empty, med.npz"):
+        Npz(tmp_path / "med.npy").load()
+
+
+def test_too_few_images_for_a_split_are_refused(tmp_path):
+    images, labels = pictures(3, (4, 4), 0)
+    np.savez(tmp_path / "few.npz", images=images, labels=labels)
+    for fraction, counts in [(0.1, "0 test images and 3 training"), (0.9, "3 test images and 0 training")]:
+        with pytest.raises(DataError, match=f"test_fraction = {fraction} of 3 images makes {counts} images; both must"):
+            Npz(tmp_path / "few.npz", fraction).load()

@@ -1,0 +1,249 @@
+"""Named sets kept as arrays under the user's cache directory, so that each is fetched and decoded once.
+
+An entry is a folder NAME-DIGEST in `$WIDESYM_CACHE/data` (~/.cache/widesym/data by default), the digest being that of
+the source's description. It holds each array as it came, images as bytes, in a .npy file of its own, and `entry.json`,
+which says what they are and their checksums. An entry appears whole, by a rename; the folder may be read-only later on.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from ensembles.data.dataset import (
+    DataError,
+    Dataset,
+    Inputs,
+    Quantity,
+    Splits,
+    check_finite,
+    check_labels,
+    check_values,
+)
+from models.description import describe
+
+FORMAT = 1  # of an entry; it grows when older ones can no longer be read
+HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
+
+
+class Part(NamedTuple):
+    """The arrays of one split as they came: images as whole numbers, anything else as floats."""
+
+    inputs: Shaped[np.ndarray, "sample *point channel"]
+    labels: Int[np.ndarray, " sample"] | None = None
+    values: Float[np.ndarray, "sample quantity"] | None = None
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A set as it came, before normalisation; `test` is None where it comes in one piece.
+
+    Raises ValueError for labels, values or inputs that a `Dataset` would refuse.
+    """
+
+    name: str
+    train: Part
+    test: Part | None
+    provenance: str
+    classes: tuple[str, ...] = ()
+    quantities: tuple[Quantity, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if len(shapes := {part.inputs.shape[1:] for part in self.parts.values()}) > 1:
+            raise ValueError(f"{self.name}: training and test inputs differ in shape, {' and '.join(map(str, shapes))}")
+        for inputs, labels, values in self.parts.values():
+            check_finite(self.name, "input values", inputs)
+            if labels is not None:
+                check_labels(self.name, len(inputs), labels, self.classes)
+            if values is not None or self.quantities:
+                check_values(self.name, len(inputs), values, self.quantities)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The splits that the set comes in, by name."""
+        return {"train": self.train} | ({} if self.test is None else {"test": self.test})
+
+    def splits(self, train: int | None = None, test: int | None = None, seed: int = 0) -> Splits:
+        """As many training and test samples as asked for, or all there are, in random order, normalised alike.
+
+        A set without a test split has a fifth held out, or `test`. Raises DataError where there are too few samples.
+        """
+        rng, total = np.random.default_rng(seed), len(self.train.inputs)
+        order, rest = rng.permutation(total), self.train if self.test is None else self.test
+        if self.test is None:
+            test_order, order = np.split(order, [round(HELD_OUT * total) if test is None else test])
+        else:
+            test_order = rng.permutation(len(rest.inputs))
+        chosen = (
+            drawn(self.train, order, train, f"{self.name}, training samples"),
+            drawn(rest, test_order, test, f"{self.name}, test samples"),
+        )
+        return Splits(*map(self.dataset, ("train", "test"), chosen, normalised(*(part.inputs for part in chosen))))
+
+    def dataset(self, name: str, part: Part, inputs: Inputs) -> Dataset:
+        """Samples of this set, with inputs normalised."""
+        return Dataset(name, inputs, part.labels, self.classes, self.provenance, part.values, self.quantities)
+
+
+def drawn(part: Part, order: Int[np.ndarray, " sample"], count: int | None, what: str) -> Part:
+    """The first `count` samples in that order, or all; raises DataError, which begins with `what`, for too few."""
+    if not 1 <= (len(order) if count is None else count) <= len(order):
+        raise DataError(
+            f"{what}: {'all' if count is None else count} asked for, at least 1, and there are {len(order)}"
+        )
+    return Part(part.inputs[order[:count]], *(None if array is None else array[order[:count]] for array in part[1:]))
+
+
+def normalised(train: Shaped[np.ndarray, "..."], test: Shaped[np.ndarray, "..."]) -> tuple[Inputs, Inputs]:
+    """Images of whole numbers with every channel at mean 0 and variance 1 over the training pixels, a constant channel
+    at 0; floats, which are no pixels, as they are. In float32."""
+    if not np.issubdtype(train.dtype, np.integer):
+        return train.astype(np.float32), test.astype(np.float32)
+    mean = train.mean((0, 1, 2), dtype=np.float64).astype(np.float32)
+    train, test = train - mean, test - mean
+    squares = [np.square(train[..., channel]).mean(dtype=np.float64) for channel in range(len(mean))]
+    deviation = np.sqrt(squares, dtype=np.float32)
+    deviation[deviation == 0] = 1
+    return train / deviation, test / deviation
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A set in the cache: the folder of its arrays and of `entry.json`."""
+
+    path: Path
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.stat().st_size for file in self.path.iterdir())
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `entry.json` says; raises DataError where it is missing or is not an entry's."""
+        path = self.path / "entry.json"
+        try:
+            found = (facts := json.loads(path.read_text()))["format"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} does not describe a cached set ({error!r}); {self.remedy}") from None
+        if found != FORMAT:
+            raise DataError(f"{path} has format {found}; this widesym reads format {FORMAT}; {self.remedy}")
+        return facts
+
+    @property
+    def remedy(self) -> str:
+        """What to do about an entry that cannot be used."""
+        return f"remove {self.path} and prepare the set again"
+
+    def verify(self) -> None:
+        """Raise DataError for a file that is missing, cut short or changed: the path, what is found and expected."""
+        for name, expected in self.facts["files"].items():
+            path = self.path / name
+            if not path.exists():
+                raise DataError(f"{path} is missing; {self.remedy}")
+            if (found := path.stat().st_size) != expected["bytes"]:
+                raise DataError(f"{path} has {found} bytes, expected {expected['bytes']}; {self.remedy}")
+            if (found := checksum(path)) != expected["sha256"]:
+                raise DataError(f"{path} has sha256 {found}, expected {expected['sha256']}; {self.remedy}")
+
+    def read(self) -> Raw:
+        """The set, once verified; raises DataError as `verify` does."""
+        self.verify()
+        facts = self.facts
+
+        def part(split: str) -> Part:
+            kept = [name for name in Part._fields if f"{split}.{name}.npy" in facts["files"]]
+            return Part(**{name: np.load(self.path / f"{split}.{name}.npy") for name in kept})
+
+        test = part("test") if "test.inputs.npy" in facts["files"] else None
+        about = facts["provenance"], tuple(facts["classes"]), tuple(Quantity(**each) for each in facts["quantities"])
+        return Raw(facts["name"], part("train"), test, *about, facts["versions"])
+
+
+def folder() -> Path:
+    """Where entries are kept."""
+    return Path(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym").expanduser() / "data"
+
+
+def entries() -> list[Entry]:
+    """All entries, by name."""
+    return [Entry(path) for path in sorted(folder().glob("[!.]*")) if path.is_dir()]
+
+
+def entry_of(name: str, source: Any) -> Entry:
+    """Where the set of that name is kept, whether it is there or not; `source` is what `describe` takes."""
+    digest = hashlib.sha256(json.dumps(describe(source), sort_keys=True).encode()).hexdigest()[:12]
+    return Entry(folder() / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}-{digest}")
+
+
+def cached(name: str, source: Any, make: Callable[[], Raw]) -> Raw:
+    """The set that `make` makes, which it does once for all that `source` describes alike, even if two processes ask.
+
+    Nothing is kept of a set whose making fails or is killed. Raises DataError for an entry that is damaged or a folder
+    that cannot be written to.
+    """
+    entry = entry_of(name, source)
+    if not entry.path.exists():
+        with locked(entry.path.with_name(f".{entry.path.name}.lock")):
+            if not entry.path.exists():  # another process may have made it while this one waited
+                write(entry.path, make(), source)
+    return entry.read()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock, after whoever holds it; the system releases it when its holder ends, however that ends."""
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the system says on writing to `path` into what a person can do about it."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written to ({error.strerror or error}); set WIDESYM_CACHE to a folder with room for it"
+        ) from None
+
+
+def write(path: Path, raw: Raw, source: Any) -> None:
+    """Write an entry beside its place, and move it there when it is whole; the lock is held."""
+    new = path.with_name(f".{path.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    try:
+        with explained(path):
+            new.mkdir()
+            for split, part in raw.parts.items():
+                for name, array in part._asdict().items():
+                    if array is not None:
+                        np.save(new / f"{split}.{name}.npy", array, allow_pickle=False)
+            files = {file.name: {"bytes": file.stat().st_size, "sha256": checksum(file)} for file in new.iterdir()}
+            about = {"format": FORMAT, "name": raw.name, "provenance": raw.provenance, "source": describe(source)}
+            about |= {"classes": raw.classes, "quantities": list(map(asdict, raw.quantities)), "files": files}
+            (new / "entry.json").write_text(json.dumps(about | {"versions": dict(raw.versions)}, indent=2) + "\n")
+            os.replace(new, path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

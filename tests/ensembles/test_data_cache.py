@@ -1,0 +1,279 @@
+"""The cache of named sets: what goes in comes out, once, whole, or with a word on what is wrong."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ensembles.data import DataError, Quantity
+from ensembles.data.cache import Part, Raw, cached, entries, entry_of, folder
+
+SOURCE = {"from": "made up", "version": 3}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path))
+    return tmp_path / "data"
+
+
+def pictures(samples, seed=0):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, [200, 256], (samples, 4, 4, 2), np.uint8)
+    return Part(pixels, rng.integers(0, 3, samples))
+
+
+def raw(**changes):
+    return replace(
+        Raw("shapes", pictures(30), pictures(10, 1), "drawn", ("a", "b", "ç"), (), {"pen": "1.2"}), **changes
+    )
+
+
+def molecules():
+    rng = np.random.default_rng(2)
+    values = rng.standard_normal((20, 2)).astype(np.float32)
+    part = Part(rng.standard_normal((20, 5, 4)).astype(np.float32), None, values)
+    return Raw("molecules", part, None, "computed", (), (Quantity("U0", "Ha"), Quantity("mu", "D")))
+
+
+def unexpected():
+    raise AssertionError("made a second time")
+
+
+@pytest.mark.parametrize("made", [raw, molecules])
+def test_a_set_is_made_once_and_read_as_it_was(made):
+    expected = made()
+    for make in (made, unexpected):
+        found = cached("shapes", SOURCE, make)
+        assert (found.name, found.provenance, found.classes) == (expected.name, expected.provenance, expected.classes)
+        assert (found.quantities, found.versions) == (expected.quantities, expected.versions)
+        assert found.parts.keys() == expected.parts.keys()
+        for split in expected.parts:
+            for array, original in zip(found.parts[split], expected.parts[split], strict=True):
+                np.testing.assert_array_equal(array, original)
+                assert original is None or (array.dtype, type(array)) == (original.dtype, np.ndarray)  # no memory map
+
+
+def test_entries_are_named_listed_and_sized(cache):
+    assert entries() == []
+    cached("emnist/../balanced", SOURCE, raw)
+    cached("zoo", SOURCE, molecules)
+    cached("zoo", SOURCE | {"version": 4}, molecules)
+    names = [entry.path.name for entry in entries()]
+    assert [re.sub("-[0-9a-f]{12}$", "", name) for name in names] == ["emnist-balanced", "zoo", "zoo"]
+    assert {entry.path.parent for entry in entries()} == {cache} == {folder()}
+    first = entries()[0]
+    assert first == entry_of("emnist/../balanced", SOURCE)
+    assert first.facts["source"] == SOURCE
+    pixels = 40 * 4 * 4 * 2
+    assert pixels < first.size < pixels + 40 * 8 + 4 * 128 + 2000  # bytes as bytes; labels, four headers, JSON
+    for entry in entries():
+        entry.verify()
+
+
+def test_the_home_has_a_cache_by_default(monkeypatch):
+    monkeypatch.delenv("WIDESYM_CACHE")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert folder() == Path("/home/me/.cache/widesym/data")
+
+
+def damaged(entry, file, change):
+    path = entry.path / file
+    path.write_bytes(change(path.read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("train.inputs.npy", lambda content: content[:-1], r"has 1087 bytes, expected 1088"),
+        (
+            "test.labels.npy",
+            lambda content: content[:-8] + b"\1" * 8,
+            r"has sha256 [0-9a-f]{64}, expected [0-9a-f]{64}",
+        ),
+        ("entry.json", lambda content: content[:50], r"does not describe a cached set \(JSONDecodeError.*\)"),
+        ("entry.json", lambda content: b"{}", r"does not describe a cached set \(KeyError\('format'\)\)"),
+        ("entry.json", lambda content: content.replace(b'"format": 1', b'"format": 9'), "has format 9; .* format 1"),
+    ],
+)
+def test_damage_is_named_with_what_to_do(file, change, message):
+    cached("shapes", SOURCE, raw)
+    entry = entry_of("shapes", SOURCE)
+    path = damaged(entry, file, change)
+    with pytest.raises(DataError, match=f"{path} {message}; remove {entry.path} and prepare the set again"):
+        cached("shapes", SOURCE, unexpected)
+
+
+@pytest.mark.parametrize("file", ["train.labels.npy", "entry.json"])
+def test_a_missing_file_is_named(file):
+    cached("shapes", SOURCE, raw)
+    entry = entry_of("shapes", SOURCE)
+    (entry.path / file).unlink()
+    with pytest.raises(DataError, match=rf"{entry.path / file} .*; remove {entry.path} and"):
+        entry.read()
+
+
+def test_nothing_is_kept_of_a_set_that_fails(cache):
+    def fail():
+        raise RuntimeError("no network")
+
+    with pytest.raises(RuntimeError, match="no network"):
+        cached("shapes", SOURCE, fail)
+    with pytest.raises(ValueError, match="labels run from 0 to 2, but there are 1 classes"):
+        cached("shapes", SOURCE, lambda: raw(classes=("a",)))
+    with pytest.raises(ValueError, match=r"shapes: training and test inputs differ in shape, .*\(4, 4, 2\)"):
+        cached("shapes", SOURCE, lambda: raw(test=Part(np.zeros((1, 4, 5, 2)))))
+    with pytest.raises(ValueError, match="shapes: 1 input values are not finite"):
+        cached("shapes", SOURCE, lambda: raw(test=None, train=Part(np.array([[1], [np.nan]]))))
+    assert entries() == []
+    assert [path.name[-5:] for path in cache.iterdir()] == [".lock"]
+    cached("shapes", SOURCE, raw)
+
+
+@pytest.mark.parametrize("wrong", ["file", "read-only"])
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch, wrong):
+    if wrong == "file":
+        (tmp_path / "data").write_text("in the way")
+    else:
+        monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+    with pytest.raises(
+        DataError, match=f"{tmp_path}/data cannot be written to .*; set WIDESYM_CACHE to a folder with room"
+    ):
+        cached("shapes", SOURCE, raw)
+
+
+def test_a_full_disk_is_named_and_left_clean(cache, monkeypatch):
+    def full(file, array, **_):
+        file.write_bytes(b"a part")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(DataError, match=r"shapes-\w+ cannot be written to \(No space left on device\)"):
+        cached("shapes", SOURCE, raw)
+    assert [path.name[-5:] for path in cache.iterdir()] == [".lock"]
+
+
+# In each cache three processes, forked so that JAX is imported once, ask for the same set.
+PROCESSES = """
+import json, os, signal, sys, time
+import numpy as np
+from pathlib import Path
+from ensembles.data.cache import cached
+from test_data_cache import SOURCE, raw
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def ask(cache, how):
+    os.environ["WIDESYM_CACHE"] = str(cache)
+    if how == "killed writing":
+        save = np.save
+        np.save = lambda *args, **kwargs: die(save(*args, **kwargs))
+
+    def make():
+        with (cache / "log").open("a") as file:
+            file.write("made\\n")
+        return die() if how == "killed making" else time.sleep(0.3) or raw()
+
+    cached("shapes", SOURCE, make)
+
+def processes(cache, how):
+    cache.mkdir()
+    children = []
+    for _ in range(3):
+        child = os.fork()
+        if not child:
+            ask(cache, how)
+            os._exit(0)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+print(json.dumps({how: processes(Path(sys.argv[1], how), how) for how in sys.argv[2:]}))
+"""
+
+
+def test_processes_at_once_make_a_set_once_and_leave_nothing_half_written_if_killed(tmp_path, monkeypatch):
+    ways = "well", "killed making", "killed writing"
+    environment = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": f"{Path(__file__).parents[2]}:{Path(__file__).parent}",
+    }
+    command = [sys.executable, "-W", "ignore", "-c", PROCESSES, str(tmp_path), *ways]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    # Who waits takes over from who is killed.
+    assert json.loads(done.stdout) == dict(
+        zip(ways, ([0] * 3, [-signal.SIGKILL] * 3, [-signal.SIGKILL] * 3), strict=True)
+    )
+    for how, made in zip(ways, (1, 3, 3), strict=True):
+        monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / how))
+        assert len((tmp_path / how / "log").read_text().splitlines()) == made
+        assert len(entries()) == (how == "well")
+        left = [path for path in folder().iterdir() if path.name.endswith(".new")]
+        assert len(left) == (how == "killed writing")
+        for make in (unexpected if how == "well" else raw, unexpected):
+            np.testing.assert_array_equal(cached("shapes", SOURCE, make).train.inputs, raw().train.inputs)
+        assert len(list(folder().iterdir())) == 2  # the entry and its lock
+
+
+def test_pixels_are_normalised_with_training_statistics_channel_by_channel():
+    train, test = raw().splits(seed=1)
+    assert train.inputs.dtype == test.inputs.dtype == np.float32
+    assert (len(train), len(test), train.classes, train.provenance) == (30, 10, ("a", "b", "ç"), "drawn")
+    # float32 rounding of values of order one.
+    np.testing.assert_allclose(train.inputs.mean((0, 1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(train.inputs.std((0, 1, 2)), 1, atol=1e-6)
+    pixels = raw().train.inputs.astype(float)
+    mean, deviation = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))
+    for data, part in ((train, raw().train), (test, raw().test)):
+        expected = (part.inputs - mean) / deviation
+        order = [np.argmin(abs(expected - x).sum((1, 2, 3))) for x in data.inputs]
+        assert sorted(order) == list(range(len(data)))
+        np.testing.assert_allclose(data.inputs, expected[order], rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(data.labels, part.labels[order])
+
+
+def test_a_constant_channel_becomes_zero():
+    pixels = pictures(30)
+    pixels.inputs[..., 1] = 7
+    assert not raw(train=pixels).splits().train.inputs[..., 1].any()
+
+
+def test_a_set_in_one_piece_has_a_part_held_out_by_the_seed():
+    data = molecules()
+    train, test = data.splits(seed=5)
+    assert (len(train), len(test)) == (16, 4)
+    both = np.concatenate([train.inputs, test.inputs])
+    assert {x.tobytes() for x in both} == {x.tobytes() for x in data.train.inputs}  # floats stay as they are
+    assert {x.tobytes() for x in test.values} <= {x.tobytes() for x in data.train.values}
+    assert train.quantities == data.quantities
+    # The test set is the same however many train.
+    assert data.splits(train=3, seed=5).test.fingerprint == test.fingerprint == data.splits(seed=5).test.fingerprint
+    assert data.splits(seed=6).test.fingerprint != test.fingerprint
+    assert [len(part) for part in data.splits(train=2, test=7)] == [2, 7]
+
+
+@pytest.mark.parametrize(
+    ("made", "train", "test", "message"),
+    [
+        (raw, 31, None, "shapes, training samples: 31 asked for, at least 1, and there are 30"),
+        (raw, None, 11, "shapes, test samples: 11 asked for, at least 1, and there are 10"),
+        (raw, 0, None, "training samples: 0 asked for"),
+        (raw, None, -1, "test samples: -1 asked for"),
+        (molecules, 17, None, "molecules, training samples: 17 asked for, at least 1, and there are 16"),
+        (molecules, None, 20, "training samples: all asked for, at least 1, and there are 0"),
+        (molecules, None, 21, "training samples: all asked for, at least 1, and there are 0"),
+        (molecules, None, 0, "test samples: 0 asked for, at least 1, and there are 0"),
+    ],
+)
+def test_more_samples_than_there_are_are_refused(made, train, test, message):
+    with pytest.raises(DataError, match=message):
+        made().splits(train, test)

@@ -54,8 +54,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, trainer: Trainer, kept: int = 2):
-        if kept < 1:
-            raise ValueError(f"{kept} checkpoints are to be kept; a run that is to be resumed needs at least one")
+        check_kept(kept)
         self.directory, self.trainer, self.kept = directory, trainer, kept
         self._pending: tuple[str, ocp.AsyncResponse] | None = None
 
@@ -137,6 +136,12 @@ class Checkpoints:
         names = ("architecture", "recipe", "members", "seed")
         ensemble = {name: describe(getattr(self.trainer, name)) for name in names}
         return {"step": step, "ensemble": ensemble, "checksums": [int(np.asarray(each)) for each in sums]}
+
+
+def check_kept(kept: int) -> None:
+    """Raise ValueError where no checkpoint would stay."""
+    if kept < 1:
+        raise ValueError(f"{kept} checkpoints are to be kept; a run that is to be resumed needs at least one")
 
 
 def saved_steps(directory: Path) -> list[int]:

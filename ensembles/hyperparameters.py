@@ -1,7 +1,7 @@
 """Numbers that one member may have of its own: a sweep over them is one ensemble."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import fields
 from numbers import Real
 from typing import Any
@@ -12,18 +12,29 @@ from jaxtyping import Float
 PerMember = float | tuple[float, ...]  # one number for all members, or one for each
 
 
-def checked(name: str, value: PerMember, low: float, high: float = math.inf, *, open_below: bool = False) -> PerMember:
+def checked(name: str, value: Any, low: float, high: float = math.inf, *, open_below: bool = False) -> PerMember:
     """The value as floats; raises ValueError for what is no number, or a sequence of numbers, of that range."""
-    numbers = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) and np.ndim(value) > 0
+    numbers: tuple[Any, ...] = tuple(value) if several else (value,)
     for number in numbers:
         is_number = isinstance(number, Real) and not isinstance(number, bool)
-        if not is_number or not low <= float(number) < high or (open_below and number == low):
+        with np.errstate(over="ignore", under="ignore"):
+            used = float(np.float32(number)) if is_number else math.nan  # as members compute with it
+        if not low <= used < high or (open_below and used == low):
             below = "above" if open_below else "at least"
             above = "finite" if high == math.inf else f"below {high:g}"
             raise ValueError(f"{name} is {number!r}; it must be a number, {below} {low:g} and {above}")
     if not numbers:
         raise ValueError(f"{name} is an empty sequence; give one number, or one for each member")
-    return float(numbers[0]) if numbers[0] is value else tuple(float(number) for number in numbers)
+    return tuple(float(number) for number in numbers) if several else float(numbers[0])
+
+
+def checked_number(name: str, value: float, low: float, *, open_below: bool = False) -> float:
+    """The same for what is one number for all members."""
+    number = checked(name, value, low, open_below=open_below)
+    if isinstance(number, tuple):
+        raise ValueError(f"{name} is {value!r}; it is one number for all members")
+    return number
 
 
 def by_member(name: str, value: PerMember, members: int) -> Float[np.ndarray, " member"]:

@@ -104,11 +104,12 @@ def updated(
         return recipe.loss(logits, y), logits
 
     (loss, logits), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-    rate = numbers["learning_rate"] * recipe.schedule.factor(step)
+    rate = numbers["learning_rate"] * recipe.schedule.factor(step).astype(jnp.float32)
     transformation = recipe.optimizer.transformation(**{**numbers, "learning_rate": rate})
     changes, optimizer_state = transformation.update(gradient, state.optimizer_state, state.params)
     params = optax.apply_updates(state.params, changes)
-    metrics = Metrics(loss, (logits.argmax(-1) == y.argmax(-1)).mean(), optax.tree.norm(gradient))
+    found = (loss, (logits.argmax(-1) == y.argmax(-1)).mean(), optax.tree.norm(gradient))
+    metrics = Metrics(*(value.astype(jnp.float32) for value in found))
     finite = jnp.isfinite(loss) & jnp.isfinite(metrics.gradient_norm) & jnp.isfinite(optax.tree.norm(params))
     alive = finite & (state.frozen_at == HEALTHY)
     kept = jax.tree.map(partial(jnp.where, alive), (params, optimizer_state), (state.params, state.optimizer_state))

@@ -119,6 +119,19 @@ def _coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.n
     }
 
 
+def check_store(path: Path, layout: Layout) -> None:
+    """Raise ValueError for a store that cannot be read, or holds other arrays than the layout's."""
+    try:
+        root = zarr.open_group(path, mode="r", use_consolidated=False)
+        found = {array.name: getattr(root[array.name], "shape", None) for array in layout.arrays}
+    except Exception as error:  # zarr raises many kinds for a damaged store
+        raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
+    for array in layout.arrays:
+        expected = (len(layout.steps), layout.members, *array.shape)
+        if found[array.name] != expected:
+            raise ValueError(f"{path} holds {array.name} of shape {found[array.name]}, but the run's has {expected}")
+
+
 def write_record(
     path: Path, index: int, arrays: Mapping[str, Shaped[np.ndarray, "member ..."]], healthy: Bool[np.ndarray, " member"]
 ) -> None:
@@ -142,7 +155,7 @@ def write_record(
 
 
 def read_logits(path: Path, sick: Sick = "refuse") -> dict[str, Float[np.ndarray, "time member sample logit"]]:
-    """All recorded logits, by evaluation set.
+    """All logits, by evaluation set; NaN at times that are not recorded (yet).
 
     Members that were not healthy at some recorded time are included or excluded, at all times, as `sick` says; without
     being told, raises SickMembersError if there are any.

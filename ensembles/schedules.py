@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from ensembles.hyperparameters import checked
+from ensembles.hyperparameters import checked_number
 
 Step = Int[Array, "..."]
 Factor = Float[Array, "..."]
@@ -48,7 +48,7 @@ class Cosine:
         check_steps("warmup", self.warmup, 0)
         if self.warmup >= self.steps:
             raise ValueError(f"warmup is {self.warmup} of {self.steps} steps; some must be left to fall")
-        object.__setattr__(self, "end", checked("end", self.end, 0))
+        object.__setattr__(self, "end", checked_number("end", self.end, 0))
 
     def factor(self, step: Step) -> Factor:
         """0 → 1 → `end`, where it stays."""
@@ -64,7 +64,7 @@ class Exponential:
     every: int
 
     def __post_init__(self):
-        object.__setattr__(self, "rate", checked("rate", self.rate, 0, open_below=True))
+        object.__setattr__(self, "rate", checked_number("rate", self.rate, 0, open_below=True))
         check_steps("every", self.every, 1)
 
     def factor(self, step: Step) -> Factor:
@@ -80,13 +80,14 @@ class Piecewise:
     factors: tuple[float, ...]
 
     def __post_init__(self):
+        object.__setattr__(self, "boundaries", tuple(self.boundaries))
         if not self.boundaries or len(self.boundaries) != len(self.factors):
             raise ValueError(f"{len(self.boundaries)} boundaries and {len(self.factors)} factors; give as many of both")
         for boundary in self.boundaries:
             check_steps("a boundary", boundary, 1)
         if list(self.boundaries) != sorted(set(self.boundaries)):
             raise ValueError(f"boundaries are {self.boundaries}; they must ascend")
-        object.__setattr__(self, "factors", tuple(checked("a factor", factor, 0) for factor in self.factors))
+        object.__setattr__(self, "factors", tuple(checked_number("a factor", factor, 0) for factor in self.factors))
 
     def factor(self, step: Step) -> Factor:
         """The factor of the last boundary reached."""

@@ -1,5 +1,6 @@
 """The fastest way to share a device among members, found by a short measured trial."""
 
+import math
 import os
 import time
 import typing
@@ -51,17 +52,23 @@ def measured_strategy(
     usual = Strategy(1).on(jax.default_backend(), share)
     trials = [_told(measured(trainer, usual, data), tell)]
     numbers = [min(LADDER**k, share) for k in range(1, 1 + int(np.ceil(np.log(share) / np.log(LADDER))))]
+    room = (
+        free_memory() - 2 * state_bytes(trainer, data[0].shape[1:]) / jax.device_count()
+    )  # of all members, and its successor
     for number in numbers:
-        if not _worthwhile(trials, trainer, steps) or trials[-1].bytes_a_device * LADDER > free_memory():
+        if not _worthwhile(trials, trainer, steps) or trials[-1].bytes_a_device * LADDER > room:
             break
-        trials.append(_told(measured(trainer, replace(usual, members_at_once=number), data), tell))
+        trial = _attempted(trainer, replace(usual, members_at_once=number), data)
+        if trial is None:
+            break
+        trials.append(_told(trial, tell))
         if _best(trials) is not trials[-1]:
             break
     others = [name for name in typing.get_args(Formulation) if name != usual.formulation]
     for formulation in others if trainer.architecture.convolves(data[0].shape[1:]) else ():
         if _worthwhile(trials, trainer, steps):
-            other = replace(_best(trials).strategy, formulation=formulation)
-            trials.append(_told(measured(trainer, other, data), tell))
+            trial = _attempted(trainer, replace(_best(trials).strategy, formulation=formulation), data)
+            trials += [_told(trial, tell)] if trial else []
     return _best(trials).strategy, tuple(trials)
 
 
@@ -86,6 +93,20 @@ def measured(trainer: Trainer, strategy: Strategy, data: Data) -> Trial:
     parts = ("temp_size_in_bytes", "argument_size_in_bytes", "output_size_in_bytes")
     used = sum(getattr(memory, part, 0) for part in parts)  # 0 where a backend cannot say
     return Trial(strategy, agreed(seconds), agreed(compiled), agreed(used))
+
+
+def _attempted(trainer: Trainer, strategy: Strategy, data: Data) -> Trial | None:
+    """A trial, or None where the device cannot do it: there is another strategy that works."""
+    try:
+        return measured(trainer, strategy, data)
+    except jax.errors.JaxRuntimeError:
+        return None
+
+
+def state_bytes(trainer: Trainer, input_shape: tuple[int, ...]) -> int:
+    """Size of the ensemble's state."""
+    shapes = jax.tree.leaves(jax.eval_shape(lambda: trainer.init(input_shape)))
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
 
 
 def free_memory() -> float:

@@ -5,22 +5,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
-
 from ensembles.recorder import Layout
 from ensembles.trainer import Trainer
+from ensembles.trial import state_bytes
 from launch.run_directory import RunDirectoryError
 
 
 def check_space(
     path: Path, layout: Layout, trainer: Trainer, input_shape: tuple[int, ...], kept: int, say: Callable[[str], None]
 ) -> None:
-    """Say how much a run in `path` takes at most; raises RunDirectoryError where the disk has less."""
-    shapes = jax.tree.leaves(jax.eval_shape(lambda: trainer.init(input_shape)))
-    checkpoints = (kept + 1) * sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in shapes)
+    """Say how much a run in `path` takes, but for some KiB; raises RunDirectoryError where the disk has less."""
+    checkpoints = (kept + 1) * state_bytes(trainer, input_shape)
     needed, free = layout.bytes + checkpoints, shutil.disk_usage(path).free
     present = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    say(f"takes up to {size(needed)} on disk (records {size(layout.bytes)}, checkpoints {size(checkpoints)})")
+    say(f"takes about {size(needed)} on disk (records {size(layout.bytes)}, checkpoints {size(checkpoints)})")
     if needed - present > free:
         raise RunDirectoryError(
             f"{path} may grow to {size(needed)} (records {size(layout.bytes)}, {kept + 1} checkpoints "

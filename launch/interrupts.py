@@ -21,10 +21,11 @@ class StopRequest:
         """Whether anybody has."""
         return self.number > 0
 
-    def heed(self) -> None:
-        """Raise what stands for the signal, if there was one; call it where everything is saved."""
-        if self.made:
-            raise stop_of(self.number)
+
+def heed(number: int) -> None:
+    """Raise what stands for the signal, if there was one (0 is none); call it where everything is saved."""
+    if number:
+        raise stop_of(number)
 
 
 def stop_of(number: int) -> BaseException:

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from ensembles.augmentation import FullOrbit
 from ensembles.batches import Data
+from ensembles.checks import check_data, check_steps
 from ensembles.data import Dataset
 from ensembles.recipe import TrainingRecipe
 from ensembles.recorder import Layout
@@ -33,6 +34,21 @@ class Run:
     evaluation_sets: tuple[Dataset, ...]
     orbit: FullOrbit | None = None
     snapshots: tuple[Snapshots, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "record_steps", tuple(int(step) for step in self.record_steps))
+        names = [data.name for data in (self.training_set, *self.evaluation_sets)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"data sets are named {', '.join(names)}; each needs a name of its own to be found by")
+
+    def check(self) -> None:
+        """Raise ValueError for whatever training would refuse, before anything is written."""
+        check_steps(self.record_steps)
+        _ = self.trainer(Strategy())
+        check_data(self.architecture, self.recipe, self.data, self.evaluation)
+        names = [array.name for array in self.layout.arrays]
+        if len(set(names)) < len(names):
+            raise ValueError(f"the store would hold {', '.join(names)}; take each snapshot once")
 
     @property
     def data(self) -> Data:

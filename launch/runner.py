@@ -12,21 +12,22 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxtyping import Shaped
 from rich.console import Console
 
-from ensembles.checkpoints import Checkpoints
-from ensembles.recorder import create_store, write_record
+from ensembles.checkpoints import Checkpoints, check_kept
+from ensembles.recorder import check_store, create_store, write_record
 from ensembles.sharding import agreed, largest, on_first
 from ensembles.strategy import Strategy
 from ensembles.trainer import EnsembleState, Moment, Trainer, train
 from launch.disk import check_space
-from launch.interrupts import StopRequest, stops_noted
+from launch.interrupts import StopRequest, heed, stops_noted
 from launch.metrics import add_row, metrics_row
 from launch.progress import training_progress
 from launch.run import Run
-from launch.run_directory import check_config, claim, write_json
+from launch.run_directory import RunDirectoryError, check_config, claim, write_json
 from launch.stored_strategy import strategy_for
-from launch.tracking import tracked
+from launch.tracking import check_installed, tracked
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Execution:
     checkpoints_kept: int = 2
     tensorboard: bool = False
 
+    def __post_init__(self):
+        if not self.checkpoint_seconds >= 0:
+            raise ValueError(f"checkpoint_seconds is {self.checkpoint_seconds!r}; it must be zero or positive")
+        check_kept(self.checkpoints_kept)
+
 
 def run_ensemble(run: Run, path: Path, console: Console, execution: Execution = Execution()) -> None:
     """Train `run` in `path`, from its last checkpoint if it has one; does nothing if it is finished.
@@ -55,6 +61,7 @@ def run_ensemble(run: Run, path: Path, console: Console, execution: Execution = 
     if agreed(int((path / "finished.json").exists())):
         console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False, markup=False)
         return
+    run.check()
     began = time.perf_counter()
     with contextlib.ExitStack() as held:
         on_first(lambda: held.enter_context(claim(path, run.config)))
@@ -78,12 +85,10 @@ def _train(run: Run, path: Path, console: Console, execution: Execution) -> None
 
         def said(message: str) -> None:
             say(message)
-            request.heed()  # nothing is under way between two trials
+            heed(largest(request.number))  # nothing is under way between two trials
 
-        strategy = execution.strategy
-        if strategy is None:
-            strategy = strategy_for(run.trainer(Strategy()), run.data, run.record_steps[-1], path, said)
-        trainer = run.trainer(strategy)
+        steps, given = run.record_steps[-1], execution.strategy
+        trainer = run.trainer(strategy_for(run.trainer(Strategy()), run.data, steps, path, given, said))
         checkpoints = Checkpoints(path / "checkpoints", trainer, execution.checkpoints_kept)
         resume = checkpoints.restore_newest(x.shape[1:], say)
         if resume:
@@ -113,26 +118,32 @@ def _follow(
             track(moment)
             if moment.record:
                 _record(run, path, trainer, moment)
-            request.number = largest(request.number)  # who is told stops all
+            stop = largest(request.number)  # who is told stops all; a signal from here on is for the next call
             due = agreed(int(time.monotonic() - saved > execution.checkpoint_seconds))
-            if moment.record or request.made or due:
+            if moment.record or stop or due:
                 checkpoints.save(moment.step, moment.state)
                 saved = time.monotonic()
-            if request.made:
+            if stop:
                 break
     checkpoints.wait()
-    request.heed()
+    heed(largest(request.number))
 
 
 def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], None]) -> None:
     """The store, and space for it. Without the records before it, a checkpoint is of no use."""
     shape, kept = run.training_set.inputs.shape[1:], execution.checkpoints_kept
     check_space(path, run.layout, run.trainer(Strategy()), shape, kept, say)
+    if execution.tensorboard:
+        check_installed()
     for left_by_a_killed_process in (path / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
         shutil.rmtree(left_by_a_killed_process)
     if not (path / "logits.zarr").exists():
         shutil.rmtree(path / "checkpoints", ignore_errors=True)
         create_store(path / "logits.zarr", run.layout)
+    try:
+        check_store(path / "logits.zarr", run.layout)
+    except ValueError as error:
+        raise RunDirectoryError(f"{error}; remove it, and the run starts again") from None
 
 
 def _record(run: Run, path: Path, trainer: Trainer, moment: Moment) -> None:
@@ -142,15 +153,20 @@ def _record(run: Run, path: Path, trainer: Trainer, moment: Moment) -> None:
     arrays = {"logits": np.concatenate(list(record.logits.values()), axis=1), **moment.metrics._asdict()}
     for kind in run.snapshots:
         arrays |= kind.take(trainer, moment.state, run.data[0])
-    if jax.process_index() == 0:
-        write_record(path / "logits.zarr", record.position, arrays, record.healthy)
-        upright = {name: logits[:, : run.layout.sets[name]] for name, logits in record.logits.items()}
-        times = run.layout.times
-        time_ = float(times[0, record.position]) if len(times) == 1 else None
-        row = metrics_row(
-            moment.step, time_, upright, record.healthy, run.recipe.loss, run.training_set, run.evaluation_sets
-        )
-        add_row(path / "metrics.csv", row)
+    on_first(partial(_write, run, path, moment, arrays))
+
+
+def _write(run: Run, path: Path, moment: Moment, arrays: dict[str, Shaped[np.ndarray, "member ..."]]) -> None:
+    record = moment.record
+    assert record is not None
+    write_record(path / "logits.zarr", record.position, arrays, record.healthy)
+    upright = {name: logits[:, : run.layout.sets[name]] for name, logits in record.logits.items()}
+    times = run.layout.times
+    time_ = float(times[0, record.position]) if len(times) == 1 else None
+    row = metrics_row(
+        moment.step, time_, upright, record.healthy, run.recipe.loss, run.training_set, run.evaluation_sets
+    )
+    add_row(path / "metrics.csv", row)
 
 
 @contextlib.contextmanager

@@ -16,13 +16,21 @@ from launch.run_directory import write_json
 from models.description import describe
 
 
-def strategy_for(trainer: Trainer, data: Data, steps: int, path: Path, say: Callable[[str], None]) -> Strategy:
-    """The strategy that `path` has for such a device, or else the fastest of a trial, which is written there."""
+def strategy_for(
+    trainer: Trainer, data: Data, steps: int, path: Path, given: Strategy | None, say: Callable[[str], None]
+) -> Strategy:
+    """The given strategy, or the one that `path` has for such a device, or the fastest of a trial; `path` keeps it."""
     kept = stored_strategy(path / "strategy.json")
-    if kept is not None:
+    if kept is not None and given in (None, kept):
         return kept
-    strategy, trials = measured_strategy(trainer, data, steps, lambda trial: say(f"trial: {trial}"))
-    say(f"strategy: {strategy.members_at_once} members at once on each device, convolutions by {strategy.formulation}")
+    if kept is not None:
+        say(f"the strategy was {kept} before; from here on, numbers differ by rounding")
+    strategy, trials = given, ()
+    if strategy is None:
+        strategy, trials = measured_strategy(trainer, data, steps, lambda trial: say(f"trial: {trial}"))
+    if given is None:
+        at_once = f"{strategy.members_at_once} members at once on each device"
+        say(f"strategy: {at_once}, convolutions by {strategy.formulation}")
     content = {"device": device(), "strategy": describe(strategy), "trials": describe(trials)}
     on_first(partial(write_json, path / "strategy.json", content))
     return strategy

@@ -1,6 +1,7 @@
 """TensorBoard, through the `tracking` extra: the members' metrics while they train."""
 
 import contextlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,18 +16,21 @@ from ensembles.trainer import Moment
 def tracked(path: Path, tensorboard: bool) -> Iterator[Callable[[Moment], None]]:
     """A function to be told where training stands, which writes it to `path`/tensorboard, or to nowhere.
 
-    Per metric the mean, the least and the largest over healthy members; and how many are frozen. Raises ValueError
-    where tensorboardX is missing.
+    Per metric the mean, the least and the largest over healthy members; and how many are frozen.
     """
     if not tensorboard or jax.process_index() > 0:
         yield lambda moment: None
         return
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise ValueError("TensorBoard files need tensorboardX: pip install 'widesym[tracking]'") from None
+    from tensorboardX import SummaryWriter
+
     with SummaryWriter(str(path / "tensorboard"), write_to_disk=True) as writer:
         yield lambda moment: _write(writer, moment)
+
+
+def check_installed() -> None:
+    """Raise ValueError where tensorboardX is missing."""
+    if importlib.util.find_spec("tensorboardX") is None:
+        raise ValueError("TensorBoard files need tensorboardX: pip install 'widesym[tracking]'")
 
 
 def _write(writer, moment: Moment) -> None:

@@ -199,6 +199,11 @@ def test_epochs_go_on_where_they_stopped():
         (lambda: TrainingRecipe(0.1, loss="mse"), "loss is 'mse'; it must be such as CrossEntropy"),
         (lambda: TrainingRecipe(0.1, batches=64), "batches is 64; it must be such as IndependentDraws"),
         (lambda: TrainingRecipe(0.1, augmentation=None), "augmentation is None; it must be a policy"),
+        (lambda: TrainingRecipe(np.array(0.5)), r"learning_rate is array\(0.5\); it must be a number"),
+        (lambda: TrainingRecipe(1e-50), "learning_rate is 1e-50; it must be a number, above 0"),
+        (lambda: TrainingRecipe(1e39), r"learning_rate is 1e\+39; it must be a number, above 0 and finite"),
+        (lambda: Adam(b2=0.99999999), "b2 is 0.99999999; it must be a number, at least 0 and below 1"),
+        (lambda: Cosine(6, end=(0.1, 0.2)), r"end is \(0.1, 0.2\); it is one number for all members"),
         (lambda: Sgd(momentum=1), "momentum is 1; it must be a number, at least 0 and below 1"),
         (lambda: Sgd(nesterov=True), "nesterov is a kind of momentum"),
         (lambda: Adam(b2=1.5), "b2 is 1.5"),
@@ -228,6 +233,18 @@ def test_epochs_go_on_where_they_stopped():
 def test_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_sequences_of_any_kind_will_do():
+    assert Piecewise([2, 5], [0.5, 0.1]) == Piecewise((2, 5), (0.5, 0.1))
+    assert TrainingRecipe(np.array([0.5, 1])).learning_rate == (0.5, 1.0)
+
+
+def test_training_in_float64():
+    """Where somebody has switched it on for all of JAX; the metrics stay float32."""
+    with jax.enable_x64(True):
+        found = train_ensemble(LINEAR, TrainingRecipe(0.3, schedule=Cosine(5)), X, Y, X, 2, (0, 5))
+    np.testing.assert_allclose(found.std(), train_ensemble(LINEAR, TrainingRecipe(0.3), X, Y, X, 2, (0, 5)).std(), 1)
 
 
 def test_defaults_are_gradient_descent_on_the_mean_squared_error():

@@ -69,18 +69,21 @@ def told(monkeypatch):
     """Trials as `speeds` says (member-steps per second, by number at once and formulation), and which were made."""
     made = []
 
-    def choose(speeds, members=64, steps=10**6, memory=1, free=1e9, arch=CNN):
+    def choose(speeds, members=64, steps=10**6, memory=1, free=1e9, state=0, arch=CNN, trials=None):
         def measured(trainer, strategy, data):
             made.append((strategy.members_at_once, strategy.formulation))
             speed = speeds[made[-1]]
+            if isinstance(speed, Exception):
+                raise speed
             return Trial(strategy, 1 / speed, 1.0, memory * strategy.members_at_once)
 
         monkeypatch.setattr(trial, "measured", measured)
         monkeypatch.setattr(trial, "free_memory", lambda: free)
+        monkeypatch.setattr(trial, "state_bytes", lambda trainer, shape: state)
         x, y, _ = data()
         inputs = (x, y) if arch is CNN else (x.reshape(3, -1), y)
-        strategy, trials = measured_strategy(Trainer(arch, RECIPE, members), inputs, steps)
-        assert [(t.strategy.members_at_once, t.strategy.formulation) for t in trials] == made
+        strategy, found = measured_strategy(Trainer(arch, RECIPE, members), inputs, steps)
+        assert [(t.strategy.members_at_once, t.strategy.formulation) for t in found] == (trials or made)
         return (strategy.members_at_once, strategy.formulation), made
 
     return choose
@@ -106,6 +109,19 @@ def test_trials_end_with_all_members_at_once(told):
 def test_trials_stop_short_of_the_memory(told):
     speeds = {(1, R): 1, (4, R): 4, (4, P): 4, (4, L): 4}
     assert told(speeds, memory=100, free=500) == ((4, R), [(1, R), (4, R), (4, P), (4, L)])
+
+
+def test_the_state_of_all_members_takes_its_share_of_the_memory(told):
+    """Twice: before a call and after it."""
+    speeds = {(1, R): 1, (1, P): 1, (1, L): 1}
+    assert told(speeds, memory=100, free=500, state=60) == ((1, R), [(1, R), (1, P), (1, L)])
+
+
+def test_a_trial_that_the_device_cannot_do_is_passed_over(told):
+    """And the climb ends there."""
+    speeds = {(1, R): 1, (4, R): jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED"), (1, P): 2}
+    speeds |= {(1, L): speeds[4, R]}
+    assert told(speeds, trials=[(1, R), (1, P)]) == ((1, P), [(1, R), (4, R), (1, P), (1, L)])
 
 
 def test_a_short_run_is_not_held_up(told):

@@ -16,7 +16,8 @@ from small_recipe import EXECUTION, Small
 from ensembles import checkpoints
 from ensembles.recorder import read_logits
 from launch import run_directory
-from launch.interrupts import PreemptedError, stops_noted
+from launch.interrupts import PreemptedError, heed, stops_noted
+from launch.metrics import read_metrics
 from launch.run_directory import RunDirectoryError, claim
 from launch.runner import run_ensemble
 
@@ -54,6 +55,7 @@ def assert_ends_like(path, whole, console=CONSOLE):
     run_ensemble(Small().run, path, console, EXECUTION)
     for name, logits in read_logits(whole / "logits.zarr").items():
         np.testing.assert_array_equal(read_logits(path / "logits.zarr")[name], logits)
+    assert read_metrics(path / "metrics.csv") == read_metrics(whole / "metrics.csv")
     assert (path / "finished.json").exists()
 
 
@@ -85,12 +87,12 @@ def test_a_first_signal_is_noted_and_a_second_stops_at_once(number, stop):
     said, before = [], signal.getsignal(number)
     with stops_noted(said.append) as request:
         assert not request.made
-        request.heed()
+        heed(request.number)
         os.kill(os.getpid(), number)
         assert request.made
         assert said == ["stopping, once the state is saved; again to stop at once"]
         with pytest.raises(stop):
-            request.heed()
+            heed(request.number)
         with pytest.raises(stop):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before

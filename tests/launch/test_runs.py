@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import sys
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,12 +13,15 @@ import xarray as xr
 from rich.console import Console
 
 from analysis.empirical import empirical_kernel
-from ensembles import Adam, FullOrbit, IndependentDraws, Strategy, TrainingRecipe
+from ensembles import Adam, FullOrbit, IndependentDraws, ShuffledEpochs, Strategy, TrainingRecipe
 from ensembles.data import digits, letters
 from ensembles.recorder import SickMembersError, read_logits, read_orbits
+from ensembles.trial import state_bytes
 from launch import stored_strategy
+from launch.disk import size
 from launch.metrics import read_metrics
 from launch.run import Run
+from launch.run_directory import RunDirectoryError
 from launch.runner import Execution, run_ensemble
 from launch.snapshots import EmpiricalNtk, Parameters
 from launch.stored_strategy import strategy_for
@@ -91,11 +95,13 @@ def test_kernels_are_those_of_the_recorded_networks(finished, run):
         assert np.abs(store.ntk[2] - store.ntk[0]).max() > 1e-3
 
 
-def test_the_size_on_disk_is_said_before(finished):
+def test_the_size_on_disk_is_said_before(finished, run):
+    """But for the metadata of its arrays, which are small: what is stored of each record, uncompressed."""
     path, said = finished
-    assert "run: takes up to " in said
-    stored = sum(file.stat().st_size for file in (path / "logits.zarr").rglob("*") if file.is_file())
-    assert stored > 1000
+    assert f"run: takes about {size(run.layout.bytes + 3 * state_bytes(run.trainer(Strategy(1)), (8, 8, 1)))} " in said
+    with xr.open_zarr(path / "logits.zarr") as store:
+        floats = [array for array in store.data_vars.values() if array.dims[:2] == ("time", "member")]
+        assert sum(array.nbytes for array in floats if array.dtype == np.float32) == run.layout.bytes
 
 
 def test_snapshots_are_refused_where_there_are_none(tmp_path):
@@ -169,10 +175,10 @@ def trials(monkeypatch):
     return made
 
 
-def strategy_in(path):
+def strategy_in(path, given=None):
     run, said = make_run(), []
     path.mkdir(exist_ok=True)
-    return strategy_for(run.trainer(Strategy()), run.data, 8, path, said.append), said
+    return strategy_for(run.trainer(Strategy()), run.data, 8, path, given, said.append), said
 
 
 def test_a_strategy_is_measured_once(tmp_path, trials):
@@ -211,3 +217,49 @@ def test_a_run_measures_its_strategy_and_keeps_to_it(tmp_path):
     run_ensemble(make_run(), tmp_path / "given", Console(quiet=True), Execution(strategy))
     for name, logits in read_logits(tmp_path / "run" / "logits.zarr").items():
         np.testing.assert_array_equal(read_logits(tmp_path / "given" / "logits.zarr")[name], logits)
+
+
+def test_a_given_strategy_is_kept_and_a_change_is_told(tmp_path, trials):
+    assert strategy_in(tmp_path / "run", Strategy(1, "patches")) == (Strategy(1, "patches"), [])
+    assert strategy_in(tmp_path / "run") == (Strategy(1, "patches"), [])
+    found, said = strategy_in(tmp_path / "run", Strategy(2, "patches"))
+    assert found == Strategy(2, "patches")
+    assert "from here on, numbers differ by rounding" in said[0]
+    assert not trials
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"record_steps": (5, 3)}, "must be ascending"),
+        ({"snapshots": (EmpiricalNtk(2), EmpiricalNtk(3))}, "take each snapshot once"),
+        ({"recipe": TrainingRecipe((0.1, 0.2))}, "learning_rate has 2 values for 3 members"),
+        ({"recipe": TrainingRecipe(0.1, batches=ShuffledEpochs(13))}, "batches of 13 samples are asked for"),
+    ],
+    ids=["steps", "snapshots", "rates", "batches"],
+)
+def test_what_training_would_refuse_is_said_before_anything_is_written(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        run_ensemble(replace(make_run(), **changes), tmp_path / "run", Console(quiet=True), EXECUTION)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sets_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="data sets are named train, letters, letters; each needs a name of its own"):
+        replace(make_run(), evaluation_sets=(letters(5, size=8), letters(5, size=8, seed=1)))
+
+
+@pytest.mark.parametrize("file", ["zarr.json", "logits/zarr.json"])
+def test_a_damaged_store_is_named(tmp_path, file):
+    run_ensemble(make_run(), tmp_path / "run", Console(quiet=True), Execution(Strategy(1)))
+    (tmp_path / "run" / "finished.json").unlink()
+    (tmp_path / "run" / "logits.zarr" / file).write_bytes(b"")
+    with pytest.raises(RunDirectoryError, match=r"logits.zarr cannot be read .*; remove it, and the run starts again"):
+        run_ensemble(make_run(), tmp_path / "run", Console(quiet=True), Execution(Strategy(1)))
+
+
+def test_execution_refuses():
+    with pytest.raises(ValueError, match="0 checkpoints are to be kept"):
+        Execution(checkpoints_kept=0)
+    with pytest.raises(ValueError, match="checkpoint_seconds is -1"):
+        Execution(checkpoint_seconds=-1)

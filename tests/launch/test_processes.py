@@ -15,7 +15,7 @@ from launch.run_directory import claim
 
 ROOT = Path(__file__).parents[2]
 
-# JAX's coordination service aborts now and then while two processes leave it on a busy machine.
+# Now and then a process aborts in native code as the two leave each other; why is not known yet.
 pytestmark = pytest.mark.slow
 
 

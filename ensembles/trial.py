@@ -52,9 +52,8 @@ def measured_strategy(
     usual = Strategy(1).on(jax.default_backend(), share)
     trials = [_told(measured(trainer, usual, data), tell)]
     numbers = [min(LADDER**k, share) for k in range(1, 1 + int(np.ceil(np.log(share) / np.log(LADDER))))]
-    room = (
-        free_memory() - 2 * state_bytes(trainer, data[0].shape[1:]) / jax.device_count()
-    )  # of all members, and its successor
+    # A call holds the state of all members, and the one that it makes of it.
+    room = free_memory() - 2 * state_bytes(trainer, data[0].shape[1:]) / jax.device_count()
     for number in numbers:
         if not _worthwhile(trials, trainer, steps) or trials[-1].bytes_a_device * LADDER > room:
             break

@@ -1,6 +1,7 @@
 """What a run is: everything that an ensemble's numbers depend on, and what is recorded of it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -50,7 +51,7 @@ class Run:
         if len(set(names)) < len(names):
             raise ValueError(f"the store would hold {', '.join(names)}; take each snapshot once")
 
-    @property
+    @cached_property
     def data(self) -> Data:
         """Training inputs, and the targets that the loss wants."""
         return jnp.asarray(self.training_set.inputs), jnp.asarray(self.training_set.targets(self.recipe.loss))
@@ -73,7 +74,7 @@ class Run:
             },
         }
 
-    @property
+    @cached_property
     def evaluation(self) -> dict[str, Float[Array, "sample row column channel"]]:
         """The inputs whose logits are recorded, the training set's among them; orbits element by element."""
         sets = {data.name: jnp.asarray(data.inputs) for data in self.evaluation_sets}
@@ -81,7 +82,7 @@ class Run:
             sets = {name: self.orbit.copies(x).reshape(-1, *x.shape[1:]) for name, x in sets.items()}
         return {self.training_set.name: jnp.asarray(self.training_set.inputs), **sets}
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         """What the store of the run holds."""
         sets = (self.training_set, *self.evaluation_sets)

@@ -28,7 +28,6 @@ def strategy_for(
     strategy, trials = given, ()
     if strategy is None:
         strategy, trials = measured_strategy(trainer, data, steps, lambda trial: say(f"trial: {trial}"))
-    if given is None:
         at_once = f"{strategy.members_at_once} members at once on each device"
         say(f"strategy: {at_once}, convolutions by {strategy.formulation}")
     content = {"device": device(), "strategy": describe(strategy), "trials": describe(trials)}

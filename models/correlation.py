@@ -39,24 +39,21 @@ def correlate(
             padding="VALID",
             dimension_numbers=("CHWN", "OHWI", "CHWN"),
         )
-    views, times = (_views, _times) if formulation == "reverse" else (_taps, jnp.matmul)
-    patches: Array = views(padded, window)
+    by_hand = formulation == "reverse"
+    patches: Array = _views(padded, window) if by_hand else window.read(padded)
+    times = _times if by_hand else jnp.matmul
     z: Array = times(bank.reshape(len(bank), -1), patches.reshape(bank[0].size, -1))
     return z.reshape(len(bank), *patches.shape[-3:])
-
-
-def _taps(x: Padded, window: Window) -> Patches:
-    return jnp.stack([x[index] for index in window.taps(x.shape)])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _views(x: Padded, window: Window) -> Patches:
     """All taps; backward, they are added up one after the other, where autodiff adds padded copies."""
-    return _taps(x, window)
+    return window.read(x)
 
 
 def _views_forward(x: Padded, window: Window) -> tuple[Patches, Padded]:
-    return _taps(x, window), x  # for its shape
+    return window.read(x), x  # for its shape
 
 
 def _views_backward(window: Window, x: Padded, g: Patches) -> tuple[Padded]:

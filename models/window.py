@@ -103,8 +103,13 @@ class Window:
 
     def views(self, x: Float[Array, "*axis row column sample"]) -> Float[Array, "tap *axis new_row new_column sample"]:
         """What each of the window's pixels reads at each place, tap by tap."""
-        x = self.padded(x)
-        return jnp.stack([x[index] for index in self.taps(x.shape)])
+        return self.read(self.padded(x))
+
+    def read(
+        self, padded: Float[Array, "*axis row column sample"]
+    ) -> Float[Array, "tap *axis new_row new_column sample"]:
+        """The same of what is padded already."""
+        return jnp.stack([padded[index] for index in self.taps(padded.shape)])
 
     def taps(self, padded: Sequence[int]) -> list[tuple[Any, ...]]:
         """For each of the window's pixels the indices, into an array of this padded shape, of what it reads."""

@@ -1,8 +1,10 @@
 """What all tests share: JAX's compilation cache, exact products on every device, and repeatable property tests."""
 
+import gc
 from pathlib import Path
 
 import jax
+import pytest
 from hypothesis import settings
 
 CACHE = Path(__file__).parents[1] / ".cache" / "jax"
@@ -24,3 +26,10 @@ def pytest_configure(config):
     config.addinivalue_line(
         "filterwarnings", "ignore:Error (reading|writing) persistent compilation cache entry:UserWarning"
     )
+
+
+@pytest.fixture(scope="module")
+def nothing_left_behind():
+    """What a module's failed loads leave behind is collected at its end (tests/failed_loads.py)."""
+    yield
+    gc.collect()

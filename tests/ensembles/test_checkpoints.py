@@ -1,12 +1,12 @@
 """Checkpoints: exact, the last ones kept, and never trusted when a bit of them has changed."""
 
-import gc
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from failed_loads import FAILED_LOADS
 
 from ensembles import Adam, Trainer, TrainingRecipe
 from ensembles.checkpoints import CheckpointError, Checkpoints, checksums, saved_steps
@@ -17,17 +17,7 @@ TRAINER = Trainer(ARCH, TrainingRecipe(0.1, Adam()), members=3)
 SHAPE = (3, 3, 1)
 
 
-# A load that fails leaves coroutines of orbax's behind: reads under way that nobody waits for.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning"
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def nothing_left_behind():
-    """Those are told when they are collected: here, not in whatever tests come next."""
-    yield
-    gc.collect()
+pytestmark = FAILED_LOADS
 
 
 @pytest.fixture(scope="module")

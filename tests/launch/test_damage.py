@@ -1,6 +1,5 @@
 """What interrupts and faults leave on disk: saves are never split, damage is passed over, the numbers end the same."""
 
-import gc
 import io
 import json
 import os
@@ -10,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+from failed_loads import FAILED_LOADS
 from rich.console import Console
 from small_recipe import EXECUTION, Small
 
@@ -23,17 +23,7 @@ from launch.runner import run_ensemble
 
 CONSOLE = Console(quiet=True)
 
-# A load that fails leaves coroutines of orbax's behind: reads under way that nobody waits for.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning"
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def nothing_left_behind():
-    """Those are told when they are collected: here, not in whatever tests come next."""
-    yield
-    gc.collect()
+pytestmark = FAILED_LOADS
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ truncated at their own bandlimit; `values` puts them on a grid of SO(3), where n
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
-from numbers import Integral
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from models.checks import check_positive
 from models.harmonics import so3_analysis, so3_at_identity, so3_synthesis, sphere_analysis
 from models.layer import Affine, AffineModule, Reduction
 from models.signal import Signal
@@ -227,9 +227,3 @@ def _so3_index(L: int) -> np.ndarray:
 def _packed(exists: np.ndarray) -> np.ndarray:
     # 32 bits: JAX 0.10 mixes up 64-bit indices where a program is run both with and without x64.
     return np.where(exists, np.cumsum(exists).reshape(exists.shape) - 1, exists.sum()).astype(np.int32)
-
-
-def check_positive(name: str, argument: str, value: int) -> None:
-    """Raise ValueError for what is no positive integer."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}: {argument} is {value!r}; it must be a positive integer")

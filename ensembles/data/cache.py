@@ -12,110 +12,18 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
 
-from ensembles.data.dataset import (
-    DataError,
-    Dataset,
-    Inputs,
-    Quantity,
-    Splits,
-    check_finite,
-    check_labels,
-    check_values,
-)
+from ensembles.data.dataset import DataError, Quantity
+from ensembles.data.raw import Part, Raw
 from models.description import describe
 
 FORMAT = 1  # of an entry; it grows when older ones can no longer be read
-HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
-
-
-class Part(NamedTuple):
-    """The arrays of one split as they came: images as whole numbers, anything else as floats."""
-
-    inputs: Shaped[np.ndarray, "sample *point channel"]
-    labels: Int[np.ndarray, " sample"] | None = None
-    values: Float[np.ndarray, "sample quantity"] | None = None
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A set as it came, before normalisation; `test` is None where it comes in one piece.
-
-    Raises ValueError for labels, values or inputs that a `Dataset` would refuse.
-    """
-
-    name: str
-    train: Part
-    test: Part | None
-    provenance: str
-    classes: tuple[str, ...] = ()
-    quantities: tuple[Quantity, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self):
-        if len(shapes := {part.inputs.shape[1:] for part in self.parts.values()}) > 1:
-            raise ValueError(f"{self.name}: training and test inputs differ in shape, {' and '.join(map(str, shapes))}")
-        for inputs, labels, values in self.parts.values():
-            check_finite(self.name, "input values", inputs)
-            if labels is not None:
-                check_labels(self.name, len(inputs), labels, self.classes)
-            if values is not None or self.quantities:
-                check_values(self.name, len(inputs), values, self.quantities)
-
-    @property
-    def parts(self) -> dict[str, Part]:
-        """The splits that the set comes in, by name."""
-        return {"train": self.train} | ({} if self.test is None else {"test": self.test})
-
-    def splits(self, train: int | None = None, test: int | None = None, seed: int = 0) -> Splits:
-        """As many training and test samples as asked for, or all there are, in random order, normalised alike.
-
-        A set without a test split has a fifth held out, or `test`. Raises DataError where there are too few samples.
-        """
-        rng, total = np.random.default_rng(seed), len(self.train.inputs)
-        order, rest = rng.permutation(total), self.train if self.test is None else self.test
-        if self.test is None:
-            test_order, order = np.split(order, [round(HELD_OUT * total) if test is None else test])
-        else:
-            test_order = rng.permutation(len(rest.inputs))
-        chosen = (
-            drawn(self.train, order, train, f"{self.name}, training samples"),
-            drawn(rest, test_order, test, f"{self.name}, test samples"),
-        )
-        return Splits(*map(self.dataset, ("train", "test"), chosen, normalised(*(part.inputs for part in chosen))))
-
-    def dataset(self, name: str, part: Part, inputs: Inputs) -> Dataset:
-        """Samples of this set, with inputs normalised."""
-        return Dataset(name, inputs, part.labels, self.classes, self.provenance, part.values, self.quantities)
-
-
-def drawn(part: Part, order: Int[np.ndarray, " sample"], count: int | None, what: str) -> Part:
-    """The first `count` samples in that order, or all; raises DataError, which begins with `what`, for too few."""
-    if not 1 <= (len(order) if count is None else count) <= len(order):
-        raise DataError(
-            f"{what}: {'all' if count is None else count} asked for, at least 1, and there are {len(order)}"
-        )
-    return Part(part.inputs[order[:count]], *(None if array is None else array[order[:count]] for array in part[1:]))
-
-
-def normalised(train: Shaped[np.ndarray, "..."], test: Shaped[np.ndarray, "..."]) -> tuple[Inputs, Inputs]:
-    """Images of whole numbers with every channel at mean 0 and variance 1 over the training pixels, a constant channel
-    at 0; floats, which are no pixels, as they are. In float32."""
-    if not np.issubdtype(train.dtype, np.integer):
-        return train.astype(np.float32), test.astype(np.float32)
-    mean = train.mean((0, 1, 2), dtype=np.float64).astype(np.float32)
-    train, test = train - mean, test - mean
-    squares = [np.square(train[..., channel]).mean(dtype=np.float64) for channel in range(len(mean))]
-    deviation = np.sqrt(squares, dtype=np.float32)
-    deviation[deviation == 0] = 1
-    return train / deviation, test / deviation
 
 
 @dataclass(frozen=True)

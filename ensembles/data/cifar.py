@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ensembles.data.dataset import DataError, Splits
-from ensembles.data.files import FilePath, Pictures, class_names, existing, explained, normalised, read_bytes
+from ensembles.data.files import FilePath, class_names, existing, explained, pictures, read_bytes
+from ensembles.data.raw import Part, Raw
+from models.checks import check_positive
 
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 RECORD = 1 + 3 * 32 * 32  # a byte of label, then the red, the green and the blue plane, each row by row
@@ -17,33 +19,34 @@ class CifarBinary:
     """CIFAR-10's binary version, unpacked in `directory`: data_batch_1.bin to data_batch_5.bin, test_batch.bin and the
     class names batches.meta.txt (https://www.cs.toronto.edu/~kriz/cifar.html).
 
-    Loads float32 images [sample, 32, 32, 3], shifted and scaled by mean and deviation of each colour over all training
-    pixels. Loading raises DataError for files that are missing or do not hold `images_per_file` images (of CIFAR-10
+    Loads float32 images [sample, 32, 32, 3], normalised (`Raw.splits` says how, and what `train`, `test` and `seed`
+    draw). Loading raises DataError for files that are missing or do not hold `images_per_file` images (of CIFAR-10
     10,000), and labels without a class; making one raises ValueError for a number of images below 1.
     """
 
     directory: FilePath
     images_per_file: int = 10_000
+    train: int | None = None
+    test: int | None = None
+    seed: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "directory", str(self.directory))
-        if isinstance(self.images_per_file, bool) or not isinstance(self.images_per_file, int):
-            raise ValueError(f"images_per_file is {self.images_per_file!r}; it must be a whole number")
-        if self.images_per_file < 1:
-            raise ValueError(f"images_per_file is {self.images_per_file}; it must be at least 1")
+        check_positive("CifarBinary", "images_per_file", self.images_per_file)
 
     def load(self) -> Splits:
         """The five batches as training set, the test batch as test set."""
-        train, test = (self._part(names) for names in (TRAIN, ("test_batch.bin",)))
-        return normalised(train, test, f"{self.directory} (CIFAR-10, binary version)")
+        classes, provenance = self._classes(), f"{self.directory} (CIFAR-10, binary version)"
+        train, test = (self._part(names, classes) for names in (TRAIN, ("test_batch.bin",)))
+        return Raw(str(self.directory), train, test, provenance, classes).splits(self.train, self.test, self.seed)
 
-    def _part(self, names: tuple[str, ...]) -> Pictures:
+    def _part(self, names: tuple[str, ...], classes: tuple[str, ...]) -> Part:
         paths = [existing(Path(self.directory), name) for name in names]
         content = b"".join(map(self._content, paths))
         records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
         images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         where = f"{self.directory}/{names[0]}" + (f" … {names[-1]}" if len(names) > 1 else "")
-        return Pictures(images, records[:, 0], self._classes(), where, where)
+        return pictures(images, records[:, 0], classes, where, where)
 
     def _content(self, path: Path) -> bytes:
         content = read_bytes(path)

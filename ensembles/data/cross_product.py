@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from ensembles.data.dataset import DataError, Dataset, Quantity, Splits
 from ensembles.data.noise import other_stream
-from models.spherical import check_positive
+from models.checks import check_positive
 
 COMPONENTS = tuple(Quantity(f"(u × v)_{axis}") for axis in "xyz")
 Pairs = Float[np.ndarray, "sample 2 3"]

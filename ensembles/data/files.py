@@ -1,90 +1,36 @@
-"""What the sources that read files share: labelled pictures as they were stored, their split, and errors for people."""
+"""What the sources that read files share: pictures as they were stored, and errors for people."""
 
 import contextlib
 import gzip
-import math
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Num
 
-from ensembles.data.dataset import DataError, Dataset, Images, Splits
+from ensembles.data.dataset import DataError
+from ensembles.data.raw import Part
 
 FilePath = str | Path
-BLOCK = 1024  # images that are in memory in float64 at once
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Images as their file holds them, each with a label into `classes`; `images_from` and `labels_from` are the file,
-    and the place in it, that messages name.
+def pictures(
+    images: Num[np.ndarray, "sample row column channel"],
+    labels: Int[np.ndarray, " sample"],
+    classes: tuple[str, ...],
+    images_from: str,
+    labels_from: str,
+) -> Part:
+    """Images as their file holds them, each with a label into `classes`.
 
-    Raises DataError for images that are none, not numbers or not finite, and labels that are not one class for each.
+    Raises DataError, which begins with the file that they are from, for images that are none, not numbers or not
+    finite, and labels that are not one class for each.
     """
-
-    images: Num[np.ndarray, "sample row column channel"]
-    labels: Int[np.ndarray, " sample"]
-    classes: tuple[str, ...]
-    images_from: str
-    labels_from: str
-
-    def __post_init__(self):
-        check_images(self.images_from, self.images)
-        check_labels(self.labels_from, self.labels, len(self.images), self.classes)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def taken(self, indices: Int[np.ndarray, " chosen"]) -> "Pictures":
-        """Some of the pictures, with their labels."""
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
-
-    def drawn_split(self, test_fraction: float, seed: int) -> tuple["Pictures", "Pictures"]:
-        """Disjoint training and test pictures in random order; raises DataError where one of the two would be empty."""
-        test = round(test_fraction * len(self))
-        if not 1 <= test < len(self):
-            raise DataError(
-                f"{self.images_from}: test_fraction = {test_fraction:g} of {len(self)} images makes {test} test images "
-                f"and {len(self) - test} training images; both must be at least 1"
-            )
-        order = np.random.default_rng(seed).permutation(len(self))
-        return self.taken(order[test:]), self.taken(order[:test])
-
-
-def normalised(train: Pictures, test: Pictures, provenance: str) -> Splits:
-    """Both parts, float32, shifted and scaled so that each channel of the training set has mean 0 and deviation 1.
-
-    Raises DataError for test images of another size.
-    """
-    if train.images.shape[1:] != test.images.shape[1:]:
-        raise DataError(
-            f"{test.images_from}: images of {size_of(test.images)}, but {train.images_from} has {size_of(train.images)}"
-        )
-    mean, deviation = np.transpose([moments(channel) for channel in np.moveaxis(train.images, -1, 0)])
-
-    def part(name: str, pictures: Pictures) -> Dataset:
-        inputs = np.empty(pictures.images.shape, np.float32)
-        np.subtract(pictures.images, mean, out=inputs, casting="same_kind")  # float64, but buffer by buffer
-        inputs /= deviation
-        return Dataset(name, inputs, pictures.labels.astype(int), pictures.classes, provenance)
-
-    return Splits(part("train", train), part("test", test))
-
-
-def moments(pixels: Num[np.ndarray, "sample row column"]) -> tuple[float, float]:
-    """Mean and deviation of one channel; the deviation of a constant one counts as 1."""
-    mean = pixels.mean(dtype=np.float64)
-    blocks = (pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK))
-    deviation = math.sqrt(sum(np.square(block - mean).sum() for block in blocks) / pixels.size)
-    return mean, deviation if deviation > 1e-12 * abs(mean) else 1.0  # the mean even of equal floats is rounded
-
-
-def size_of(images: Images) -> str:
-    """Rows, columns and channels, for messages."""
-    return "{}×{} pixels and {} channels".format(*images.shape[1:])
+    check_images(images_from, images)
+    check_labels(labels_from, labels, len(images), classes)
+    return Part(images, labels)
 
 
 def check_images(where: str, images: Num[np.ndarray, "sample row column channel"]) -> None:
@@ -122,12 +68,27 @@ def check_whole(where: str, labels: Int[np.ndarray, " sample"]) -> None:
         )
 
 
-def check_split(test_fraction: float, seed: int) -> None:
-    """Raise ValueError for what is no part of a whole, or no seed."""
-    if isinstance(test_fraction, bool) or not isinstance(test_fraction, int | float) or not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction is {test_fraction!r}; it must be a number between 0 and 1, both excluded")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed is {seed!r}; it must be a whole number, at least 0")
+def with_channel(images: Num[np.ndarray, "sample row column *channel"]) -> Num[np.ndarray, "sample row column channel"]:
+    """Grey images [sample, row, column] with a channel axis, others as they are."""
+    return images[..., None] if images.ndim == 3 else images
+
+
+def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Int[np.ndarray, " sample"]:
+    """Labels [sample, 1], as MedMNIST has them, without their last axis; raises DataError for what are no labels."""
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    check_whole(where, labels)
+    return labels
+
+
+def numbered_classes(path: FilePath, labels: Int[np.ndarray, " sample"]) -> tuple[str, ...]:
+    """The labels themselves as class names; raises DataError where they leave a number out, as damaged ones do."""
+    found = np.unique(labels)
+    if not np.array_equal(found, np.arange(len(found))):
+        listed = ", ".join(map(str, found[:12])) + (", …" if len(found) > 12 else "")
+        raise DataError(
+            f"{path}: the labels that occur are {listed}; give classes, or labels 0, 1, … with none left out"
+        )
+    return tuple(map(str, found))
 
 
 def class_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -144,6 +105,13 @@ def read_bytes(path: Path) -> bytes:
     """What a file holds, decompressed if its name ends in .gz; raises DataError where it cannot be read to its end."""
     with explained(path, "read to its end"), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         return file.read()
+
+
+def state_of(files: Iterable[Path]) -> str:
+    """Digest of names, sizes and times of change: it differs where a file may have changed."""
+    states = ((str(file), file.stat()) for file in files)
+    listing = "\n".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Num
 
 from ensembles.data.dataset import DataError, Splits
-from ensembles.data.files import FilePath, Pictures, class_names, existing, normalised, read_bytes
+from ensembles.data.files import FilePath, class_names, existing, pictures, read_bytes
+from ensembles.data.raw import Part, Raw
 
 # The third byte of a file, and the type of the numbers after the header, the high byte first.
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -20,13 +21,17 @@ class IdxFiles:
     """The four files of MNIST in `directory`, each plain or gzipped (.gz): train-images-idx3-ubyte,
     train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (http://yann.lecun.com/exdb/mnist).
 
-    Loads float32 images [sample, row, column, 1], shifted and scaled by mean and deviation over all training pixels,
-    and labels into `classes`. Loading raises DataError for files that are missing, cut short, not in the format or do
-    not fit each other, and labels without a class; making one raises ValueError for what are not distinct class names.
+    Loads float32 images [sample, row, column, 1], normalised (`Raw.splits` says how, and what `train`, `test` and
+    `seed` draw), and labels into `classes`. Loading raises DataError for files that are missing, cut short, not in the
+    format or do not fit each other, and labels without a class; making one raises ValueError for what are not distinct
+    class names.
     """
 
     directory: FilePath
     classes: tuple[str, ...] = tuple("0123456789")
+    train: int | None = None
+    test: int | None = None
+    seed: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "directory", str(self.directory))
@@ -34,14 +39,16 @@ class IdxFiles:
 
     def load(self) -> Splits:
         """The training files as training set, the t10k files as test set."""
-        return normalised(self._part("train"), self._part("t10k"), f"{self.directory} (idx files)")
+        where = str(self.directory)
+        raw = Raw(where, self._part("train"), self._part("t10k"), f"{where} (idx files)", self.classes)
+        return raw.splits(self.train, self.test, self.seed)
 
-    def _part(self, prefix: str) -> Pictures:
+    def _part(self, prefix: str) -> Part:
         directory = Path(self.directory)
         names = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
         images, labels = (existing(directory, name, f"{name}.gz") for name in names)
         pixels = read_idx(images, axes=3)[..., None]
-        return Pictures(pixels, read_idx(labels, axes=1), self.classes, str(images), str(labels))
+        return pictures(pixels, read_idx(labels, axes=1), self.classes, str(images), str(labels))
 
 
 def read_idx(path: Path, axes: int) -> Num[np.ndarray, "..."]:

@@ -1,7 +1,7 @@
 """Pictures in one folder a class, as NCT-CRC-HE-100K comes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,11 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from ensembles.data.cache import cached
 from ensembles.data.dataset import DataError, Splits
-from ensembles.data.files import FilePath, Pictures, check_split, contents, explained, normalised
+from ensembles.data.files import FilePath, contents, explained, pictures, state_of
+from ensembles.data.raw import Raw
+from models.checks import check_positive
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 MODES = ("L", "P", "RGB", "RGBA")  # Pillow's names for grey, palette and colours of 8 bits a channel
@@ -23,35 +26,40 @@ class ImageFolders:
     NCT-CRC-HE-100K (doi:10.5281/zenodo.1214456; 224×224 pixels). Other files, and what is hidden, are left out.
 
     The pictures, which must all be squares of one size, are averaged over areas to `size` × `size` pixels; grey ones
-    become coloured and transparency is dropped. `test_fraction` of them, drawn by `seed`, is the test set. Loads
-    float32 images [sample, size, size, 3], shifted and scaled by mean and deviation of each colour over all training
-    pixels, and labels into the classes in the order of their names.
+    become coloured and transparency is dropped. What comes of them is cached, and made anew when a file has changed.
+    Loads float32 images [sample, size, size, 3], normalised (`Raw.splits` says how, and what `train`, `test` and `seed`
+    draw), and labels into the classes in the order of their names.
 
     Loading raises DataError for a folder that is missing or has no pictures, and for a picture that cannot be read, is
     of another size or smaller than `size`, or stored otherwise than as 8 bits of grey, RGB, RGBA or palette; making one
-    raises ValueError for a size below 1 or a fraction outside (0, 1).
+    raises ValueError for a size below 1.
     """
 
     path: FilePath
     size: int = 32
-    test_fraction: float = 0.2
+    train: int | None = None
+    test: int | None = None
     seed: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "path", str(self.path))
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
-            raise ValueError(f"size is {self.size!r}; it must be a whole number of pixels, at least 1")
-        check_split(self.test_fraction, self.seed)
+        check_positive("ImageFolders", "size", self.size)
 
     def load(self) -> Splits:
-        """A random split of the pictures."""
-        folders = class_folders(Path(self.path))
-        files = [pictures_in(folder) for folder in folders]
-        labels = np.repeat(np.arange(len(folders)), [len(names) for names in files])
-        images = read_images([file for names in files for file in names], self.size)
-        pictures = Pictures(images, labels, tuple(folder.name for folder in folders), str(self.path), str(self.path))
-        train, test = pictures.drawn_split(self.test_fraction, self.seed)
-        return normalised(train, test, f"{self.path} (image folders, averaged to {self.size}×{self.size} pixels)")
+        """A random split of the pictures, from the cache where that has them."""
+        folder = Path(self.path).resolve()
+        files = {part.name: pictures_in(part) for part in class_folders(folder)}
+        state = state_of([file for names in files.values() for file in names])
+        source = {"source": "image folders", "path": str(folder), "size": self.size, "files": state}
+        raw = cached(folder.name, source, lambda: self._read(folder, files))
+        return raw.splits(self.train, self.test, self.seed)
+
+    def _read(self, folder: Path, files: Mapping[str, Sequence[Path]]) -> Raw:
+        labels = np.repeat(np.arange(len(files)), [len(names) for names in files.values()])
+        images = read_images([file for names in files.values() for file in names], self.size)
+        part = pictures(images, labels, tuple(files), str(folder), str(folder))
+        provenance = f"{folder} (image folders, averaged to {self.size}×{self.size} pixels)"
+        return Raw(str(folder), part, None, provenance, tuple(files))
 
 
 def class_folders(path: Path) -> list[Path]:

@@ -39,12 +39,22 @@ def letters(samples: int, size: int, seed: int = 0) -> Dataset:
 def draw(font: str, letter: str, size: int) -> Float[np.ndarray, "size size"]:
     """One letter, centred, as the mean over blocks of a finer bitmap; between 0 and 1."""
     side = OVERSAMPLING * size
-    face = FT2Font(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / font))
-    face.set_size(side, 72)  # one pixel a point: capitals then fill about three quarters of the side
-    face.set_text(letter, 0.0)
-    face.draw_glyphs_to_bitmap(antialiased=True)
-    bitmap = np.asarray(face.get_image(), float)[:side, :side] / 255
+    points = side  # one pixel a point: capitals then fill about three quarters of the side
+    bitmap = rendered(font, letter, points)
+    while bitmap[side:].any() or bitmap[:, side:].any():  # bold M and W are wider than high: smaller, rather than cut
+        points -= 1
+        bitmap = rendered(font, letter, points)
+    bitmap = bitmap[:side, :side]
     canvas = np.zeros((side, side))
     top, left = ((side - length) // 2 for length in bitmap.shape)
     canvas[top : top + bitmap.shape[0], left : left + bitmap.shape[1]] = bitmap
     return canvas.reshape(size, OVERSAMPLING, size, OVERSAMPLING).mean((1, 3))
+
+
+def rendered(font: str, letter: str, points: int) -> Float[np.ndarray, "row column"]:
+    """The letter's bitmap at this font size, between 0 and 1."""
+    face = FT2Font(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / font))
+    face.set_size(points, 72)
+    face.set_text(letter, 0.0)
+    face.draw_glyphs_to_bitmap(antialiased=True)
+    return np.asarray(face.get_image(), float) / 255

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ensembles.data.dataset import Dataset, standardise_each
-from models.spherical import check_positive
+from models.checks import check_positive
 
 
 def matched_noise(like: Dataset, samples: int, seed: int = 0) -> Dataset:

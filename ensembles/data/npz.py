@@ -10,14 +10,15 @@ from jaxtyping import Int, Num
 from ensembles.data.dataset import DataError, Splits
 from ensembles.data.files import (
     FilePath,
-    Pictures,
-    check_split,
-    check_whole,
     class_names,
     existing,
     explained,
-    normalised,
+    labels_of,
+    numbered_classes,
+    pictures,
+    with_channel,
 )
+from ensembles.data.raw import Raw
 
 StoredImages = Num[np.ndarray, "sample row column channel"]
 Labels = Int[np.ndarray, " sample"]
@@ -27,37 +28,37 @@ LAYOUTS = (("",), ("train_", "test_"))  # what precedes "images" and "labels" in
 @dataclass(frozen=True)
 class Npz:
     """Arrays `images` [sample, row, column] or [sample, row, column, channel] and `labels` [sample] or [sample, 1] of
-    one .npz file, of which `test_fraction`, drawn by `seed`, is the test set; or, with a split of its own, MedMNIST's
-    layout (arXiv:2110.14795; PathMNIST is NCT-CRC-HE-100K at 28×28 pixels): `train_images`, `train_labels`,
-    `test_images`, `test_labels`. Its `val_images` and `val_labels` belong to neither set and are left out.
+    one .npz file; or, with a test set of its own, MedMNIST's layout (arXiv:2110.14795; PathMNIST is NCT-CRC-HE-100K at
+    28×28 pixels): `train_images`, `train_labels`, `test_images`, `test_labels`. Its `val_images` and `val_labels`
+    belong to neither set and are left out.
 
-    Loads float32 images [sample, row, column, channel], shifted and scaled by mean and deviation of each channel over
-    all training pixels, and labels into `classes`; without names given they are "0", "1", …, and each must occur.
-    Loading raises DataError for a file that is missing, damaged or has other arrays, images that are not finite, or
-    labels without a class; making one raises ValueError for a fraction outside (0, 1) or names that repeat.
+    Loads float32 images [sample, row, column, channel], normalised (`Raw.splits` says how, and what `train`, `test` and
+    `seed` draw), and labels into `classes`; without names given they are "0", "1", …, and each must occur. Loading
+    raises DataError for a file that is missing, damaged or has other arrays, images that are not finite, or labels
+    without a class; making one raises ValueError for names that repeat.
     """
 
     path: FilePath
-    test_fraction: float = 0.2
-    seed: int = 0
     classes: tuple[str, ...] = ()
+    train: int | None = None
+    test: int | None = None
+    seed: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "path", str(self.path))
         object.__setattr__(self, "classes", class_names(self.classes))
-        check_split(self.test_fraction, self.seed)
 
     def load(self) -> Splits:
         """The sets that the file has, or else a random split."""
         path = existing(Path(self.path).parent, Path(self.path).name)
         arrays = read_npz(path)
         classes = self.classes or numbered_classes(path, np.concatenate([labels for _, labels in arrays.values()]))
-        parts = [
-            Pictures(images, labels, classes, f"{path}[{prefix}images]", f"{path}[{prefix}labels]")
+        train, *rest = (
+            pictures(images, labels, classes, f"{path}[{prefix}images]", f"{path}[{prefix}labels]")
             for prefix, (images, labels) in arrays.items()
-        ]
-        train, test = parts if len(parts) == 2 else parts[0].drawn_split(self.test_fraction, self.seed)
-        return normalised(train, test, f"{path} (npz)")
+        )
+        raw = Raw(str(path), train, rest[0] if rest else None, f"{path} (npz)", classes)
+        return raw.splits(self.train, self.test, self.seed)
 
 
 def read_npz(path: Path) -> dict[str, tuple[StoredImages, Labels]]:
@@ -81,26 +82,3 @@ def read_npz(path: Path) -> dict[str, tuple[StoredImages, Labels]]:
 def names_in(layout: tuple[str, ...]) -> list[str]:
     """The arrays of a layout."""
     return [f"{prefix}{kind}" for prefix in layout for kind in ("images", "labels")]
-
-
-def with_channel(images: Num[np.ndarray, "sample row column *channel"]) -> StoredImages:
-    """Grey images [sample, row, column] with a channel axis, others as they are."""
-    return images[..., None] if images.ndim == 3 else images
-
-
-def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Labels:
-    """Labels [sample, 1], as MedMNIST has them, without their last axis; raises DataError for what are no labels."""
-    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    check_whole(where, labels)
-    return labels
-
-
-def numbered_classes(path: FilePath, labels: Labels) -> tuple[str, ...]:
-    """The labels themselves as class names; raises DataError where they leave a number out, as damaged ones do."""
-    found = np.unique(labels)
-    if not np.array_equal(found, np.arange(len(found))):
-        listed = ", ".join(map(str, found[:12])) + (", …" if len(found) > 12 else "")
-        raise DataError(
-            f"{path}: the labels that occur are {listed}; give classes, or labels 0, 1, … with none left out"
-        )
-    return tuple(map(str, found))

@@ -12,10 +12,11 @@ import numpy as np
 from ensembles.data.cross_product import other_norms
 from ensembles.data.dataset import DataError, Dataset, Inputs
 from ensembles.data.ising import at_temperature, continuous_spins
+from ensembles.data.letters import letters
 from ensembles.data.noise import matched_noise, other_stream, pixel_noise, uniform_noise, white_noise
 from ensembles.data.transforms import grayscale, resize, rgb, standardised, transformed
 from ensembles.data.transforms.images import Images, check_images
-from models.spherical import check_positive
+from models.checks import check_positive
 
 __all__ = [
     "at_temperature",
@@ -27,6 +28,7 @@ __all__ = [
     "other_norms",
     "permuted_pixels",
     "pixel_noise",
+    "printed_letters",
     "standardised",
     "uniform_noise",
     "white_noise",
@@ -51,6 +53,12 @@ def like(other: Dataset, data: Dataset) -> Dataset:
     if other.inputs.shape[1:3] == (rows, columns):
         return result
     return transformed(result, resize, rows, columns)
+
+
+def printed_letters(data: Dataset, samples: int, seed: int = 0) -> Dataset:
+    """Letters at the size and with the channels that `data` has, each at mean 0 and variance 1; at most 624."""
+    check_images(data.name, data.inputs)
+    return like(letters(samples, max(data.inputs.shape[1:3]), seed), data)
 
 
 def permuted_pixels(data: Dataset, samples: int, seed: int = 0) -> Dataset:

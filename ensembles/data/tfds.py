@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ensembles.data.cache import Part, Raw, cached, entry_of
+from ensembles.data.cache import cached, entry_of
 from ensembles.data.dataset import DataError, Quantity, Splits
+from ensembles.data.raw import Part, Raw
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
 QUANTITIES = (  # of QM9 (Ramakrishnan et al., Scientific Data 2014, table 3); TFDS has them in single precision
@@ -35,11 +36,11 @@ Records = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Tfds:
-    """An image classification set by its TFDS name ("mnist", "emnist/balanced", "cifar10", …), or "qm9".
+    """An image classification set by its TFDS name ("mnist", "emnist/balanced", "cifar10", …).
 
-    As many training and test samples as asked for are drawn at random by the seed, all there are by default. The test
-    samples are the set's own, or its validation samples, or a fifth held out of a set that has neither. Images are
-    normalised; molecules (inputs [sample, atom, 4]: charge, position in Å; charge 0 where there is no atom) are not.
+    Images are normalised (`Raw.splits` says how, and what `train`, `test` and `seed` draw). The test samples are the
+    set's own, or its validation samples, or a fifth held out of a set that has neither. Of "qm9" there is `raw` alone;
+    `Qm9` makes signals of it.
     """
 
     name: str
@@ -63,7 +64,20 @@ class Tfds:
         Raises DataError where it is neither, or for names that TFDS does not know, sets that do not fit in an array and
         more samples than there are.
         """
-        return cached(self.title, self.description, self.read).splits(self.train, self.test, self.seed)
+        raw = self.raw()
+        if not raw.classes:
+            raise DataError(f"{self.name} has molecules, not images: load Qm9(origin='tfds')")
+        return raw.splits(self.train, self.test, self.seed)
+
+    def raw(self) -> Raw:
+        """The set as it came; molecules are charges and positions in Å, [molecule, 29, 4]. Raises as `load` does."""
+        return cached(self.title, self.description, self.read)
+
+    def known(self) -> "Tfds":
+        """Itself; raises DataError for a name that is neither in the cache nor one of TFDS's."""
+        if not entry_of(self.title, self.description).path.exists():
+            builder_of(self.name)
+        return self
 
     def prepare(self) -> None:
         """Download, prepare and cache the set, unless that is done; raises DataError saying what is in the way."""

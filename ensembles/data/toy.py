@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from ensembles.data.dataset import Dataset, Quantity, Splits
-from models.spherical import check_positive
+from ensembles.data.dataset import DataError, Dataset, Quantity, Splits
+from ensembles.data.noise import other_stream
+from models.checks import check_positive
 
 HEIGHT = Quantity("cos π‖x‖")
 Points = Float[np.ndarray, "sample d"]
@@ -53,6 +54,18 @@ def evenly_spaced(points: int, dimension: int = 1, reach: float = 2.0) -> Datase
     axis = np.linspace(-reach, reach, points)
     grid = np.stack(np.meshgrid(*[axis] * dimension, indexing="ij"), -1).reshape(-1, dimension)
     return with_heights("evenly spaced", grid, f"{points} points per axis from {-reach} to {reach}")
+
+
+def further_out(data: Dataset, samples: int, seed: int = 0) -> Dataset:
+    """Points with norms from 1 to 2, uniform in that shell, with f; raises DataError where `data` are no points."""
+    check_positive("further_out", "samples", samples)
+    if data.inputs.ndim != 2 or data.inputs.shape[1] not in (1, 2):
+        raise DataError(f"{data.name}: inputs have shape {data.inputs.shape[1:]}; points have (1,) or (2,)")
+    rng, dimension = other_stream(seed), data.inputs.shape[1]
+    direction, volume = ball(rng, samples, dimension), rng.uniform(1, 2**dimension, (samples, 1))
+    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+    x = direction * volume ** (1 / dimension)
+    return with_heights("further out", x, f"uniform between the spheres of radius 1 and 2, seed {seed}")
 
 
 def height(x: Points) -> Float[np.ndarray, " sample"]:

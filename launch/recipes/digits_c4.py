@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,7 +15,8 @@ from analysis.dynamics import largest_eigenvalue
 from analysis.predictions import ByNetwork, load_predictions, predict_ensemble, save_predictions, training_kernel
 from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
 from ensembles.augmentation import Policy
-from ensembles.data import Dataset, digits, ising, letters, matched_noise
+from ensembles.data import Dataset, Digits, letters, matched_noise
+from ensembles.data.out_of_distribution import at_temperature, standardised
 from launch.report import report
 from launch.run import Run
 from launch.run_directory import claim
@@ -109,12 +110,14 @@ class DigitsC4:
     @cached_property
     def data(self) -> tuple[Dataset, tuple[Dataset, ...]]:
         """The training set, and the evaluation sets: test, then OOD."""
-        train, test = digits(self.train, self.samples, self.seed)
+        train, test = Digits(self.train, self.samples, self.seed).load()
         side = train.inputs.shape[1]
         make = {
             "noise": lambda: matched_noise(train, self.samples, self.seed),
             "letters": lambda: letters(self.samples, side, self.seed),
-            "ising": lambda: ising(self.samples, side, ISING_TEMPERATURE, self.seed),
+            "ising": lambda: replace(
+                standardised(at_temperature(train, self.samples, self.seed, ISING_TEMPERATURE)), name="ising"
+            ),
         }
         return train, (test, *(make[name]() for name in self.ood))
 

@@ -7,8 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ensembles import CrossEntropy
-from ensembles.data import Dataset, Quantity, digits, matched_noise, noise, standardise_each
-from ensembles.data.digits import TOTAL
+from ensembles.data import DataError, Dataset, Digits, Quantity, matched_noise, noise, standardise_each
 
 
 def dataset(images, labels=None, classes=("a", "b")):
@@ -100,7 +99,7 @@ def sources(data):
 
 
 def test_digits_are_disjoint_labelled_and_normalised_with_the_training_set():
-    train, test = digits(60, 50)
+    train, test = Digits(60, 50).load()
     assert (train.inputs.shape, test.inputs.shape) == ((60, 8, 8, 1), (50, 8, 8, 1))
     assert (train.name, test.name, train.classes) == ("train", "test", tuple("0123456789"))
     assert train.inputs.dtype == np.float32
@@ -116,17 +115,21 @@ def test_digits_are_disjoint_labelled_and_normalised_with_the_training_set():
 
 
 def test_digits_are_drawn_by_the_seed():
-    first, again, other = (digits(20, 10, seed) for seed in (3, 3, 4))
+    first, again, other = (Digits(20, 10, seed).load() for seed in (3, 3, 4))
     assert [part.fingerprint for part in first] == [part.fingerprint for part in again]
     assert first[0].fingerprint != other[0].fingerprint
     assert set(sources(first[0])) != set(sources(other[0]))
     assert len(np.unique(first[0].labels)) > 5  # drawn at random, not in some class's order
 
 
-@pytest.mark.parametrize(("train", "test"), [(0, 5), (5, 0), (TOTAL, 1), (900, 898)])
+def test_all_digits_are_there_by_default():
+    assert [len(part) for part in Digits().load()] == [1438, 359]
+
+
+@pytest.mark.parametrize(("train", "test"), [(0, 5), (5, 0), (1797, 1), (900, 898)])
 def test_digits_refuses_what_it_does_not_have(train, test):
-    with pytest.raises(ValueError, match=f"{train} training and {test} test images asked of digits, which has 1797"):
-        digits(train, test)
+    with pytest.raises(DataError, match=r"digits, (training|test) samples: .* asked for, at least 1, and there are"):
+        Digits(train, test).load()
 
 
 def test_noise_has_the_mean_and_covariance_of_the_data(monkeypatch):
@@ -145,7 +148,7 @@ def test_noise_has_the_mean_and_covariance_of_the_data(monkeypatch):
 
 
 def test_noise_images_are_standardised_and_drawn_by_the_seed():
-    like, _ = digits(40, 1)
+    like, _ = Digits(40, 1).load()
     found, again, other = (matched_noise(like, 12, seed) for seed in (0, 0, 1))
     assert found.inputs.shape == (12, 8, 8, 1)
     assert found.labels is None

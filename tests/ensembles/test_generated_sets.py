@@ -10,6 +10,7 @@ from ensembles.augmentation import DrawnRotations
 from ensembles.data import DataError, Dataset, Source
 from ensembles.data.cross_product import CrossProduct, other_norms
 from ensembles.data.ising import IsingEnergies
+from ensembles.data.letters import FONTS, draw, rendered
 from ensembles.data.toy import Toy, evenly_spaced
 from models.description import describe
 
@@ -128,3 +129,11 @@ def test_longer_vectors_are_of_pairs_of_vectors(shape, samples, error, message):
     data = Dataset("set", np.ones((2, *shape), np.float32), None, (), "made up")
     with pytest.raises(error, match=message):
         other_norms(data, samples)
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_wide_letters_are_drawn_whole(font):
+    """All of the ink that the letter has at some size, its own or a little less."""
+    for letter in "HMWjm":
+        ink = draw(font, letter, 8).sum() * 16  # means over blocks of 4 × 4
+        assert any(math.isclose(ink, rendered(font, letter, points).sum(), rel_tol=1e-9) for points in range(24, 33))

@@ -19,12 +19,17 @@ def idx_bytes(array, code=0x08):
     return header + struct.pack(f">{array.size}{formats[code]}", *array.ravel().tolist())
 
 
+def compressed(content):
+    """Without the time of day, which would make the names of tests differ between processes."""
+    return gzip.compress(content, mtime=0)
+
+
 @pytest.fixture
 def idx(tmp_path):
     """A directory of four idx files, two of them gzipped, of images 5×4."""
     for prefix, (samples, seed) in IDX.items():
         images, labels = pictures(samples, (5, 4), seed)
-        (tmp_path / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images)))
+        (tmp_path / f"{prefix}-images-idx3-ubyte.gz").write_bytes(compressed(idx_bytes(images)))
         (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
     return tmp_path
 
@@ -59,25 +64,29 @@ LABELS = "train-labels-idx1-ubyte"
         (IMAGES, b"not compressed", "cannot be read to its end; it may be damaged or cut short (Not a gzipped file"),
         (
             IMAGES,
-            gzip.compress(bytes(900))[:-9],
+            compressed(bytes(900))[:-9],
             "cannot be read to its end; it may be damaged or cut short (Compressed",
         ),
-        (IMAGES, gzip.compress(b""), "begins with the bytes (none); an idx file of 3 axes begins with 00 00 08/09/0b"),
+        (IMAGES, compressed(b""), "begins with the bytes (none); an idx file of 3 axes begins with 00 00 08/09/0b"),
         (
             IMAGES,
-            gzip.compress(b"\0\0\x08\x01"),
+            compressed(b"\0\0\x08\x01"),
             "bytes 00 00 08 01; an idx file of 3 axes begins with 00 00 08/09/0b/",
         ),
-        (IMAGES, gzip.compress(b"\0\0\x08\x03\0"), "has 5 bytes; the header alone of an idx file of 3 axes has 16"),
+        (IMAGES, compressed(b"\0\0\x08\x03\0"), "has 5 bytes; the header alone of an idx file of 3 axes has 16"),
         (
             IMAGES,
-            gzip.compress(idx_bytes(np.ones((6, 5, 4), int))[:-1]),
+            compressed(idx_bytes(np.ones((6, 5, 4), int))[:-1]),
             "has 135 bytes unpacked; its header, of shape",
         ),
-        (IMAGES, gzip.compress(idx_bytes(np.ones((6, 5, 4), int)) + b"\0"), "137 bytes unpacked; its header, of shape"),
-        (IMAGES, gzip.compress(idx_bytes(np.ones((6, 5, 3), int))), "images of 5×4 pixels and 1 channels, but"),
-        (IMAGES, gzip.compress(idx_bytes(np.ones((0, 5, 4), int))), "shape (0, 5, 4, 1); images must be numbers"),
-        (IMAGES, gzip.compress(idx_bytes(np.full((6, 5, 4), np.nan), 0x0D)), "6 of 6 images have pixels that are NaN"),
+        (IMAGES, compressed(idx_bytes(np.ones((6, 5, 4), int)) + b"\0"), "137 bytes unpacked; its header, of shape"),
+        (
+            IMAGES,
+            compressed(idx_bytes(np.ones((6, 5, 3), int))),
+            "training and test inputs differ in shape, (5, 3, 1) and (5, 4, 1)",
+        ),
+        (IMAGES, compressed(idx_bytes(np.ones((0, 5, 4), int))), "shape (0, 5, 4, 1); images must be numbers"),
+        (IMAGES, compressed(idx_bytes(np.full((6, 5, 4), np.nan), 0x0D)), "6 of 6 images have pixels that are NaN"),
         (LABELS, b"\0\0\x07\x01\0\0\0\x06", "begins with the bytes 00 00 07 01; an idx file of 1 axes begins with"),
         (LABELS, b"\x06\0\0\0\x01\x08\0\0", "begins with the bytes 06 00 00 00"),
         (LABELS, idx_bytes(np.zeros(5, int)), "5 labels for 6 images"),
@@ -96,7 +105,7 @@ def test_idx_files_that_are_wrong_are_refused(idx, name, content, message):
     text = str(refusal.value)
     assert any(part in text for part in message.split("|")), text
     assert str(idx) in text
-    assert content is None or name in text
+    assert content is None or name in text or "differ in shape" in text
 
 
 def test_a_directory_of_nothing_is_said_to_be_so(tmp_path):

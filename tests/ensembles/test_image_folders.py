@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from stored_pictures import standardised
 
-from ensembles.data import DataError
+from ensembles.data import DataError, image_folders
 from ensembles.data.image_folders import ImageFolders, read_image
 
 SIDE, SIZE = 12, 4
@@ -23,6 +23,11 @@ def colours(seed, side=SIDE):
 def save(array, path, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path, **options)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def block_means(pixels, size):
 
 
 def test_each_picture_is_averaged_labelled_by_its_folder_and_in_one_part_only(folders):
-    splits = ImageFolders(folders, SIZE, test_fraction=0.25, seed=1).load()
+    splits = ImageFolders(folders, SIZE, test=3, seed=1).load()
     pixels = np.stack([colours(10 * label + i) for label, count in enumerate(COUNTS.values()) for i in range(count)])
     means = np.stack([np.rint(block_means(picture, SIZE)) for picture in pixels])
     labels = np.repeat([0, 1, 2], list(COUNTS.values()))
@@ -169,5 +174,23 @@ def test_folders_without_pictures_are_refused(folders, tmp_path):
 
 
 def test_too_few_pictures_for_a_split_are_refused(folders):
-    with pytest.raises(DataError, match=r"set: test_fraction = 0\.01 of 12 images makes 0 test images and 12 training"):
-        ImageFolders(folders, SIZE, test_fraction=0.01).load()
+    with pytest.raises(DataError, match="set, training samples: all asked for, at least 1, and there are 0"):
+        ImageFolders(folders, SIZE, test=12).load()
+
+
+def test_pictures_are_read_once_and_again_when_one_has_changed(folders, monkeypatch):
+    first = ImageFolders(folders, SIZE).load()
+    monkeypatch.setattr(image_folders, "read_images", lambda *_: pytest.fail("read a second time"))
+    assert ImageFolders(folders, SIZE).load().train.fingerprint == first.train.fingerprint
+    assert ImageFolders(folders, SIZE, test=2, seed=1).load()  # however it is drawn
+    for change in (
+        lambda: save(colours(99), folders / "ADI" / "000.png"),
+        lambda: (folders / "STR" / "000.png").unlink(),
+    ):
+        monkeypatch.undo()
+        monkeypatch.setenv("WIDESYM_CACHE", str(folders.parent / "cache"))
+        change()
+        again = ImageFolders(folders, SIZE).load()
+        assert again.train.fingerprint != first.train.fingerprint
+        first = again
+    assert ImageFolders(folders, 3).load().train.inputs.shape[1:3] == (3, 3)

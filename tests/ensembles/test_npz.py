@@ -43,18 +43,18 @@ def same_images(inputs, images, training):
     return distance.argmin(1)
 
 
-@pytest.mark.parametrize("fraction", [0.2, 0.5])
-def test_a_file_without_split_is_split_by_the_seed(tmp_path, fraction):
+@pytest.mark.parametrize(("asked", "held_out"), [(None, 8), (20, 20)])
+def test_a_file_without_split_is_split_by_the_seed(tmp_path, asked, held_out):
     images, labels = pictures(40, (4, 4, 2), 0)
     np.savez(tmp_path / "all.npz", images=images, labels=labels)
-    splits = Npz(tmp_path / "all.npz", fraction, seed=3).load()
-    assert (len(splits.train), len(splits.test)) == (40 - 40 * fraction, 40 * fraction)
+    splits = Npz(tmp_path / "all.npz", test=asked, seed=3).load()
+    assert (len(splits.train), len(splits.test)) == (40 - held_out, held_out)
     # Which images train follows from their numbers alone: all others normalise differently.
-    chosen = np.random.default_rng(3).permutation(40)[int(40 * fraction) :]
+    chosen = np.random.default_rng(3).permutation(40)[held_out:]
     of_train, of_test = (same_images(part.inputs, images, images[chosen]) for part in splits)
     assert sorted([*of_train, *of_test]) == list(range(40))
     check_splits(splits, (images[of_train], labels[of_train]), (images[of_test], labels[of_test]), ("0", "1", "2"))
-    again, other = (Npz(tmp_path / "all.npz", fraction, seed).load() for seed in (3, 4))
+    again, other = (Npz(tmp_path / "all.npz", test=asked, seed=seed).load() for seed in (3, 4))
     assert again.test.fingerprint == splits.test.fingerprint != other.test.fingerprint
 
 
@@ -69,8 +69,8 @@ def test_a_file_without_split_is_split_by_the_seed(tmp_path, fraction):
         ({"train_labels": np.zeros((6, 1), int)}, "med.npz[train_labels]: 6 labels for 7 images"),
         ({"train_labels": np.array([0, 1, 2, 255, 0, 1, 2])}, "the labels that occur are 0, 1, 2, 255; give classes"),
         ({"test_labels": np.array([0, 1, 2, -1])}, "the labels that occur are -1, 0, 1, 2; give classes"),
-        ({"test_images": np.ones((4, 4, 5, 3))}, "med.npz[test_images]: images of 4×5 pixels and 3 channels, but"),
-        ({"test_images": np.ones((4, 4, 4))}, "med.npz[test_images]: images of 4×4 pixels and 1 channels, but"),
+        ({"test_images": np.ones((4, 4, 5, 3))}, "inputs differ in shape, (4, 4, 3) and (4, 5, 3)"),
+        ({"test_images": np.ones((4, 4, 4))}, "inputs differ in shape, (4, 4, 3) and (4, 4, 1)"),
         ({"test_images": np.ones((4, 16))}, "med.npz[test_images]: float64 array of shape (4, 16); images must be"),
         ({"train_images": np.full((7, 4, 4, 3), "x")}, "med.npz[train_images]: <U1 array of shape (7, 4, 4, 3); image"),
         ({"train_images": np.array([{}] * 7)}, "cannot be read as .npz file; it may be damaged or cut short (Object"),
@@ -119,6 +119,9 @@ def test_what_is_no_npz_file_is_refused(tmp_path):
 def test_too_few_images_for_a_split_are_refused(tmp_path):
     images, labels = pictures(3, (4, 4), 0)
     np.savez(tmp_path / "few.npz", images=images, labels=labels)
-    for fraction, counts in [(0.1, "0 test images and 3 training"), (0.9, "3 test images and 0 training")]:
-        with pytest.raises(DataError, match=f"test_fraction = {fraction} of 3 images makes {counts} images; both must"):
-            Npz(tmp_path / "few.npz", fraction).load()
+    for counts, message in [
+        ((None, 3), "few.npz, training samples: all asked for, at least 1, and there are 0"),
+        ((3, 1), "few.npz, training samples: 3 asked for, at least 1, and there are 2"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            Npz(tmp_path / "few.npz", (), *counts).load()

@@ -129,13 +129,14 @@ def test_molecules_are_charges_and_positions_with_quantities(use):
 
     records = [molecule(index) for index in range(10)]
     use({"train": records}, dict.fromkeys(records[0], object()), None, "qm9")
-    train, test = Tfds("qm9", test=3).load()
-    assert (train.inputs.shape, test.inputs.shape, train.labels) == ((7, 3, 4), (3, 3, 4), None)
-    assert train.quantities[10] == Quantity("U0", "Ha")
-    for x, values in zip(train.inputs, train.values, strict=True):
-        record = records[int(values[0])]
+    raw = Tfds("qm9").raw()
+    assert (raw.train.inputs.shape, raw.train.labels, raw.test) == ((10, 3, 4), None, None)
+    assert raw.quantities[10] == Quantity("U0", "Ha")
+    for x, values, record in zip(raw.train.inputs, raw.train.values, records, strict=True):
         np.testing.assert_array_equal(x, np.column_stack([record["charges"], record["positions"]]))
         np.testing.assert_array_equal(values, [record[quantity.name] for quantity in QUANTITIES])
+    with pytest.raises(DataError, match=r"qm9 has molecules, not images: load Qm9\(origin='tfds'\)"):
+        Tfds("qm9").load()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from rich.console import Console
 import launch.runner
 from ensembles import FullOrbit, IndependentDraws, Strategy, TrainingRecipe
 from ensembles.checkpoints import Checkpoints
-from ensembles.data import digits
+from ensembles.data import Digits
 from ensembles.trainer import Trainer
 from launch import cli
 from launch.run import Run
@@ -31,7 +31,7 @@ EXECUTION = Execution(Strategy(1), checkpoint_seconds=0.0)
 
 def the_run() -> Run:
     """Records and checkpoints all the time."""
-    train, test = digits(train=24, test=20)
+    train, test = Digits(train=24, test=20).load()
     arch = Architecture((Conv(4, 3, w_std=2**0.5), Relu(), Flatten(), Dense(10, w_std=0.25)))
     recipe = TrainingRecipe(0.05, batches=IndependentDraws(8), augmentation=FullOrbit(cyclic(4)))
     return Run(arch, recipe, 5, 0, tuple(range(0, 301, 5)), train, (test,))

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ensembles import IndependentDraws, Strategy, TrainingRecipe
-from ensembles.data import digits
+from ensembles.data import Digits
 from launch import cli, recipes
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
@@ -26,7 +26,7 @@ class Small:
     @property
     def run(self) -> Run:
         """Mini-batches, so that what is drawn has to be resumed as well."""
-        train, test = digits(train=20, test=10)
+        train, test = Digits(train=20, test=10).load()
         arch = Architecture((Flatten(), Dense(8, w_std=2**0.5), Relu(), Dense(10, w_std=0.25)))
         recipe, record_steps = TrainingRecipe(0.1, batches=IndependentDraws(6)), (0, 2, self.steps // 2, self.steps)
         return Run(arch, recipe, self.members, 0, record_steps, train, (test,))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from analysis.empirical import empirical_kernel
 from ensembles import Adam, FullOrbit, IndependentDraws, ShuffledEpochs, Strategy, TrainingRecipe
-from ensembles.data import digits, letters
+from ensembles.data import Digits, letters
 from ensembles.recorder import SickMembersError, read_logits, read_orbits
 from ensembles.trial import state_bytes
 from launch import stored_strategy
@@ -33,7 +33,7 @@ EXECUTION = Execution(Strategy(1), tensorboard=True)
 
 
 def make_run(recipe=TrainingRecipe(0.1, batches=IndependentDraws(4)), **options):  # noqa: B008 - frozen
-    train, test = digits(train=12, test=6)
+    train, test = Digits(train=12, test=6).load()
     return Run(ARCH, recipe, 3, 0, STEPS, train, (test, letters(5, size=8)), **options)
 
 

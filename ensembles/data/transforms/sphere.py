@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from ensembles.augmentation.rotation_sets import DrawnRotations
 from ensembles.data.transforms.images import Images, check_images
-from models.spherical import check_positive
+from models.checks import check_positive
 from models.wigner import azimuths, colatitudes
 
 Projection = Literal["stereographic", "equal-area"]

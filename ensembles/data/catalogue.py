@@ -1,0 +1,93 @@
+"""Data sets by name, and the out-of-distribution sets that there are of each; what `widesym data` knows."""
+
+import difflib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ensembles.data.cifar import CifarBinary
+from ensembles.data.corruptions import blur, contrast
+from ensembles.data.cross_product import COMPONENTS, CrossProduct, other_norms
+from ensembles.data.dataset import DataError, Dataset, Source
+from ensembles.data.digits import Digits
+from ensembles.data.files import contents
+from ensembles.data.idx import IdxFiles
+from ensembles.data.image_folders import ImageFolders
+from ensembles.data.ising import ENERGY, IsingEnergies, at_temperature, continuous_spins
+from ensembles.data.noise import matched_noise, pixel_noise, uniform_noise, white_noise
+from ensembles.data.npz import Npz
+from ensembles.data.out_of_distribution import corrupted, permuted_pixels, printed_letters
+from ensembles.data.qm9 import Qm9
+from ensembles.data.tfds import Tfds
+from ensembles.data.toy import HEIGHT, Toy, further_out
+
+OodSet = Callable[[Dataset, int, int], Dataset]  # of the training set, a number of samples, and a seed
+
+SOURCES: dict[str, Source] = {
+    "digits": Digits(),
+    "ising": IsingEnergies(size=16, train=1000, test=1000),
+    "toy": Toy(),
+    "toy-plane": Toy(train=64, dimension=2),
+    "cross-product": CrossProduct(train=1000, test=1000),
+    "qm9": Qm9(),
+    **{name: Tfds(name) for name in ("mnist", "fashion_mnist", "kmnist", "emnist", "cifar10", "colorectal_histology")},
+}
+NOISE: dict[str, OodSet] = {"white noise": white_noise, "pixel noise": pixel_noise, "uniform noise": uniform_noise}
+OF_IMAGES: dict[str, OodSet] = {
+    **NOISE,
+    "matched noise": matched_noise,
+    "permuted pixels": permuted_pixels,
+    "contrast": partial(corrupted, corruption=contrast),
+    "blur": partial(corrupted, corruption=blur),
+    "letters": printed_letters,
+}
+OF_QUANTITIES: dict[tuple, dict[str, OodSet]] = {
+    (ENERGY,): {"hot spins": at_temperature, "continuous spins": continuous_spins},
+    (HEIGHT,): {"further out": further_out},
+    COMPONENTS: {"longer vectors": other_norms},
+}
+LAYOUTS: tuple[tuple[str, Callable[[Path], Source]], ...] = (  # of folders, by what is in them
+    ("train-images-idx3-ubyte*", IdxFiles),
+    ("data_batch_1.bin", CifarBinary),
+    ("[!.]*/", ImageFolders),
+)
+
+
+def ood_sets(data: Dataset) -> dict[str, OodSet]:
+    """The out-of-distribution sets that can be made of a training set, by name."""
+    if data.quantities in OF_QUANTITIES:
+        return OF_QUANTITIES[data.quantities]
+    return OF_IMAGES if data.inputs.ndim == 4 else NOISE
+
+
+def find_source(name: str) -> Source:
+    """The source of that name: one of `SOURCES`, or the path of a file or folder (`source_at`), or an image
+    classification set that is in the cache or that TFDS knows.
+
+    Raises DataError, with the names that come close, for what is none of these.
+    """
+    if name in SOURCES:
+        return SOURCES[name]
+    if (path := Path(name).expanduser()).exists():
+        return source_at(path)
+    try:
+        return Tfds(name).known()
+    except DataError as error:
+        close = difflib.get_close_matches(name.lower(), SOURCES)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(SOURCES)}"
+        raise DataError(
+            f"there is no data set named {name!r}, and no such file or folder; {hint} (beyond these: {error})"
+        ) from None
+
+
+def source_at(path: Path) -> Source:
+    """The source that reads a file or folder, as its name and contents say; raises DataError where none does."""
+    if path.suffix == ".npz":
+        return Npz(path)
+    for pattern, source in LAYOUTS:
+        if any(path.glob(pattern)):
+            return source(path)
+    raise DataError(
+        f"{path} is no data set; expected a .npz file, or a folder with idx files (train-images-idx3-ubyte), with "
+        f"CIFAR's binary version (data_batch_1.bin), or with a folder of pictures for each class; {contents(path)}"
+    )

@@ -1,0 +1,129 @@
+"""A set as it came, of which `splits` makes normalised data sets; what files, TFDS and the cache share."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from ensembles.data.dataset import (
+    DataError,
+    Dataset,
+    Inputs,
+    Quantity,
+    Splits,
+    check_finite,
+    check_labels,
+    check_values,
+)
+
+HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
+BLOCK = 1024  # samples that are in memory in float64 at once
+
+
+class Part(NamedTuple):
+    """The arrays of one split as they came, images most often as bytes."""
+
+    inputs: Num[np.ndarray, "sample *point channel"]
+    labels: Int[np.ndarray, " sample"] | None = None
+    values: Float[np.ndarray, "sample quantity"] | None = None
+
+    def taken(self, indices: Int[np.ndarray, " chosen"]) -> "Part":
+        """Some of the samples."""
+        kept = (None if array is None else array[indices] for array in (self.labels, self.values))
+        return Part(self.inputs[indices], *kept)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A set as it came; `test` is None where it comes in one piece.
+
+    Raises DataError for labels, values or inputs that a `Dataset` would refuse, and parts that differ in shape.
+    """
+
+    name: str
+    train: Part
+    test: Part | None
+    provenance: str
+    classes: tuple[str, ...] = ()
+    quantities: tuple[Quantity, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        shapes = [part.inputs.shape[1:] for part in self.parts.values()]
+        if len(set(shapes)) > 1:
+            raise DataError(f"{self.name}: training and test inputs differ in shape, {shapes[0]} and {shapes[1]}")
+        try:
+            for inputs, labels, values in self.parts.values():
+                check_finite(self.name, "input values", inputs)
+                if labels is not None:
+                    check_labels(self.name, len(inputs), labels, self.classes)
+                if values is not None or self.quantities:
+                    check_values(self.name, len(inputs), values, self.quantities)
+        except ValueError as error:
+            raise DataError(str(error)) from None
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The splits that the set comes in, by name."""
+        return {"train": self.train} | ({} if self.test is None else {"test": self.test})
+
+    def drawn(self, train: int | None = None, test: int | None = None, seed: int = 0) -> tuple[Part, Part]:
+        """As many training and test samples as asked for, drawn at random; or all there are, in their order.
+
+        Of a set in one piece `test` samples are held out, a fifth by default. How many train does not change which
+        samples test. Raises DataError where there are too few.
+        """
+        rng, total = np.random.default_rng(seed), len(self.train.inputs)
+        order = rng.permutation(total)
+        if self.test is None:
+            held_out, order = np.split(order, [round(HELD_OUT * total) if test is None else test])
+            return self._first(self.train, order, train, "training"), self._first(self.train, held_out, test, "test")
+        orders = [np.arange(total) if train is None else order, np.arange(len(self.test.inputs))]
+        if test is not None:
+            rng.shuffle(orders[1])
+        return self._first(self.train, orders[0], train, "training"), self._first(self.test, orders[1], test, "test")
+
+    def _first(self, part: Part, order: Int[np.ndarray, " sample"], count: int | None, what: str) -> Part:
+        if not 1 <= (len(order) if count is None else count) <= len(order):
+            raise DataError(
+                f"{self.name}, {what} samples: {'all' if count is None else count} asked for, at least 1, and there "
+                f"are {len(order)}"
+            )
+        return part.taken(order[:count])
+
+    def splits(self, train: int | None = None, test: int | None = None, seed: int = 0) -> Splits:
+        """What `drawn` draws, in float32, shifted and scaled so that each channel of the training set has mean 0 and
+        deviation 1 over samples and pixels; a constant channel becomes 0.
+        """
+        parts = self.drawn(train, test, seed)
+        shift, scale = np.transpose([moments(channel) for channel in np.moveaxis(parts[0].inputs, -1, 0)])
+        inputs = [scaled(part.inputs, shift, scale) for part in parts]
+        return Splits(*map(self.dataset, ("train", "test"), parts, inputs))
+
+    def dataset(self, name: str, part: Part, inputs: Inputs) -> Dataset:
+        """Samples of this set, with inputs that have been made of theirs."""
+        labels = None if part.labels is None else part.labels.astype(int)
+        return Dataset(name, inputs, labels, self.classes, self.provenance, part.values, self.quantities)
+
+
+def moments(numbers: Num[np.ndarray, "sample *point"]) -> tuple[float, float]:
+    """Mean and deviation, in float64; the deviation of constants counts as 1."""
+    mean = numbers.mean(dtype=np.float64)
+    blocks = (numbers[start : start + BLOCK] for start in range(0, len(numbers), BLOCK))
+    deviation = math.sqrt(sum(np.square(block - mean).sum() for block in blocks) / numbers.size)
+    return mean, deviation if deviation > 1e-12 * abs(mean) else 1.0  # the mean even of equal floats is rounded
+
+
+def scaled(
+    inputs: Num[np.ndarray, "sample *point channel"],
+    shift: Float[np.ndarray, " channel"],
+    scale: Float[np.ndarray, " channel"],
+) -> Inputs:
+    """(inputs − shift)/scale in float32; the difference is taken in float64, but buffer by buffer."""
+    result = np.empty(inputs.shape, np.float32)
+    np.subtract(inputs, shift, out=result, casting="same_kind")
+    result /= scale
+    return result

@@ -1,0 +1,130 @@
+"""Data sets by name and by path, and what there is out of distribution of each."""
+
+import sys
+
+import numpy as np
+import pytest
+from stored_pictures import pictures
+from test_tfds import library, pet
+
+from ensembles.data import (
+    SOURCES,
+    CifarBinary,
+    CrossProduct,
+    DataError,
+    Dataset,
+    Digits,
+    IdxFiles,
+    ImageFolders,
+    IsingEnergies,
+    Npz,
+    Source,
+    Tfds,
+    Toy,
+    find_source,
+    from_arrays,
+    ood_sets,
+    standardised,
+)
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "prepared"))
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", library({"train": [pet(index) for index in range(8)]}))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_sources_are_found_by_name():
+    for name, source in SOURCES.items():
+        assert find_source(name) is source
+        assert isinstance(source, Source)
+    assert find_source("fashion_mnist") == Tfds("fashion_mnist")
+
+
+def test_any_name_of_tfds_is_found_and_without_tfds_what_is_cached(monkeypatch):
+    assert find_source("pets") == Tfds("pets")
+    find_source("pets").prepare()
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert len(find_source("pets").load().train) == 6
+    with pytest.raises(DataError, match=r"no data set named 'other'.*\(beyond these: TFDS cannot be imported"):
+        find_source("other")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("digit", r"did you mean digits\?"),
+        ("MNIST", r"did you mean mnist or .*\?"),
+        ("fashion-mnist", r"did you mean fashion_mnist.*\?"),
+        ("zzz", "there are digits, ising, toy, toy-plane, cross-product, qm9, mnist"),
+        ("here/there.npz", "no such file or folder"),
+        ("kmnis", r"did you mean kmnist or .*TFDS has no data set named 'kmnis'; did you mean kmnist"),
+    ],
+)
+def test_names_that_come_close_are_told(name, hint):
+    with pytest.raises(
+        DataError, match=f"there is no data set named '{name}', and no such file or folder; .*{hint}|{hint}"
+    ):
+        find_source(name)
+
+
+def test_files_and_folders_are_told_apart_by_what_is_in_them(tmp_path, monkeypatch):
+    for name in (
+        "idx/train-images-idx3-ubyte.gz",
+        "cifar/data_batch_1.bin",
+        "tissue/ADI/1.png",
+        "set.npz",
+        "none/x.csv",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    expected = {
+        "idx": IdxFiles("idx"),
+        "cifar": CifarBinary("cifar"),
+        "tissue": ImageFolders("tissue"),
+        "set.npz": Npz("set.npz"),
+    }
+    for name, source in expected.items():
+        assert find_source(name) == source
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_source("~/idx") == IdxFiles(tmp_path / "idx")
+    with pytest.raises(DataError, match=r"none is no data set; expected a \.npz file, or .*; it holds x\.csv"):
+        find_source("none")
+    with pytest.raises(DataError, match=r"x\.csv is no data set; .*; it is a file"):
+        find_source("none/x.csv")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [Digits(40, 20), IsingEnergies(8, 20, 5, updates=5), Toy(), Toy(dimension=2), CrossProduct(20, 5)],
+    ids=lambda source: f"{type(source).__name__}{getattr(source, 'dimension', '')}",
+)
+def test_every_set_out_of_distribution_fits_what_it_is_of(source):
+    train, _ = source.load()
+    assert ood_sets(train)
+    for make in ood_sets(train).values():
+        data = make(train, 7, 3)
+        assert data.inputs.shape == (7, *train.inputs.shape[1:])
+        assert data.fingerprint == make(train, 7, 3).fingerprint
+        assert data.fingerprint != make(train, 7, 4).fingerprint
+        if train.inputs.ndim == 4:
+            # float32 rounding of values of order one.
+            np.testing.assert_allclose(standardised(data).inputs.std((1, 2, 3)), 1, atol=1e-5)
+
+
+def test_colours_and_other_shapes_have_sets_out_of_distribution_too():
+    colours = from_arrays(pictures(12, (6, 8, 3), 0)).splits().train
+    for make in ood_sets(colours).values():
+        assert make(colours, 5, 0).inputs.shape == (5, 6, 8, 3)
+    signals = Dataset("signals", np.ones((4, 2, 6, 5, 3), "f"), None, (), "made up")
+    assert set(ood_sets(signals)) == {"white noise", "pixel noise", "uniform noise"}
+
+
+def test_what_is_further_out_is_uniform_in_its_shell():
+    train, _ = Toy(dimension=2).load()
+    norms = np.linalg.norm(ood_sets(train)["further out"](train, 4000, 0).inputs, axis=1)
+    assert 1 <= norms.min() <= norms.max() <= 2
+    # Half of the shell's area lies within √2.5; to 4.5 standard errors.
+    assert abs((norms < np.sqrt(2.5)).mean() - 0.5) < 4.5 * 0.5 / np.sqrt(4000)

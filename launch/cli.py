@@ -4,9 +4,9 @@ import importlib.metadata
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from launch.interrupts import PreemptedError, sigterm_raises
 
@@ -15,9 +15,11 @@ INTERRUPTED = 130
 PREEMPTED = 75  # EX_TEMPFAIL: what is to be tried again
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
+       widesym data list | show NAME | prepare NAME | verify [OPTIONS]
        widesym models [OPTIONS]
 
 reproduce    run a named experiment. NAME is one of: {recipes}
+data         list data sets, draw a contact sheet of one, cache one before it is used, check the cache
 models       list the model zoo
 
 options:
@@ -48,28 +50,41 @@ def run(arguments: Sequence[str]) -> None:
     import tyro
     from rich.console import Console
 
+    from ensembles.data import DataError
     from ensembles.recorder import SickMembersError
     from ensembles.trainer import DivergedError
+    from launch.data import ACTIONS
     from launch.models_table import ModelsTable
     from launch.recipes import RECIPES
     from launch.run_directory import RunDirectoryError
 
-    if not arguments or arguments[0] in ("-h", "--help") or arguments in (["reproduce", "-h"], ["reproduce", "--help"]):
+    asks_help = len(arguments) == 2 and arguments[0] in ("reproduce", "data") and arguments[1] in ("-h", "--help")
+    if not arguments or arguments[0] in ("-h", "--help") or asks_help:
         print(USAGE.format(recipes=", ".join(RECIPES)), end="")
         return
     command, name, options = arguments[0], next(iter(arguments[1:]), None), list(arguments[2:])
     if command == "models":
         tyro.cli(ModelsTable, args=list(arguments[1:]), prog="widesym models").show(Console())
         return
-    if command != "reproduce":
-        fail(f"unknown command {command!r}; the commands are: reproduce, models")
-    if name not in RECIPES:
-        fail(f"{f'unknown recipe {name!r}' if name else 'no recipe named'}; the recipes are: {', '.join(RECIPES)}")
-    recipe = tyro.cli(RECIPES[name], args=options, prog=f"widesym reproduce {name}")
     try:
-        recipe.reproduce(name, Console())
-    except (RunDirectoryError, DivergedError, SickMembersError, OSError) as error:
+        if command == "data":
+            action = chosen("action", name, ACTIONS)
+            tyro.cli(action, args=options, prog=f"widesym data {name}").run(Console())
+        elif command == "reproduce":
+            recipe = tyro.cli(chosen("recipe", name, RECIPES), args=options, prog=f"widesym reproduce {name}")
+            recipe.reproduce(name, Console())
+        else:
+            fail(f"unknown command {command!r}; the commands are: reproduce, data, models")
+    except (DataError, RunDirectoryError, DivergedError, SickMembersError, OSError) as error:
         fail(str(error))
+
+
+def chosen(kind: str, name: str | None, choices: Mapping[str, Any]) -> Any:
+    """What has that name; exits with 2, and the names that there are, where nothing has."""
+    if name is None or name not in choices:
+        what = f"unknown {kind} {name!r}" if name else f"no {kind} named"
+        fail(f"{what}; the {kind}s are: {', '.join(choices)}")
+    return choices[name]
 
 
 def configure_jax() -> None:

@@ -5,7 +5,8 @@ name.
 """
 
 from ensembles.data.arrays import from_arrays
-from ensembles.data.catalogue import SOURCES, find_source, ood_sets
+from ensembles.data.cache import Cacheable
+from ensembles.data.catalogue import SETS, find_source, ood_sets
 from ensembles.data.cifar import CifarBinary
 from ensembles.data.cross_product import CrossProduct
 from ensembles.data.dataset import DataError, Dataset, Quantity, Source, Splits, standardise_each
@@ -23,7 +24,8 @@ from ensembles.data.toy import Toy
 from ensembles.data.transforms import standardised, transformed
 
 __all__ = [
-    "SOURCES",
+    "SETS",
+    "Cacheable",
     "CifarBinary",
     "CrossProduct",
     "DataError",

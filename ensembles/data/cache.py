@@ -15,11 +15,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ensembles.data.dataset import DataError, Quantity
+from ensembles.data.dataset import DataError, Quantity, Splits
 from ensembles.data.raw import Part, Raw
 from models.description import describe
 
@@ -77,6 +77,24 @@ class Entry:
         test = part("test") if "test.inputs.npy" in facts["files"] else None
         about = facts["provenance"], tuple(facts["classes"]), tuple(Quantity(**each) for each in facts["quantities"])
         return Raw(facts["name"], part("train"), test, *about, facts["versions"])
+
+
+@runtime_checkable
+class Cacheable(Protocol):
+    """A source of a set that is kept in the cache."""
+
+    @property
+    def entry(self) -> Entry:
+        """Where it is kept, whether it is there or not."""
+        ...
+
+    def prepare(self) -> None:
+        """Bring it into the cache, downloading it where it takes that; raises DataError saying what is in the way."""
+        ...
+
+    def load(self) -> Splits:
+        """The data, normalised with training statistics; raises DataError where they cannot be had."""
+        ...
 
 
 def folder() -> Path:

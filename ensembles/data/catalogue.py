@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ensembles.data.cifar import CifarBinary
 from ensembles.data.corruptions import blur, contrast
@@ -23,14 +24,28 @@ from ensembles.data.toy import HEIGHT, Toy, further_out
 
 OodSet = Callable[[Dataset, int, int], Dataset]  # of the training set, a number of samples, and a seed
 
-SOURCES: dict[str, Source] = {
-    "digits": Digits(),
-    "ising": IsingEnergies(size=16, train=1000, test=1000),
-    "toy": Toy(),
-    "toy-plane": Toy(train=64, dimension=2),
-    "cross-product": CrossProduct(train=1000, test=1000),
-    "qm9": Qm9(),
-    **{name: Tfds(name) for name in ("mnist", "fashion_mnist", "kmnist", "emnist", "cifar10", "colorectal_histology")},
+
+class Known(NamedTuple):
+    """A data set that has a name, in words, and where it comes from."""
+
+    source: Source
+    about: str
+    origin: str
+
+
+SETS = {
+    "digits": Known(Digits(), "1,797 handwritten digits, 8×8", "scikit-learn"),
+    "ising": Known(IsingEnergies(16, 1000, 1000), "16×16 spins at the critical temperature and their energy", "made"),
+    "toy": Known(Toy(), "cos π|x| on the line", "made"),
+    "toy-plane": Known(Toy(train=64, dimension=2), "cos π‖x‖ in the plane", "made"),
+    "cross-product": Known(CrossProduct(1000, 1000), "pairs of vectors and u × v", "made"),
+    "qm9": Known(Qm9(), "molecules as signals on the sphere, atomisation energies", "qm9pack"),
+    "mnist": Known(Tfds("mnist"), "70,000 handwritten digits, 28×28", "TFDS"),
+    "fashion_mnist": Known(Tfds("fashion_mnist"), "70,000 pieces of clothing, 28×28", "TFDS"),
+    "kmnist": Known(Tfds("kmnist"), "70,000 cursive Japanese characters, 28×28", "TFDS"),
+    "emnist": Known(Tfds("emnist"), "814,255 handwritten characters, 28×28, lying on their side", "TFDS"),
+    "cifar10": Known(Tfds("cifar10"), "60,000 photographs, 32×32 in colour", "TFDS"),
+    "colorectal_histology": Known(Tfds("colorectal_histology"), "5,000 stained tissues, 150×150 in colour", "TFDS"),
 }
 NOISE: dict[str, OodSet] = {"white noise": white_noise, "pixel noise": pixel_noise, "uniform noise": uniform_noise}
 OF_IMAGES: dict[str, OodSet] = {
@@ -61,20 +76,20 @@ def ood_sets(data: Dataset) -> dict[str, OodSet]:
 
 
 def find_source(name: str) -> Source:
-    """The source of that name: one of `SOURCES`, or the path of a file or folder (`source_at`), or an image
+    """The source of that name: one of `SETS`, or the path of a file or folder (`source_at`), or an image
     classification set that is in the cache or that TFDS knows.
 
     Raises DataError, with the names that come close, for what is none of these.
     """
-    if name in SOURCES:
-        return SOURCES[name]
+    if name in SETS:
+        return SETS[name].source
     if (path := Path(name).expanduser()).exists():
         return source_at(path)
     try:
         return Tfds(name).known()
     except DataError as error:
-        close = difflib.get_close_matches(name.lower(), SOURCES)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(SOURCES)}"
+        close = difflib.get_close_matches(name.lower(), SETS)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(SETS)}"
         raise DataError(
             f"there is no data set named {name!r}, and no such file or folder; {hint} (beyond these: {error})"
         ) from None

@@ -1,16 +1,17 @@
 """Pictures in one folder a class, as NCT-CRC-HE-100K comes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ensembles.data.cache import cached
+from ensembles.data.cache import Entry, cached, entry_of
 from ensembles.data.dataset import DataError, Splits
 from ensembles.data.files import FilePath, contents, explained, pictures, state_of
 from ensembles.data.raw import Raw
@@ -47,19 +48,44 @@ class ImageFolders:
 
     def load(self) -> Splits:
         """A random split of the pictures, from the cache where that has them."""
-        folder = Path(self.path).resolve()
-        files = {part.name: pictures_in(part) for part in class_folders(folder)}
-        state = state_of([file for names in files.values() for file in names])
-        source = {"source": "image folders", "path": str(folder), "size": self.size, "files": state}
-        raw = cached(folder.name, source, lambda: self._read(folder, files))
-        return raw.splits(self.train, self.test, self.seed)
+        return self.raw().splits(self.train, self.test, self.seed)
 
-    def _read(self, folder: Path, files: Mapping[str, Sequence[Path]]) -> Raw:
+    def raw(self) -> Raw:
+        """All pictures; raises as `load` does."""
+        return cached(self._title, self._description, self._read)
+
+    def prepare(self) -> None:
+        """Cache the pictures; raises as `load` does."""
+        self.raw()
+
+    @property
+    def entry(self) -> Entry:
+        """Where the cache keeps the pictures as they are now."""
+        return entry_of(self._title, self._description)
+
+    @property
+    def _title(self) -> str:
+        return Path(self.path).resolve().name
+
+    @property
+    def _description(self) -> dict[str, Any]:
+        folder = Path(self.path).resolve()
+        state = state_of(file for files in pictures_by_class(folder).values() for file in files)
+        return {"source": "image folders", "path": str(folder), "size": self.size, "files": state}
+
+    def _read(self) -> Raw:
+        folder = Path(self.path).resolve()
+        files = pictures_by_class(folder)
         labels = np.repeat(np.arange(len(files)), [len(names) for names in files.values()])
         images = read_images([file for names in files.values() for file in names], self.size)
         part = pictures(images, labels, tuple(files), str(folder), str(folder))
         provenance = f"{folder} (image folders, averaged to {self.size}×{self.size} pixels)"
         return Raw(str(folder), part, None, provenance, tuple(files))
+
+
+def pictures_by_class(path: Path) -> dict[str, list[Path]]:
+    """The picture files of each class folder; raises DataError where there are none."""
+    return {folder.name: pictures_in(folder) for folder in class_folders(path)}
 
 
 def class_folders(path: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float, Int
 
-from ensembles.data.cache import cached
+from ensembles.data.cache import Entry, cached, entry_of
 from ensembles.data.dataset import Dataset, Quantity, Splits
 from ensembles.data.qm9pack import read_package
 from ensembles.data.raw import Part, Raw
@@ -17,6 +17,7 @@ from models.checks import check_positive
 
 Origin = Literal["qm9pack", "tfds"]
 Signals = Float[np.ndarray, "molecule atom theta phi channel"]
+PACKAGE = {"source": "qm9pack"}  # what the cached molecules depend on
 ATOMS = 29  # of the largest molecule
 U0 = Quantity("U0", "Ha")
 BOUND = Quantity("U0_atomization", "Ha")
@@ -68,7 +69,12 @@ class Qm9:
         """All molecules, charges and positions [molecule, 29, 4] in Å, with their quantities; raises as `load` does."""
         if self.origin == "tfds":
             return Tfds("qm9").raw()
-        return cached("qm9", {"source": "qm9pack"}, read_package)
+        return cached("qm9", PACKAGE, read_package)
+
+    @property
+    def entry(self) -> Entry:
+        """Where the cache keeps the molecules."""
+        return Tfds("qm9").entry if self.origin == "tfds" else entry_of("qm9", PACKAGE)
 
     def prepare(self) -> None:
         """Cache the molecules, downloading them first if they are to come from TFDS; raises as `load` does."""

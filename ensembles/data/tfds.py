@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ensembles.data.cache import cached, entry_of
+from ensembles.data.cache import Entry, cached, entry_of
 from ensembles.data.dataset import DataError, Quantity, Splits
 from ensembles.data.raw import Part, Raw
 
@@ -58,6 +58,11 @@ class Tfds:
         """What the cached arrays are called."""
         return f"tfds-{self.name}"
 
+    @property
+    def entry(self) -> Entry:
+        """Where the cache keeps the set."""
+        return entry_of(self.title, self.description)
+
     def load(self) -> Splits:
         """The set from the cache, or as TFDS has prepared it here; nothing is downloaded.
 
@@ -75,7 +80,7 @@ class Tfds:
 
     def known(self) -> "Tfds":
         """Itself; raises DataError for a name that is neither in the cache nor one of TFDS's."""
-        if not entry_of(self.title, self.description).path.exists():
+        if not self.entry.path.exists():
             builder_of(self.name)
         return self
 
@@ -85,9 +90,12 @@ class Tfds:
 
     def read(self) -> Raw:
         """The set as TFDS has prepared it; raises DataError where it has not."""
-        builder = builder_of(self.name)
+        entry = self.entry.path
+        try:
+            builder = builder_of(self.name)
+        except DataError as error:
+            raise DataError(f"{self.name} is not in the cache ({entry}), and {error}") from None
         if not builder.is_prepared():
-            entry = entry_of(self.title, self.description).path
             raise DataError(
                 f"{self.name} is neither in the cache ({entry}) nor prepared by TFDS ({builder.data_path}). On a "
                 f"machine with internet run `widesym data prepare {self.name}`, then copy the folder {entry} here"

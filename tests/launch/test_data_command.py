@@ -1,0 +1,119 @@
+"""`widesym data`: lists, sheets, the cache, and what it says when something is wrong."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from launch import cli
+
+
+@pytest.fixture
+def widesym(monkeypatch, tmp_path, capsys):
+    """Run the command in this process, in an empty directory: its exit code, output and error output."""
+    monkeypatch.setattr(cli, "configure_jax", lambda: None)  # JAX runs here already
+    monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        try:
+            code = cli.main(["data", *arguments]) or 0
+        except SystemExit as exit_:
+            code = exit_.code
+        printed = capsys.readouterr()
+        return code, " ".join(printed.out.split()), " ".join(printed.err.replace("│", " ").split())
+
+    return run
+
+
+@pytest.fixture
+def tissue(tmp_path):
+    for name in ("ADI", "STR"):
+        (tmp_path / "tissue" / name).mkdir(parents=True)
+        for index in range(6):
+            pixels = np.random.default_rng(index).integers(0, 256, (40, 40, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "tissue" / name / f"{index}.png")
+    return tmp_path / "tissue"
+
+
+def test_what_has_a_name_is_listed(widesym):
+    code, text, _ = widesym("list")
+    assert code == 0
+    assert "digits 1,797 handwritten digits, 8×8 scikit-learn" in text
+    assert "mnist 70,000 handwritten digits, 28×28 TFDS no" in text
+    assert text.endswith("cache/data holds 0 sets:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"), [(("digits", "--no-ood"), "digits"), (("toy", "--output", "out/sheet"), "out/sheet")]
+)
+def test_contact_sheets_are_written_whole(widesym, tmp_path, arguments, names):
+    (tmp_path / "out").mkdir()
+    code, text, _ = widesym("show", *arguments)
+    assert code == 0
+    assert f"contact sheet: {names}.png, {names}.pdf" in text
+    written = {path.name for path in (tmp_path / names).parent.iterdir() if path.is_file()}
+    assert written == {f"{(tmp_path / names).name}{suffix}" for suffix in (".png", ".pdf")}
+    with Image.open(tmp_path / f"{names}.png") as picture:
+        assert picture.size[0] > 500
+
+
+def test_files_are_shown_prepared_listed_and_verified(widesym, tmp_path, tissue):
+    assert widesym("show", "tissue", "--standardise")[0] == 0
+    assert (tmp_path / "tissue.png").exists()
+    code, text, _ = widesym("prepare", "tissue")
+    assert code == 0
+    (entry,) = (tmp_path / "cache" / "data").glob("tissue-*")
+    assert f"{entry}: 0.0 MiB" in text
+    assert f"holds 1 sets: {entry.name} 0.0 MiB" in widesym("list")[1]
+    assert "1 sets, all whole" in widesym("verify")[1]
+    (entry / "train.labels.npy").write_bytes(b"")
+    code, _, error = widesym("verify")
+    assert code == 2
+    assert "1 of 1 sets are damaged:" in error
+    assert "train.labels.npy has 0 bytes, expected" in error
+    code, _, error = widesym("show", "tissue")
+    assert code == 2
+    assert f"remove {entry} and prepare the set again" in error
+
+
+def test_what_needs_no_cache_is_said_to(widesym):
+    assert widesym("prepare", "digits")[1] == "digits can be loaded as it is; nothing of it is cached"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "no action named; the actions are: list, show, prepare, verify"),
+        (("shew", "digits"), "unknown action 'shew'; the actions are: list, show, prepare, verify"),
+        (("show",), "NAME"),
+        (("show", "digitz"), "no data set named 'digitz', and no such file or folder; did you mean digits?"),
+        (("show", "mnist"), "mnist is not in the cache"),
+        (("prepare", "mnist"), "TFDS cannot be imported"),
+        (("show", "digits", "--seed", "-1"), "--seed is -1; it must be at least 0"),
+        (("show", "empty"), "empty is no data set; expected a .npz file, or a folder with idx files"),
+        (("show", "broken.npz"), "broken.npz is no .npz file, or a part of one"),
+        (("show", "digits", "--output", "nowhere/sheet"), "--output is nowhere/sheet, but there is no folder nowhere"),
+        (("show", "toy", "--standardise"), "--standardise is for images; toy has inputs of shape (1,)"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_input_exits_with_2_and_writes_nothing(widesym, tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    code, _, error = widesym(*arguments)
+    assert code == 2
+    assert message in error
+    assert {path.name for path in tmp_path.iterdir()} <= {"empty", "broken.npz", "cache"}
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_help_of_actions(widesym):
+    assert "usage: widesym reproduce NAME" in widesym("--help")[1]
+    code, text, _ = widesym("show", "--help")
+    assert code == 0
+    for option in ("NAME", "--ood", "--standardise", "--seed", "--output"):
+        assert option in text

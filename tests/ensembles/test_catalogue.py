@@ -8,7 +8,7 @@ from stored_pictures import pictures
 from test_tfds import library, pet
 
 from ensembles.data import (
-    SOURCES,
+    SETS,
     CifarBinary,
     CrossProduct,
     DataError,
@@ -37,9 +37,9 @@ def folders(tmp_path, monkeypatch):
 
 
 def test_sources_are_found_by_name():
-    for name, source in SOURCES.items():
-        assert find_source(name) is source
-        assert isinstance(source, Source)
+    for name, known in SETS.items():
+        assert find_source(name) is known.source
+        assert isinstance(known.source, Source)
     assert find_source("fashion_mnist") == Tfds("fashion_mnist")
 
 

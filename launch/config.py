@@ -1,0 +1,120 @@
+"""Configuration files: YAML in which specs are mappings that name their class, as run directories describe them.
+
+    architecture: {type: Architecture, layers: [{type: Conv, features: 8, size: 3}, {type: Relu}, …]}
+
+Also C4, D4, … for groups, names of the zoo for architectures and names or paths for data sets (`find_source`).
+"""
+
+import dataclasses
+import difflib
+import functools
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+import ensembles.data
+import models
+from ensembles.data import Source, find_source
+from models import Architecture, cyclic, dihedral
+from models.zoo import MODELS
+
+Config = TypeVar("Config")
+
+
+class ConfigError(ValueError):
+    """A configuration that is not right: the message names file and field."""
+
+
+def read_config(path: Path, config: Callable[..., Config]) -> Config:
+    """The configuration in a YAML file, as `config` of its fields; raises ConfigError for what is none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds {type(content).__name__}, not fields with values (name: value)")
+    return made(config, content, str(path))
+
+
+def built(value: Any, where: str) -> Any:
+    """Mappings with a `type` as instances of that spec, sequences as tuples, all the way down; the rest as it is.
+
+    The inverse of `describe`. Raises ConfigError, which begins with `where`, for what cannot be made.
+    """
+    if isinstance(value, list):
+        return tuple(built(item, f"{where}[{index}]") for index, item in enumerate(value))
+    if not isinstance(value, dict):
+        return value
+    if "type" not in value:
+        raise ConfigError(f"{where} has the fields {', '.join(map(str, value))} but no type")
+    fields = {name: field for name, field in value.items() if name != "type"}
+    return made(named(value["type"], spec_types(), f"{where}.type"), fields, where)
+
+
+def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str) -> Config:
+    """An instance of a dataclass; raises ConfigError for fields that it has not, that are missing or that it refuses."""
+    known = {field.name: field for field in dataclasses.fields(config) if field.init}  # pyright: ignore[reportArgumentType]
+    for name in fields:
+        named(name, known, f"{where}, field")
+    required = {dataclasses.MISSING}
+    missing = [
+        name
+        for name, field in known.items()
+        if name not in fields and {field.default, field.default_factory} <= required
+    ]
+    if missing:
+        raise ConfigError(f"{where} lacks {', '.join(missing)}")
+    values = {name: field_value(name, value, f"{where}, {name}") for name, value in fields.items()}
+    try:
+        return config(**values)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def field_value(name: str, value: Any, where: str) -> Any:
+    """The value of a field, short forms of groups included."""
+    if name == "group" and isinstance(value, str):
+        if not re.fullmatch(r"[CD]\d+", value):
+            raise ConfigError(f"{where} is {value!r}; groups are C1, C2, … and D1, D2, …")
+        return (cyclic if value[0] == "C" else dihedral)(int(value[1:]))
+    return built(value, where)
+
+
+def named(name: Any, choices: Mapping[str, Any], where: str) -> Any:
+    """What has that name; raises ConfigError, with the names that come close, where nothing has."""
+    if isinstance(name, str) and name in choices:
+        return choices[name]
+    close = difflib.get_close_matches(str(name), choices)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(choices))}"
+    raise ConfigError(f"{where} {name!r} is unknown; {hint}")
+
+
+@functools.cache
+def spec_types() -> dict[str, type]:
+    """The specs that a file can name: layers, groups, architectures and data sources."""
+    exported = [getattr(module, name) for module in (models, ensembles.data) for name in module.__all__]
+    return {each.__name__: each for each in exported if isinstance(each, type) and dataclasses.is_dataclass(each)}
+
+
+def architecture_of(value: Any) -> Architecture:
+    """An architecture, or the one that has this name in the zoo, at its own width; raises ConfigError for others."""
+    if isinstance(value, Architecture):
+        return value
+    model = named(value, {model.name: model for model in MODELS}, "architecture")
+    return model.make(model.width)
+
+
+def source_of(value: Any) -> Source:
+    """A source, or the one that `find_source` finds; raises ConfigError for what is neither."""
+    if isinstance(value, str):
+        return find_source(value)
+    if isinstance(value, Source):
+        return value
+    raise ConfigError(f"data is {value!r}; give a name (`widesym data list`), a path, or a source with its type")

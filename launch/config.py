@@ -57,7 +57,7 @@ def built(value: Any, where: str) -> Any:
 
 
 def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str) -> Config:
-    """An instance of a dataclass; raises ConfigError for fields that it has not, that are missing or that it refuses."""
+    """An instance of a dataclass; raises ConfigError for fields that are unknown, missing or refused by it."""
     known = {field.name: field for field in dataclasses.fields(config) if field.init}  # pyright: ignore[reportArgumentType]
     for name in fields:
         named(name, known, f"{where}, field")

@@ -79,11 +79,14 @@ def _check_takes_covariances(layers: Sequence[Layer]) -> None:
                 f"layer {index}: {type(layer).__name__} takes its input apart, but neural-tangents' kernels go from "
                 "covariances to covariances; use analytic_kernel(architecture)"
             )
-        _check_takes_covariances(getattr(layer, "body", ()))
+        try:
+            _check_takes_covariances(getattr(layer, "body", ()))
+        except NotImplementedError as error:
+            raise NotImplementedError(f"layer {index}: {type(layer).__name__}: {error}") from None
 
 
 def groups_before(layers: Sequence[Layer], group: Domain | None) -> Iterator[Domain | None]:
-    """The group on which the signal before each layer lives, if `group` is the first layer's."""
+    """The group on which the signal before each layer lives, or lived before a pool; `group` is the first layer's."""
     for layer in layers:
         yield group
         match layer:
@@ -91,8 +94,6 @@ def groups_before(layers: Sequence[Layer], group: Domain | None) -> Iterator[Dom
                 group = layer.group
             case SphereLifting() | SO3Conv():
                 group = SO3(layer.bandlimit_out, layer.oversampling)
-            case GroupPool() | SO3Pool() | Flatten():
-                group = None
 
 
 def _stax_layers(stax: ModuleType, layers: Sequence[Layer], group: Domain | None) -> list[Triple]:

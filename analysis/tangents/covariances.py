@@ -1,7 +1,6 @@
 """Layers that neural-tangents lacks, on its full covariances: group and spherical ones, and sums of uncorrelated parts.
 
-Right for every filter, grid and stride, and slow: a covariance goes through a layer weight by weight
-(analysis/kernels/full.py). The lag engine is what computes kernels fast (docs/kernels.md).
+Right for every filter, grid and stride; the lag engine is what computes kernels fast (docs/kernels.md).
 """
 
 import math
@@ -17,7 +16,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from analysis.kernels.full import PointByPoint, scaled_average
+from analysis.kernels.full import PointByPoint
+from analysis.tangents.averages import averaged
 from analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
 from models.layer import Affine, Layer
 from models.signal import Domain, Signal
@@ -94,7 +94,7 @@ def from_matrices(
 
 def _through(layer: Layer, signal: Signal, covariance: PointByPoint) -> Float[Array, "new_point1 new_point2"]:
     if isinstance(layer, Affine):
-        return scaled_average(layer, signal, covariance)
+        return averaged(layer, signal, covariance)
     module = layer.module(replace(signal, channels=1), nnx.Rngs(0))
     points = jnp.eye(signal.points, dtype=covariance.dtype)
     matrix = module(points.reshape(1, *signal.axes, -1)).reshape(-1, signal.points)

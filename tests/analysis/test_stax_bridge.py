@@ -189,20 +189,23 @@ def test_parts_go_between_other_layers(nt):
 
 def test_kernel_function_keeps_neural_tangents_conventions(nt):
     """What is asked for is given, batch by batch, too; covariances have the group as a spatial axis."""
-    kernel_fn = to_stax(LiftingConv(C2, 4, 3, **STDS))[2]
+    kernel_fn = jax.jit(to_stax(LiftingConv(C2, 4, 3, **STDS))[2], static_argnames=("get", "diagonal_batch"))
     x1, x2 = batches((3, 4, 2), jnp.float32)
     kernel = kernel_fn(x1, x2, diagonal_batch=False)
     assert isinstance(kernel, nt.Kernel)
     assert kernel.shape1 == (2, 2, 3, 4, 4)
     assert kernel.nngp.shape == kernel.ntk.shape == kernel.cov1.shape == (2, 2, 2, 2, 3, 3, 4, 4)
     assert (kernel.is_gaussian, kernel.batch_axis, kernel.channel_axis) == (True, 0, 4)
-    own = kernel_fn(x1, None, "nngp")
-    assert own.shape == kernel.nngp.shape
+    own = kernel_fn(x1, None, get="nngp")
     np.testing.assert_allclose(kernel.cov1, own, rtol=1e-5)  # both are of x1 with itself, to float32's rounding
-    np.testing.assert_array_equal(kernel_fn(x1, None).cov1, jnp.stack([own[0, 0], own[1, 1]]))
-    batched = nt.batch(kernel_fn, batch_size=1, device_count=0)(x1, x2, ("nngp", "ntk"))
+    batched = nt.batch(kernel_fn, batch_size=1, device_count=0)(x1, x2)
+    np.testing.assert_allclose(batched.cov1, jnp.stack([own[0, 0], own[1, 1]]), rtol=1e-5)
     np.testing.assert_allclose(batched.ntk, kernel.ntk, rtol=1e-5)
     np.testing.assert_allclose(batched.nngp, kernel.nngp, rtol=1e-5)
+    serial = nt.stax.serial(to_stax((LiftingConv(C2, 4, 3), Relu())), to_stax(GlobalAvgPool(), group=C2))[2]
+    pooled = jax.jit(serial)(x1, x2)
+    assert pooled.shape2 == (2, 2, 4)
+    assert (pooled.is_gaussian, pooled.channel_axis) == (False, 2)
 
 
 # What cannot be had

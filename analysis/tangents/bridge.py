@@ -152,7 +152,8 @@ def _checks(stax: ModuleType, layers: tuple[Layer, ...], group: Domain | None) -
         shape, other = kernel.shape1[1:], kernel.shape2[1:]
         if shape != other:
             raise ValueError(f"x1 holds inputs of shape {shape}, x2 of shape {other}; they must agree")
-        weights_before = kernel.ntk is None or kernel.ntk.ndim > 0  # Θ of the input is a plain zero
+        # Θ of the input is a plain zero. Where K alone is asked for, nothing tells the input from what follows weights.
+        weights_before = kernel.ntk is None or kernel.ntk.ndim > 0
         law = Law(wide=weights_before or kernel.is_gaussian, gaussian=kernel.is_gaussian)
         check_layers(layers, signal_on(group, shape), law)
         return kernel

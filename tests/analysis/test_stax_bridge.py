@@ -7,11 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, C4, LOGITS, MIXING, NETWORKS, SPHERES, STDS, inputs, random_params
+from networks import C2, C4, D2, D4, LOGITS, MIXING, NETWORKS, SPHERES, STDS, inputs, random_params
 
 from analysis import analytic_kernel
+from analysis.kernels.full import scaled_average
 from analysis.tangents import import_neural_tangents, to_stax
+from analysis.tangents.averages import averaged
 from models import (
+    SO3,
     Architecture,
     Conv,
     Dense,
@@ -35,6 +38,7 @@ from models import (
     Tanh,
     cyclic,
 )
+from models.signal import Signal
 
 pytestmark = pytest.mark.skipif(find_spec("neural_tangents") is None, reason="neural-tangents is not installed")
 
@@ -117,6 +121,26 @@ def test_nonlinear_spheres_agree_to_what_their_grid_leaves():
     found, expected = both(to_stax(Architecture(layers))[2], x1, x2), analytic_kernel(Architecture(layers))(x1, x2)
     np.testing.assert_allclose(found.nngp, expected.nngp, rtol=1e-4)
     np.testing.assert_allclose(found.ntk, expected.ntk, rtol=3e-4)
+
+
+AVERAGES = {  # layers, and what they act on; networks' kernels do not tell a rotation from its inverse
+    "C4 lifting, SAME": (LiftingConv(C4, 2, 3, w_std=1.3), Signal(2, (4, 4))),
+    "D4, CIRCULAR": (GroupConv(D4, 2, 3, "CIRCULAR"), Signal(2, (3, 3), D4)),
+    "D2, VALID, strided": (GroupConv(D2, 2, 2, "VALID", 2, w_std=1.1), Signal(2, (4, 6), D2)),
+    "sphere": (SphereLifting(2, 3, 2, oversampling=1, w_std=1.2), Signal(2, (6, 5))),
+    "SO(3)": (SO3Conv(2, 2, 2, oversampling=1, w_std=1.2), Signal(2, None, SO3(2))),
+}
+
+
+@pytest.mark.parametrize("name", AVERAGES)
+def test_averages_are_those_of_the_finite_layers(name):
+    """A(K) from its equation against the sum over all weights of the module; both to rounding, and not near zero."""
+    layer, signal = AVERAGES[name]
+    with jax.enable_x64(True):
+        covariance = jnp.asarray(np.random.default_rng(0).standard_normal((signal.points, signal.points)))
+        found, expected = (np.asarray(f(layer, signal, covariance)) for f in (averaged, scaled_average))
+    assert abs(expected).max() > 0.1
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
 
 
 # The finite network

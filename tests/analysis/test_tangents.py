@@ -1,4 +1,4 @@
-"""The bridge to neural-tangents, and neural-tangents as the oracle of the analytic kernels."""
+"""neural-tangents on current JAX, and as the oracle of the analytic kernels; its bridge has tests of its own."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ import pytest
 from jax.interpreters import ad
 
 from analysis import analytic_kernel
-from analysis.tangents import import_neural_tangents
+from analysis.tangents import import_neural_tangents, to_stax
 from models import (
     Architecture,
     AvgPool,
@@ -51,7 +51,8 @@ def test_import_leaves_no_trace_in_jax_and_needs_no_tensorflow(nt):
         sys.modules["tensorflow"] = sys.modules["tf2jax"] = None  # importing either raises ImportError
         import jax, jax.core
         from jax.interpreters import ad
-        from analysis.tangents import import_neural_tangents
+        from analysis.tangents import import_neural_tangents, to_stax
+        from models import Architecture, Dense
 
         def state():
             return dict(vars(jax.core)), dict(vars(ad)), list(warnings.filters), dict(jax.config.values)
@@ -63,6 +64,8 @@ def test_import_leaves_no_trace_in_jax_and_needs_no_tensorflow(nt):
         assert "neural_tangents.experimental" not in sys.modules
         assert not hasattr(module, "experimental")
         assert import_neural_tangents() is module
+        x = jax.numpy.ones((2, 3))
+        assert abs(to_stax(Architecture((Dense(1),)))[2](x, None, "ntk") - 1).max() < 1e-6
         try:
             import neural_tangents.experimental
         except ImportError as error:
@@ -166,38 +169,6 @@ ARCHITECTURES = {  # by far most of the tests' time is compiling these
 SINGLE_PRECISION = ("mlp-biased", "mlp-unbiased", "valid-pool-biased")
 
 
-def stax_kernel(nt, architecture):
-    """The same network's kernel by neural-tangents, whose NTK parametrization is ours: 1/√(n·|S|), σ_w and σ_b."""
-
-    def layer(spec):
-        match spec:
-            case Dense():
-                return nt.stax.Dense(spec.features, W_std=spec.w_std, b_std=spec.b_std or None)
-            case Conv():
-                size = (spec.size, spec.size)
-                return nt.stax.Conv(
-                    spec.features,
-                    size,
-                    strides=(spec.stride, spec.stride),
-                    padding=spec.padding,
-                    W_std=spec.w_std,
-                    b_std=spec.b_std or None,
-                )
-            case AvgPool():
-                stride = spec.stride or spec.size
-                return nt.stax.AvgPool((spec.size, spec.size), strides=(stride, stride), padding="VALID")
-            case LayerNorm():
-                return nt.stax.LayerNorm(eps=spec.epsilon)
-            case Residual():
-                body = nt.stax.serial(*map(layer, spec.body))
-                return nt.stax.serial(nt.stax.FanOut(2), nt.stax.parallel(nt.stax.Identity(), body), nt.stax.FanInSum())
-            case _:
-                return getattr(nt.stax, type(spec).__name__)()
-
-    kernel = nt.stax.serial(*map(layer, architecture.layers))[2]
-    return jax.jit(lambda x1, x2: kernel(x1, x2, ("nngp", "ntk")))
-
-
 def inputs(architecture, dtype):
     """Two batches with one input in common; without biases, the blank corner of another has zero variance."""
     image = any(isinstance(layer, Conv) for layer in architecture.layers)
@@ -209,13 +180,14 @@ def inputs(architecture, dtype):
     return jnp.asarray(x1, dtype), jnp.asarray(x2, dtype)
 
 
-def check_agreement(nt, architecture, dtype, rtol):
+def check_agreement(architecture, dtype, rtol):
     """K and Θ to `rtol` entry by entry, but Θ of an input with itself to √ε for each nonlinearity.
 
     There the cosine c is 1 up to rounding, and arccos(1 − ε) ≈ √(2ε) is what Θ is multiplied with.
     """
     x1, x2 = inputs(architecture, dtype)
-    ours, theirs = analytic_kernel(architecture)(x1, x2), stax_kernel(nt, architecture)(x1, x2)
+    kernel = to_stax(architecture)[2]  # neural-tangents' own layers: its NTK parametrization is ours
+    ours, theirs = analytic_kernel(architecture)(x1, x2), jax.jit(lambda *x: kernel(*x, ("nngp", "ntk")))(x1, x2)
     assert ours.ntk.dtype == theirs.ntk.dtype == dtype
     np.testing.assert_allclose(ours.nngp, theirs.nngp, rtol=rtol)
     depth = str(architecture).count("Relu()")
@@ -225,13 +197,14 @@ def check_agreement(nt, architecture, dtype, rtol):
     np.testing.assert_allclose(ours.ntk[same], theirs.ntk[same], rtol=depth * np.finfo(dtype).eps ** 0.5)
 
 
-@pytest.mark.filterwarnings("ignore:`FanIn` layers assume independent inputs:UserWarning")  # ours are
+@pytest.mark.usefixtures("nt")
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_kernels_agree_in_double_precision(nt, name):
+def test_kernels_agree_in_double_precision(name):
     with jax.enable_x64(True):
-        check_agreement(nt, ARCHITECTURES[name], jnp.float64, rtol=1e-10)
+        check_agreement(ARCHITECTURES[name], jnp.float64, rtol=1e-10)
 
 
+@pytest.mark.usefixtures("nt")
 @pytest.mark.parametrize("name", SINGLE_PRECISION)
-def test_kernels_agree_in_single_precision(nt, name):
-    check_agreement(nt, ARCHITECTURES[name], jnp.float32, rtol=1e-5)
+def test_kernels_agree_in_single_precision(name):
+    check_agreement(ARCHITECTURES[name], jnp.float32, rtol=1e-5)

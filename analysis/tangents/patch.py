@@ -1,4 +1,4 @@
-"""The bridge to neural-tangents: optional interop, and the oracle of the analytic kernels (arXiv:1912.02803).
+"""neural-tangents (arXiv:1912.02803) on current JAX.
 
 neural-tangents 0.6.5 imports names that JAX has dropped since. They are back for as long as it is being imported, and
 gone afterwards. No other module imports it.

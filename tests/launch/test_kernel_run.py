@@ -1,7 +1,9 @@
 """Gram matrices in directories: killed at any point, met by another process, shared between several."""
 
+import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -165,21 +167,24 @@ def test_kernels_that_are_not_positive_are_warned_of(tmp_path, monkeypatch):
     assert "no negative eigenvalues but for rounding" in str(warned[0].message)
 
 
-def test_progress_is_shown(tmp_path):
-    console = Console(record=True, width=200, force_terminal=False, file=(tmp_path / "log").open("w"))
+@pytest.mark.parametrize("terminal", [False, True], ids=["lines", "bar"])
+def test_progress_is_shown(tmp_path, terminal):
+    console = Console(record=True, width=200, force_terminal=terminal, file=io.StringIO())
     compute_gram(make_gram(), tmp_path / "gram", console, MEMORY)
     shown = console.export_text()
-    console.file.close()
     tiles = len(stored_tiling(tmp_path / "gram" / "gram.zarr"))
-    assert f"gram: {tiles}/{tiles} tiles, " in shown
-    assert "pairs/s" in shown
+    assert f"{tiles}/{tiles} tiles" in shown
+    assert re.search(r"\b[1-9][0-9]* pairs/s", shown)
     assert "ntk: eigenvalues: λ_max = " in shown
 
 
 def test_info_for_people():
-    text = describe_info(info(make_gram(), MEMORY))
-    assert text.startswith("40 × 40 pairs, 1 lags, ")
+    found = info(make_gram(), MEMORY)
+    text = describe_info(found)
+    sides = " × ".join(map(str, found.tiling.tile))
+    assert text.startswith(f"40 × 40 pairs, {len(found.tiling)} tiles of {sides}, each in ")
     assert "KiB on disk; about " in text
+    assert describe_info(found._replace(lags=64)).startswith("40 × 40 pairs, 64 lags each, ")
 
 
 def at_work(path, devices=1, processes=1, stops=("never", "never")):

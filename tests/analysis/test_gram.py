@@ -22,6 +22,7 @@ from analysis.gram import (
 )
 from analysis.gram.compute import on_devices
 from analysis.gram.store import stored_tiling
+from analysis.kernels import Kernel
 from models import Architecture, Dense, MaxPool, NoClosedFormError, Relu
 
 MLP = Architecture((HIDDEN, Relu(), LOGITS))
@@ -86,6 +87,23 @@ def test_a_convolutional_network_by_tiles(tmp_path):
     fill(tmp_path / "gram.zarr", Gram(Architecture(layers), x), (2, 2))
     expected = analytic_kernel(Architecture(layers))(x)
     np.testing.assert_allclose(np.stack(read_gram(tmp_path / "gram.zarr")), np.stack(expected), **ROUNDING)
+
+
+class Crooked(Gram):
+    """Of a kernel whose two orders differ, as rounding makes them: x + 2x'."""
+
+    @property
+    def kernel(self):
+        return lambda rows, columns: Kernel(*2 * [rows[:, None, 0] + 2 * columns[:, 0]])
+
+
+def test_of_two_orders_the_upper_one_is_taken(tmp_path):
+    """Also within the tiles on the diagonal."""
+    gram = Crooked(MLP, data(10))
+    fill(tmp_path / "gram.zarr", gram, (4, 4))
+    upper = np.triu(gram.x1[:, None, 0] + 2 * gram.x1[:, 0])
+    for kernel in read_gram(tmp_path / "gram.zarr"):
+        np.testing.assert_array_equal(kernel, upper + np.triu(upper, 1).T)
 
 
 def test_xarray_reads_the_store(tmp_path):

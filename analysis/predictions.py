@@ -11,7 +11,9 @@ import xarray as xr
 from jaxtyping import Float
 
 from analysis.dynamics import Prediction, predict
-from analysis.kernels import Kernel, analytic_kernel, orbit_kernel
+from analysis.kernels import Kernel, OrbitKernel, analytic_kernel, orbit_blocks
+from analysis.kernels.group_circulant import on_orbit
+from analysis.kernels.orbits import is_symmetric
 from ensembles.augmentation import FullOrbit, Images, Invariant, NoAugmentation, Policy
 from models.architecture import Architecture
 
@@ -19,14 +21,18 @@ Pixels = Float[np.ndarray, "sample row column channel"]
 ByNetwork = dict[str, dict[str, Prediction]]
 
 
-def training_kernel(architecture: Architecture, policy: Policy, x: Pixels) -> Kernel:
+def training_kernel(architecture: Architecture, policy: Policy, x: Pixels) -> Kernel | OrbitKernel:
     """K and Θ of the training set with itself, of its full orbit where the policy is that (theory.md §4).
 
-    Raises ValueError for other policies.
+    Of orbits by blocks, unless the group moves the network's filters. Raises ValueError for other policies.
     """
     check_covered(policy)
     kernel = analytic_kernel(architecture)
-    return orbit_kernel(kernel, policy.group, x) if isinstance(policy, FullOrbit) else kernel(x)
+    if not isinstance(policy, FullOrbit):
+        return kernel(x)
+    if is_symmetric(architecture, policy.group, x.shape[1:]):
+        return orbit_blocks(kernel, policy.group, x)
+    return kernel(policy.group.orbit(x))
 
 
 def check_covered(policy: Policy) -> None:
@@ -45,7 +51,7 @@ def check_covered(policy: Policy) -> None:
 def predict_ensemble(
     architecture: Architecture,
     policy: Policy,
-    train: Kernel,
+    train: Kernel | OrbitKernel,
     x: Pixels,
     y: Float[np.ndarray, "train logit"],
     evaluation: Mapping[str, Pixels],
@@ -59,7 +65,7 @@ def predict_ensemble(
     check_covered(policy)
     kernel = analytic_kernel(architecture)
     if isinstance(policy, FullOrbit):
-        x, y = np.asarray(policy.group.orbit(x)), np.tile(y, (policy.group.order, 1))
+        x, y = np.asarray(policy.group.orbit(x)), on_orbit(policy.group, y)
     return {
         name: predict(train, kernel(inputs, x), np.asarray(kernel.diagonal(inputs).nngp), y, learning_rate, steps)
         for name, inputs in evaluation.items()

@@ -1,4 +1,4 @@
-"""Progress of an ensemble's training: a bar on a terminal, plain lines elsewhere."""
+"""Progress of an ensemble's training, or of a Gram matrix: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import time
@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from analysis.gram import Progress as GramProgress
 from ensembles.member import HEALTHY
 from ensembles.trainer import Moment
 
@@ -69,3 +70,35 @@ def _lines(console: Console, name: str, members: int, steps: int, rate: Callable
         )
 
     return report
+
+
+@contextlib.contextmanager
+def gram_progress(console: Console, name: str) -> Iterator[Callable[[GramProgress], None]]:
+    """A function to be told how many tiles are computed; shows them, pairs of inputs a second and the time left."""
+    began = last = time.perf_counter()
+
+    def rate(now: GramProgress) -> float:
+        return now.done * now.pairs_a_tile / max(time.perf_counter() - began, 1e-9)
+
+    def line(now: GramProgress) -> None:
+        nonlocal last
+        if now.done < now.total and (now.done == 0 or time.perf_counter() - last < SECONDS_BETWEEN_LINES):
+            return
+        last, speed = time.perf_counter(), rate(now)
+        left = f", {(now.total - now.done) * now.pairs_a_tile / speed:.0f} s left" if 0 < now.done < now.total else ""
+        text = f"{name}: {now.done}/{now.total} tiles, {speed:.0f} pairs/s{left}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    if not console.is_terminal:
+        yield line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed}/{task.total} tiles"),
+        TextColumn("{task.fields[rate]:.0f} pairs/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, rate=0.0)
+        yield lambda now: bar.update(task, completed=now.done, total=now.total, rate=rate(now))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -17,8 +18,8 @@ from models.covariance import Covariance
 class Kernel(NamedTuple):
     """Kernels between two batches, per output logit (both are the identity in the logits)."""
 
-    nngp: Float[Array, "n1 n2"]
-    ntk: Float[Array, "n1 n2"]
+    nngp: Float[Array, "n1 n2"] | Float[np.ndarray, "n1 n2"]
+    ntk: Float[Array, "n1 n2"] | Float[np.ndarray, "n1 n2"]
 
 
 @dataclass(frozen=True)

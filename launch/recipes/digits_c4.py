@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 from rich.console import Console
 
@@ -144,7 +143,7 @@ class DigitsC4:
     def _predict(self, store: Path) -> None:
         train, evaluation = self.data
         kernels = {name: training_kernel(*network, train.inputs) for name, network in self.networks.items()}
-        limits = [2 * len(kernel.ntk) / largest_eigenvalue(np.asarray(kernel.ntk)) for kernel in kernels.values()]
+        limits = [2 * kernel.ntk.shape[0] / largest_eigenvalue(kernel.ntk) for kernel in kernels.values()]
         learning_rate, sets = self.rate * min(limits), {data.name: data.inputs for data in evaluation}
         predictions = {
             name: predict_ensemble(

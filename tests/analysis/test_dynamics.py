@@ -64,7 +64,7 @@ def test_mean_and_variance_are_those_of_the_affine_iteration(rank):
 @pytest.mark.parametrize("small", [0.0, 1e-18])
 def test_directions_without_kernel_move_evenly(small):
     """(1 − (1 − ηλ/N)^s)/λ → ηs/N at λ → 0: exact training never divides by an eigenvalue."""
-    train, cross = (Kernel(np.eye(2), ntk) for ntk in (np.diag([1.0, small]), np.array([[0.0, 1.0]])))
+    train, cross = Kernel(np.eye(2), np.diag([1.0, small])), Kernel(np.eye(1, 2), np.array([[0.0, 1.0]]))
     found = predict(train, cross, np.ones(1), np.array([[0.0], [5.0]]), 0.3, (4,))
     assert_close(found.mean, 4 * 0.3 / 2 * 5.0, rtol=1e-12)
 

@@ -1,0 +1,112 @@
+"""Computing the tiles of a Gram matrix, on all devices of all processes."""
+
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from analysis.gram.quality import GramError
+from analysis.gram.spec import Gram
+from analysis.gram.store import open_store, stored_tiling, write_tile
+from analysis.gram.tiling import Tile
+
+Item = TypeVar("Item")
+Device = TypeVar("Device")
+Result = TypeVar("Result")
+Values = Float[np.ndarray, "row column"]
+
+
+class Progress(NamedTuple):
+    """Tiles that this process has computed, of those that it is to, and pairs of inputs in one tile."""
+
+    done: int
+    total: int
+    pairs_a_tile: int
+
+
+def own_share(tiles: Sequence[Tile]) -> list[Tile]:
+    """The tiles that this process computes: every process has others, and all have as many, or one more."""
+    return list(tiles[jax.process_index() :: jax.process_count()])
+
+
+def computed(gram: Gram, path: Path, tiles: Sequence[Tile]) -> Iterator[Progress]:
+    """Compute these tiles into the store, one at a time on each device of this process; yields as each is written.
+
+    A tile's numbers depend on the spec and the store's tiling alone, on devices of one kind. Raises GramError where one
+    of them is not finite.
+    """
+    tiling, root = stored_tiling(path, gram), open_store(path)
+    pairs = tiling.tile[0] * tiling.tile[1]
+    yield Progress(0, len(tiles), pairs)
+
+    def compute(tile: Tile, device: Any) -> tuple[Tile, Values, Values]:
+        with jax.default_device(device), gram.precise():
+            return tile, *tile_values(gram, tile, tiling.tile)
+
+    for done, (tile, nngp, ntk) in enumerate(on_devices(compute, tiles, jax.local_devices()), 1):
+        check_finite(gram, tile, nngp, ntk)
+        write_tile(root, tile, nngp, ntk)
+        yield Progress(done, len(tiles), pairs)
+
+
+def tile_values(gram: Gram, tile: Tile, full: tuple[int, int]) -> tuple[Values, Values]:
+    """K and Θ of one tile; a smaller one is filled up to `full`, so that all tiles compile once."""
+    parts = zip(gram.sides, (tile.rows, tile.columns), full, strict=True)
+    rows, columns = (_filled(x[part], count) for x, part, count in parts)
+    kernel = gram.kernel(rows, columns)
+    count1, count2 = tile.shape
+    nngp, ntk = (np.asarray(values)[:count1, :count2] for values in kernel)
+    if gram.is_symmetric and tile.place[0] == tile.place[1]:  # a pair's two orders round differently
+        nngp, ntk = (np.triu(values) + np.triu(values, 1).T for values in (nngp, ntk))
+    return np.ascontiguousarray(nngp), np.ascontiguousarray(ntk)
+
+
+def _filled(x: np.ndarray, count: int) -> np.ndarray:
+    return np.concatenate([x, np.repeat(x[:1], count - len(x), axis=0)])
+
+
+def on_devices(
+    function: Callable[[Item, Device], Result], items: Sequence[Item], devices: Sequence[Device]
+) -> Iterator[Result]:
+    """Results as they come, with one item at a time on each device, each in a thread."""
+    free: queue.SimpleQueue[Device] = queue.SimpleQueue()
+    for device in devices:
+        free.put(device)
+
+    def on_free_device(item: Item) -> Result:
+        device = free.get()
+        try:
+            return function(item, device)
+        finally:
+            free.put(device)
+
+    left, running = iter(items), set[Future[Result]]()
+    pool = ThreadPoolExecutor(len(devices))
+    try:
+        while True:
+            while len(running) < len(devices) and (item := next(left, None)) is not None:
+                running.add(pool.submit(on_free_device, item))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def check_finite(gram: Gram, tile: Tile, nngp: Values, ntk: Values) -> None:
+    """Raise GramError for numbers that are not, naming the first pair of inputs that has one."""
+    bad = ~(np.isfinite(nngp) & np.isfinite(ntk))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise GramError(
+            f"kernels of {bad.sum()} pairs are not finite, the first between inputs {tile.rows.start + row} and "
+            f"{tile.columns.start + column}; in {gram.precision} they may overflow: scale the inputs or weights down, "
+            "or use float64"
+        )

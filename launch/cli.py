@@ -15,10 +15,12 @@ INTERRUPTED = 130
 PREEMPTED = 75  # EX_TEMPFAIL: what is to be tried again
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
+       widesym kernel CONFIG [--info] [OPTIONS]
        widesym data list | show NAME | prepare NAME | verify [OPTIONS]
        widesym models [OPTIONS]
 
 reproduce    run a named experiment. NAME is one of: {recipes}
+kernel       compute the analytic kernels of a data set, and what infinitely wide networks learn of it
 data         list data sets, draw a contact sheet of one, cache one before it is used, check the cache
 models       list the model zoo
 
@@ -53,7 +55,9 @@ def run(arguments: Sequence[str]) -> None:
     from ensembles.data import DataError
     from ensembles.recorder import SickMembersError
     from ensembles.trainer import DivergedError
+    from launch.config import ConfigError
     from launch.data import ACTIONS
+    from launch.kernel import KernelCommand
     from launch.models_table import ModelsTable
     from launch.recipes import RECIPES
     from launch.run_directory import RunDirectoryError
@@ -70,12 +74,14 @@ def run(arguments: Sequence[str]) -> None:
         if command == "data":
             action = chosen("action", name, ACTIONS)
             tyro.cli(action, args=options, prog=f"widesym data {name}").run(Console())
+        elif command == "kernel":
+            tyro.cli(KernelCommand, args=list(arguments[1:]), prog="widesym kernel").run(Console())
         elif command == "reproduce":
             recipe = tyro.cli(chosen("recipe", name, RECIPES), args=options, prog=f"widesym reproduce {name}")
             recipe.reproduce(name, Console())
         else:
-            fail(f"unknown command {command!r}; the commands are: reproduce, data, models")
-    except (DataError, RunDirectoryError, DivergedError, SickMembersError, OSError) as error:
+            fail(f"unknown command {command!r}; the commands are: reproduce, kernel, data, models")
+    except (ConfigError, DataError, RunDirectoryError, DivergedError, SickMembersError, OSError) as error:
         fail(str(error))
 
 

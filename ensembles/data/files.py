@@ -77,7 +77,7 @@ def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Int[np.ndar
     """Labels [sample, 1], as MedMNIST has them, without their last axis; raises DataError for what are no labels."""
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     check_whole(where, labels)
-    return labels
+    return labels.astype(np.int64, copy=False)  # NumPy makes floats of unsigned and signed ones side by side
 
 
 def numbered_classes(path: FilePath, labels: Int[np.ndarray, " sample"]) -> tuple[str, ...]:

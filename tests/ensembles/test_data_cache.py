@@ -59,10 +59,18 @@ def test_entries_are_named_listed_and_sized(cache):
         entry.verify()
 
 
+def test_names_of_any_length_fit_the_file_system():
+    assert not entry_of("é" * 300 + "x" * 300, SOURCE).path.exists()
+    cached("x" * 300, SOURCE, raw)
+    cached("x" * 300, SOURCE, unexpected)
+
+
 def test_the_home_has_a_cache_by_default(monkeypatch):
     monkeypatch.delenv("WIDESYM_CACHE")
     monkeypatch.setenv("HOME", "/home/me")
     assert folder() == Path("/home/me/.cache/widesym/data")
+    monkeypatch.setenv("WIDESYM_CACHE", "~/here")
+    assert folder() == Path("/home/me/here/data")
 
 
 def damaged(entry, file, change):

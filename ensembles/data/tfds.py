@@ -131,7 +131,7 @@ def prepared(name: str) -> Raw:
 @contextlib.contextmanager
 def tried_once_offline() -> Iterator[None]:
     """Have TFDS try downloads once where there is no internet; it tries them for three minutes."""
-    downloader = importlib.import_module("tensorflow_datasets.core.download.downloader")
+    downloader: Any = importlib.import_module("tensorflow_datasets.core.download.downloader")
     tries = downloader.MAX_RETRIES
     downloader.MAX_RETRIES = tries if online() else 0
     try:

@@ -24,6 +24,7 @@ from ensembles.data.raw import Part, Raw
 from models.description import describe
 
 LONGEST = 80  # characters of a name; file systems take 255 bytes
+FACTS = {"format", "name", "provenance", "source", "classes", "quantities", "files", "versions"}
 FORMAT = 1  # of an entry; it grows when older ones can no longer be read
 
 
@@ -44,6 +45,8 @@ class Entry:
         path = self.path / "entry.json"
         try:
             found = (facts := json.loads(path.read_text()))["format"]
+            if missing := FACTS - facts.keys():
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} does not describe a cached set ({error!r}); {self.remedy}") from None
         if found != FORMAT:

@@ -86,8 +86,9 @@ def find_source(name: str) -> Source:
     """
     if name in SETS:
         return SETS[name].source
-    if name and os.path.exists(path := os.path.expanduser(name)):  # unlike Path's, these refuse no name
-        return source_at(Path(path))
+    path = Path(os.path.expanduser(name))  # unlike Path's it leaves the names of people who are not there as they are
+    if name and path.exists():
+        return source_at(path)
     try:
         return Tfds(name).known()
     except DataError as error:

@@ -108,10 +108,16 @@ def read_bytes(path: Path) -> bytes:
 
 
 def state_of(files: Iterable[Path]) -> str:
-    """Digest of names, sizes and times of change: it differs where a file may have changed."""
-    states = ((str(file), file.stat()) for file in files)
-    listing = "\n".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
-    return hashlib.sha256(listing.encode()).hexdigest()
+    """Digest of names, sizes and times of change: it differs where a file may have changed.
+
+    Raises DataError for a link that leads nowhere.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        with explained(file, "read"):
+            state = file.stat()
+        digest.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -72,8 +72,8 @@ class Raw:
     def drawn(self, train: int | None = None, test: int | None = None, seed: int = 0) -> tuple[Part, Part]:
         """As many training and test samples as asked for, drawn at random; or all there are, in their order.
 
-        Of a set in one piece `test` samples are held out, a fifth by default. How many train does not change which
-        samples test. Raises DataError where there are too few.
+        A set in one piece is shuffled, and `test` samples held out, by default a fifth and at least one. How many train
+        does not change which samples test. Raises DataError where there are too few.
         """
         rng, total = np.random.default_rng(seed), len(self.train.inputs)
         order = rng.permutation(total)

@@ -89,6 +89,12 @@ def damaged(entry, file, change):
             r"has sha256 [0-9a-f]{64}, expected [0-9a-f]{64}",
         ),
         ("entry.json", lambda content: content[:50], r"does not describe a cached set \(JSONDecodeError.*\)"),
+        ("entry.json", lambda content: b"[]", r"does not describe a cached set \(TypeError\(.*\)\)"),
+        (
+            "entry.json",
+            lambda content: b'{"format": 1, "name": "x"}',
+            r".* \(ValueError\('it lacks classes, files, .*\)",
+        ),
         ("entry.json", lambda content: b"{}", r"does not describe a cached set \(KeyError\('format'\)\)"),
         ("entry.json", lambda content: content.replace(b'"format": 1', b'"format": 9'), "has format 9; .* format 1"),
     ],

@@ -145,7 +145,7 @@ def test_what_needs_no_cache_is_said_to(widesym):
         (("show", "toy", "--output", "~nobody-of-that-name/sheet"), "there is no folder ~nobody-of-that-name"),
         (("show", "~nobody-of-that-name/set"), "no data set named '~nobody-of-that-name/set'"),
         (("show", ""), "there is no data set named ''"),
-        (("show", "x" * 300), "and no such file or folder; there are digits"),
+        (("show", "x" * 300), "File name too long"),
         (("show", "huge.npz"), "huge.npz: inputs run from 1 to 1e+200, too far apart to be normalised"),
         (("show", "toy", "--standardise"), "--standardise is for images; toy has inputs of shape (1,)"),
     ],

@@ -24,7 +24,7 @@ def matched_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
             np.tensordot(draws[:, some], data.inputs[some] - mean, 1) for some in blocks(len(data))
         )
     note = f"Gaussian with the mean and covariance of {data.name}, seed {seed}"
-    return Dataset("matched noise", standardise_each(images), None, (), note)
+    return Dataset("noise", standardise_each(images), None, (), note)
 
 
 def pixel_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:

@@ -29,7 +29,7 @@ def contact_sheet(name: str, splits: Splits, ood: Sets) -> Figure:
     shape = "×".join(map(str, train.inputs.shape[1:]))
     kinds = f", {len(train.classes)} classes" if train.classes else ""
     counts = f"{len(train):,} training and {len(test):,} test samples of shape {shape}{kinds}"
-    figure.suptitle(f"{name}: {counts}\n{textwrap.shorten(train.provenance, 130)}", fontsize=10)
+    figure.suptitle(f"{name}: {counts}\n{textwrap.shorten(train.provenance, 130)}", fontsize=10, parse_math=False)
     drawing_of(train)(figure, train, ood)
     return figure
 
@@ -60,7 +60,7 @@ def draw_images(figure: Figure, train: Dataset, ood: Sets) -> None:
             left = column * (width + gap)
             colour = picture if picture.shape[-1] == 3 else picture[..., 0]
             axis.imshow(colour, cmap="gray", vmin=0, vmax=1, extent=(left, left + width, height, 0))
-            axis.text(left + width / 2, -gap / 2, caption(data, index), fontsize=7, ha="center")
+            axis.text(left + width / 2, -gap / 2, caption(data, index), fontsize=7, ha="center", parse_math=False)
         axis.set(xlim=(0, COLUMNS * (width + gap)), ylim=(height, -gap), xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
         axis.set_ylabel(label.replace(" ", "\n"), fontsize=8, rotation=0, ha="right", va="center")

@@ -67,7 +67,7 @@ def comparison_figure(panels: Panels) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> list[Path]:
     """Write path.png and path.pdf, each whole or not at all."""
-    written = [path.with_suffix(suffix) for suffix in (".png", ".pdf")]
+    written = [path.with_name(f"{path.name}{suffix}") for suffix in (".png", ".pdf")]
     for target in written:
         temporary = target.with_name(f"{target.stem}.new{target.suffix}")
         figure.savefig(temporary, dpi=150)

@@ -5,7 +5,6 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from launch.interrupts import PreemptedError, sigterm_raises
@@ -100,8 +99,8 @@ def configure_jax() -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jax.config.update("jax_num_cpu_devices", cores)
     jax.config.update("jax_default_matmul_precision", "float32")
-    cache = Path(os.environ.get("WIDESYM_CACHE", Path.home() / ".cache" / "widesym"))
-    jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+    cache = os.path.expanduser(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym")
+    jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "compiled"))
 
 
 def fail(message: str) -> NoReturn:

@@ -1,5 +1,6 @@
 """`widesym data`: which data sets there are, what they look like, and whether the cache is whole."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,9 @@ class ListSets:
             named.add_row(name, known.about, known.origin, kept)
         console.print(named)
         console.print("Also: the path of a file or folder, and the TFDS name of any other image classification set.\n")
-        console.print(f"{folder()} holds {len(entries())} sets:", highlight=False, soft_wrap=True)
+        console.out(f"{folder()} holds {len(entries())} sets:", highlight=False)
         for entry in entries():
-            console.print(f"  {entry.path.name}  {size_of(entry)}", highlight=False, soft_wrap=True)
+            console.out(f"  {entry.path.name}  {size_of(entry)}", highlight=False)
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,19 @@ class ShowSet:
     seed: int = 0
     """Seed of the out-of-distribution sets."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Where the sheet goes, as PNG and as PDF; by default NAME in this directory."""
+    """Where the sheet goes, as FILE.png and FILE.pdf; by default NAME in this directory."""
 
     def __post_init__(self):
         if self.seed < 0:
             raise ValueError(f"--seed is {self.seed}; it must be at least 0")
-        if self.output is not None and not self.output.parent.is_dir():
-            raise ValueError(f"--output is {self.output}, but there is no folder {self.output.parent}")
+        if self.output is None:
+            return
+        output = Path(os.path.expanduser(self.output))
+        if output.is_dir():
+            raise ValueError(f"--output is the folder {output}; it must be the name of a file")
+        if not output.parent.is_dir():
+            raise ValueError(f"--output is {output}, but there is no folder {output.parent}")
+        object.__setattr__(self, "output", output.with_suffix("") if output.suffix in (".png", ".pdf") else output)
 
     def run(self, console: Console) -> None:
         """Load it, draw it, and say what was loaded."""
@@ -73,15 +80,13 @@ class ShowSet:
                     f"--standardise is for images; {self.name} has inputs of shape {train.inputs.shape[1:]}"
                 )
             sets = {name: standardised(data) for name, data in sets.items()}
-        stem = self.output or Path(Path(self.name).stem)
-        written = save_figure(contact_sheet(self.name, splits, sets), stem)
+        written = save_figure(contact_sheet(self.name, splits, sets), self.output or sheet_of(self.name))
         memory = sum(part.inputs.nbytes for part in splits) / 2**20
-        console.print(
+        console.out(
             f"{self.name}: {len(train):,} + {len(test):,} samples {'×'.join(map(str, train.inputs.shape[1:]))}, "
             f"{memory:.1f} MiB, loaded in {seconds:.1f} s; {train.provenance}\n"
             f"contact sheet: {', '.join(map(str, written))}",
             highlight=False,
-            soft_wrap=True,
         )
 
 
@@ -97,11 +102,11 @@ class PrepareSet:
         source, began = find_source(self.name), time.perf_counter()
         if not isinstance(source, Cacheable):
             _ = source.load()
-            console.print(f"{self.name} can be loaded as it is; nothing of it is cached", highlight=False)
+            console.out(f"{self.name} can be loaded as it is; nothing of it is cached", highlight=False)
             return
         source.prepare()
         seconds, entry = time.perf_counter() - began, source.entry
-        console.print(f"{entry.path}: {size_of(entry)}, {seconds:.1f} s", highlight=False, soft_wrap=True)
+        console.out(f"{entry.path}: {size_of(entry)}, {seconds:.1f} s", highlight=False)
 
 
 @dataclass(frozen=True)
@@ -114,12 +119,12 @@ class VerifySets:
         for entry in entries():
             try:
                 entry.verify()
-                console.print(f"{entry.path.name}: whole, {size_of(entry)}", highlight=False, soft_wrap=True)
+                console.out(f"{entry.path.name}: whole, {size_of(entry)}", highlight=False)
             except DataError as error:
                 damaged.append(str(error))
         if damaged:
             raise DataError("\n".join([f"{len(damaged)} of {len(entries())} sets are damaged:", *damaged]))
-        console.print(f"{folder()}: {len(entries())} sets, all whole", highlight=False, soft_wrap=True)
+        console.out(f"{folder()}: {len(entries())} sets, all whole", highlight=False)
 
 
 ACTIONS = {"list": ListSets, "show": ShowSet, "prepare": PrepareSet, "verify": VerifySets}
@@ -131,6 +136,12 @@ def table_of(*headers: str) -> Table:
     for header in headers:
         table.add_column(header)
     return table
+
+
+def sheet_of(name: str) -> Path:
+    """What a data set's contact sheet is called: the last part of its name or path."""
+    last = Path(os.path.abspath(name))  # of "." the folder's name
+    return Path(last.stem if last.suffix.lower() == ".npz" else last.name)
 
 
 def size_of(entry: Entry) -> str:

@@ -23,6 +23,8 @@ from ensembles.data.dataset import DataError, Quantity, Splits
 from ensembles.data.raw import Part, Raw
 from models.description import describe
 
+LONGEST = 80  # characters of a name; file systems take 255 bytes
+FACTS = {"format", "name", "provenance", "source", "classes", "quantities", "files", "versions"}
 FORMAT = 1  # of an entry; it grows when older ones can no longer be read
 
 
@@ -43,6 +45,8 @@ class Entry:
         path = self.path / "entry.json"
         try:
             found = (facts := json.loads(path.read_text()))["format"]
+            if missing := FACTS - facts.keys():
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} does not describe a cached set ({error!r}); {self.remedy}") from None
         if found != FORMAT:
@@ -99,7 +103,7 @@ class Cacheable(Protocol):
 
 def folder() -> Path:
     """Where entries are kept."""
-    return Path(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym").expanduser() / "data"
+    return Path(os.path.expanduser(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym")) / "data"
 
 
 def entries() -> list[Entry]:
@@ -110,7 +114,7 @@ def entries() -> list[Entry]:
 def entry_of(name: str, source: Any) -> Entry:
     """Where the set of that name is kept, whether it is there or not; `source` is what `describe` takes."""
     digest = hashlib.sha256(json.dumps(describe(source), sort_keys=True).encode()).hexdigest()[:12]
-    return Entry(folder() / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}-{digest}")
+    return Entry(folder() / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:LONGEST]}-{digest}")
 
 
 def cached(name: str, source: Any, make: Callable[[], Raw]) -> Raw:

@@ -1,6 +1,7 @@
 """Data sets by name, and the out-of-distribution sets that there are of each; what `widesym data` knows."""
 
 import difflib
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -54,8 +55,8 @@ OF_IMAGES: dict[str, OodSet] = {
     "permuted pixels": permuted_pixels,
     "contrast": partial(corrupted, corruption=contrast),
     "blur": partial(corrupted, corruption=blur),
-    "letters": printed_letters,
 }
+OF_PICTURES = OF_IMAGES | {"letters": printed_letters}  # grey, or red, green and blue
 OF_QUANTITIES: dict[tuple, dict[str, OodSet]] = {
     (ENERGY,): {"hot spins": at_temperature, "continuous spins": continuous_spins},
     (HEIGHT,): {"further out": further_out},
@@ -72,7 +73,9 @@ def ood_sets(data: Dataset) -> dict[str, OodSet]:
     """The out-of-distribution sets that can be made of a training set, by name."""
     if data.quantities in OF_QUANTITIES:
         return OF_QUANTITIES[data.quantities]
-    return OF_IMAGES if data.inputs.ndim == 4 else NOISE
+    if data.inputs.ndim != 4:
+        return NOISE
+    return OF_PICTURES if data.inputs.shape[3] in (1, 3) else OF_IMAGES
 
 
 def find_source(name: str) -> Source:
@@ -83,7 +86,8 @@ def find_source(name: str) -> Source:
     """
     if name in SETS:
         return SETS[name].source
-    if (path := Path(name).expanduser()).exists():
+    path = Path(os.path.expanduser(name))  # unlike Path's it leaves the names of people who are not there as they are
+    if name and path.exists():
         return source_at(path)
     try:
         return Tfds(name).known()
@@ -97,7 +101,7 @@ def find_source(name: str) -> Source:
 
 def source_at(path: Path) -> Source:
     """The source that reads a file or folder, as its name and contents say; raises DataError where none does."""
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz" and path.is_file():
         return Npz(path)
     for pattern, source in LAYOUTS:
         if any(path.glob(pattern)):

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from ensembles.data.statistics import blocks, divisor
 from ensembles.losses import Loss, MeanSquaredError
 
 Inputs = Float[np.ndarray, "sample *point channel"]
@@ -121,7 +122,10 @@ def check_values(
 
 def standardise_each(images: Images) -> Images:
     """Every image brought to mean 0 and variance 1, as out-of-distribution inputs are; a constant image becomes 0."""
-    axes = (1, 2, 3)
-    centred = images - images.mean(axes, keepdims=True)
-    spread = centred.std(axes, keepdims=True)
-    return (centred / np.where(spread > 0, spread, 1)).astype(np.float32)
+    result = np.empty(images.shape, np.float32)
+    for part in blocks(len(images)):
+        block = images[part].astype(np.float64)
+        mean = block.mean((1, 2, 3), keepdims=True)
+        block -= mean
+        result[part] = block / divisor(mean, block.std((1, 2, 3), keepdims=True))
+    return result

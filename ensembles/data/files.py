@@ -77,7 +77,7 @@ def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Int[np.ndar
     """Labels [sample, 1], as MedMNIST has them, without their last axis; raises DataError for what are no labels."""
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     check_whole(where, labels)
-    return labels
+    return labels.astype(np.int64, copy=False)  # NumPy makes floats of unsigned and signed ones side by side
 
 
 def numbered_classes(path: FilePath, labels: Int[np.ndarray, " sample"]) -> tuple[str, ...]:
@@ -108,10 +108,16 @@ def read_bytes(path: Path) -> bytes:
 
 
 def state_of(files: Iterable[Path]) -> str:
-    """Digest of names, sizes and times of change: it differs where a file may have changed."""
-    states = ((str(file), file.stat()) for file in files)
-    listing = "\n".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
-    return hashlib.sha256(listing.encode()).hexdigest()
+    """Digest of names, sizes and times of change: it differs where a file may have changed.
+
+    Raises DataError for a link that leads nowhere.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        with explained(file, "read"):
+            state = file.stat()
+        digest.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -3,30 +3,38 @@
 import numpy as np
 
 from ensembles.data.dataset import Dataset, standardise_each
+from ensembles.data.statistics import Statistic, blocks, moments
 from models.checks import check_positive
 
+AT_ONCE = 256  # images of matched noise; for each there is a number for every training sample
 
-def matched_noise(like: Dataset, samples: int, seed: int = 0) -> Dataset:
-    """Images ~ N(mean, covariance) of the pixels of `like`, each then brought to mean 0 and variance 1."""
-    pixels = like.inputs.reshape(len(like), -1).astype(float)
-    mean, left = pixels.mean(0), (pixels - pixels.mean(0)) / np.sqrt(len(pixels))
-    draws = np.random.default_rng(seed).standard_normal((samples, len(left)))  # covariance = leftᵀ left
-    images = (mean + draws @ left).reshape(samples, *like.inputs.shape[1:])
-    return Dataset("noise", standardise_each(images), None, (), f"Gaussian with mean and covariance of {like.name}")
+
+def matched_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
+    """Images ~ N(mean, covariance) of the pixels of `data`, each then brought to mean 0 and variance 1.
+
+    They are mean + Σ_s g_s (x_s − mean)/√n over all n samples x_s of `data`, with independent Gaussian numbers g_s.
+    """
+    check_positive("matched_noise", "samples", samples)
+    rng, mean = np.random.default_rng(seed), data.inputs.mean(0, dtype=float)
+    images = np.empty((samples, *mean.shape), np.float32)
+    for part in blocks(samples, AT_ONCE):
+        draws = rng.standard_normal((len(images[part]), len(data)))
+        draws /= np.sqrt(len(data))
+        images[part] = mean + sum(
+            np.tensordot(draws[:, some], data.inputs[some] - mean, 1) for some in blocks(len(data))
+        )
+    note = f"Gaussian with the mean and covariance of {data.name}, seed {seed}"
+    return Dataset("noise", standardise_each(images), None, (), note)
 
 
 def pixel_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     """Independent Gaussian numbers with the mean and variance that `data` have at each pixel and channel."""
-    inputs = data.inputs.astype(float)
-    draws = _normal(data, samples, seed, "pixel_noise")
-    return _noise("pixel noise", inputs.mean(0) + inputs.std(0) * draws, f"each pixel of {data.name}, seed {seed}")
+    return _independent("pixel noise", data, samples, seed, moments(data.inputs, 0), f"each pixel of {data.name}")
 
 
 def white_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     """Independent Gaussian numbers with the mean and variance of all numbers in `data`."""
-    inputs = data.inputs.astype(float)
-    draws = _normal(data, samples, seed, "white_noise")
-    return _noise("white noise", inputs.mean() + inputs.std() * draws, f"all pixels of {data.name}, seed {seed}")
+    return _independent("white noise", data, samples, seed, moments(data.inputs), f"all pixels of {data.name}")
 
 
 def uniform_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
@@ -45,10 +53,10 @@ def other_stream(seed: int) -> np.random.Generator:
     return np.random.default_rng((seed, 1))
 
 
-def _normal(data: Dataset, samples: int, seed: int, name: str) -> np.ndarray:
-    check_positive(name, "samples", samples)
-    return other_stream(seed).standard_normal((samples, *data.inputs.shape[1:]))
-
-
-def _noise(name: str, images: np.ndarray, like: str) -> Dataset:
-    return Dataset(name, images.astype(np.float32), None, (), f"Gaussian with the mean and variance of {like}")
+def _independent(
+    name: str, data: Dataset, samples: int, seed: int, statistics: tuple[Statistic, Statistic], of: str
+) -> Dataset:
+    check_positive(name.replace(" ", "_"), "samples", samples)
+    (mean, deviation), shape = statistics, (samples, *data.inputs.shape[1:])
+    inputs = (mean + deviation * other_stream(seed).standard_normal(shape)).astype(np.float32)
+    return Dataset(name, inputs, None, (), f"Gaussian with the mean and variance of {of}, seed {seed}")

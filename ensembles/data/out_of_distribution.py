@@ -1,7 +1,8 @@
 """Inputs to probe networks with that were trained on other data: each a function of the data set they were trained on.
 
 Noise with the data's statistics is in ensembles/data/noise.py, spins at other temperatures or with continuous values in
-ising.py, longer vectors in cross_product.py. None but `matched_noise` normalises: `standardised(data)` does.
+ising.py, longer vectors in cross_product.py. `matched_noise` and `printed_letters` bring every image to mean 0 and
+variance 1; `standardised(data)` does so with those of the others.
 """
 
 from collections.abc import Callable

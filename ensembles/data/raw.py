@@ -1,6 +1,5 @@
 """A set as it came, of which `splits` makes normalised data sets; what files, TFDS and the cache share."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -18,9 +17,9 @@ from ensembles.data.dataset import (
     check_labels,
     check_values,
 )
+from ensembles.data.statistics import blocks, divisor, moments
 
 HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
-BLOCK = 1024  # samples that are in memory in float64 at once
 
 
 class Part(NamedTuple):
@@ -73,13 +72,13 @@ class Raw:
     def drawn(self, train: int | None = None, test: int | None = None, seed: int = 0) -> tuple[Part, Part]:
         """As many training and test samples as asked for, drawn at random; or all there are, in their order.
 
-        Of a set in one piece `test` samples are held out, a fifth by default. How many train does not change which
-        samples test. Raises DataError where there are too few.
+        A set in one piece is shuffled, and `test` samples held out, by default a fifth and at least one. How many train
+        does not change which samples test. Raises DataError where there are too few.
         """
         rng, total = np.random.default_rng(seed), len(self.train.inputs)
         order = rng.permutation(total)
         if self.test is None:
-            held_out, order = np.split(order, [round(HELD_OUT * total) if test is None else test])
+            held_out, order = np.split(order, [max(1, round(HELD_OUT * total)) if test is None else test])
             return self._first(self.train, order, train, "training"), self._first(self.train, held_out, test, "test")
         orders = [np.arange(total) if train is None else order, np.arange(len(self.test.inputs))]
         if test is not None:
@@ -97,10 +96,16 @@ class Raw:
     def splits(self, train: int | None = None, test: int | None = None, seed: int = 0) -> Splits:
         """What `drawn` draws, in float32, shifted and scaled so that each channel of the training set has mean 0 and
         deviation 1 over samples and pixels; a constant channel becomes 0.
+
+        Raises DataError where there are too few, or numbers so far apart that this takes them out of float32's range.
         """
         parts = self.drawn(train, test, seed)
-        shift, scale = np.transpose([moments(channel) for channel in np.moveaxis(parts[0].inputs, -1, 0)])
-        inputs = [scaled(part.inputs, shift, scale) for part in parts]
+        with np.errstate(over="ignore"):
+            shift, deviation = np.transpose([moments(channel) for channel in np.moveaxis(parts[0].inputs, -1, 0)])
+            inputs = [scaled(part.inputs, shift, divisor(shift, deviation)) for part in parts]
+        if not (np.isfinite(deviation).all() and all(np.isfinite(array).all() for array in inputs)):
+            low, high = min(part.inputs.min() for part in parts), max(part.inputs.max() for part in parts)
+            raise DataError(f"{self.name}: inputs run from {low:.3g} to {high:.3g}, too far apart to be normalised")
         return Splits(*map(self.dataset, ("train", "test"), parts, inputs))
 
     def dataset(self, name: str, part: Part, inputs: Inputs) -> Dataset:
@@ -109,21 +114,13 @@ class Raw:
         return Dataset(name, inputs, labels, self.classes, self.provenance, part.values, self.quantities)
 
 
-def moments(numbers: Num[np.ndarray, "sample *point"]) -> tuple[float, float]:
-    """Mean and deviation, in float64; the deviation of constants counts as 1."""
-    mean = numbers.mean(dtype=np.float64)
-    blocks = (numbers[start : start + BLOCK] for start in range(0, len(numbers), BLOCK))
-    deviation = math.sqrt(sum(np.square(block - mean).sum() for block in blocks) / numbers.size)
-    return mean, deviation if deviation > 1e-12 * abs(mean) else 1.0  # the mean even of equal floats is rounded
-
-
 def scaled(
     inputs: Num[np.ndarray, "sample *point channel"],
     shift: Float[np.ndarray, " channel"],
     scale: Float[np.ndarray, " channel"],
 ) -> Inputs:
-    """(inputs − shift)/scale in float32; the difference is taken in float64, but buffer by buffer."""
+    """(inputs − shift)/scale, rounded to float32 once, at the end."""
     result = np.empty(inputs.shape, np.float32)
-    np.subtract(inputs, shift, out=result, casting="same_kind")
-    result /= scale
+    for part in blocks(len(inputs)):
+        result[part] = (inputs[part] - shift) / scale
     return result

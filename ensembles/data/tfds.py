@@ -5,10 +5,13 @@ TensorFlow is needed to prepare most sets, never to read them. Sets are prepared
 may be removed once the cache has it.
 """
 
+import contextlib
 import difflib
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
@@ -21,6 +24,7 @@ from ensembles.data.dataset import DataError, Quantity, Splits
 from ensembles.data.raw import Part, Raw
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
+ANSWERING = "https://storage.googleapis.com"  # has many of the sets
 QUANTITIES = (  # of QM9 (Ramakrishnan et al., Scientific Data 2014, table 3); TFDS has them in single precision
     *(Quantity(name, "GHz") for name in ("A", "B", "C")),
     *(Quantity("mu", "D"), Quantity("alpha", "bohr³")),
@@ -96,6 +100,7 @@ class Tfds:
         except DataError as error:
             raise DataError(f"{self.name} is not in the cache ({entry}), and {error}") from None
         if not builder.is_prepared():
+            _ = reader_of(builder)  # nobody is sent to prepare what we cannot read
             raise DataError(
                 f"{self.name} is neither in the cache ({entry}) nor prepared by TFDS ({builder.data_path}). On a "
                 f"machine with internet run `widesym data prepare {self.name}`, then copy the folder {entry} here"
@@ -108,8 +113,10 @@ def prepared(name: str) -> Raw:
     if (builder := builder_of(name)).is_prepared():
         return raw_of(name, builder)
     builder = builder_of(name, file_format="array_record")
+    _ = reader_of(builder)  # what we cannot read is refused before it is downloaded
     try:
-        builder.download_and_prepare()
+        with tried_once_offline():
+            builder.download_and_prepare()
     except ImportError as error:
         raise missing(f"{name} cannot be prepared, for which most sets need TensorFlow", error) from error
     except Exception as error:  # whatever the network, the disk and a builder's own code may raise
@@ -119,6 +126,29 @@ def prepared(name: str) -> Raw:
         found = f"{type(error).__name__}: {error}"
         raise DataError(f"TFDS could not prepare {name} in {builder.data_path} ({found}); {hint}") from error
     return raw_of(name, builder)
+
+
+@contextlib.contextmanager
+def tried_once_offline() -> Iterator[None]:
+    """Have TFDS try downloads once where there is no internet; it tries them for three minutes."""
+    downloader: Any = importlib.import_module("tensorflow_datasets.core.download.downloader")
+    tries = downloader.MAX_RETRIES
+    downloader.MAX_RETRIES = tries if online() else 0
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = tries
+
+
+def online() -> bool:
+    """Whether the internet answers, through a proxy where the environment names one."""
+    try:
+        urllib.request.urlopen(ANSWERING, timeout=5).close()
+    except urllib.error.HTTPError:  # an answer, too
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def library() -> ModuleType:
@@ -149,7 +179,7 @@ def builder_of(name: str, **options: str) -> Any:
         raise DataError(f"TFDS has no data set named {name!r}; {hint}") from None
     except ImportError as error:
         raise missing(f"{name} cannot be read", error) from None
-    except (ValueError, AssertionError) as error:  # an unknown configuration, or version
+    except (ValueError, TypeError, AssertionError) as error:  # an unknown configuration, version or option
         raise DataError(f"TFDS cannot find {name!r}: {str(error).splitlines()[0]}") from None
 
 

@@ -18,6 +18,15 @@ def test_arrays_are_normalised_with_their_own_test_set_or_one_that_is_drawn():
     assert grey.train.provenance == "arrays, passed in Python"
 
 
+def test_labels_of_any_whole_type_go_together():
+    images, labels = pictures(9, (4, 4), 0)
+    for types in (("u8", "i8"), ("u1", "i2"), (">i4", "u8")):
+        train, test = ((images, labels.astype(dtype)) for dtype in types)
+        splits = from_arrays(train, test).splits()
+        assert splits.train.classes == ("0", "1", "2")
+        np.testing.assert_array_equal(splits.test.labels, labels)
+
+
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [

@@ -76,6 +76,8 @@ def test_files_and_folders_are_told_apart_by_what_is_in_them(tmp_path, monkeypat
         "cifar/data_batch_1.bin",
         "tissue/ADI/1.png",
         "set.npz",
+        "SET.NPZ",
+        "folder.npz/x/1.png",
         "none/x.csv",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
@@ -85,6 +87,8 @@ def test_files_and_folders_are_told_apart_by_what_is_in_them(tmp_path, monkeypat
         "cifar": CifarBinary("cifar"),
         "tissue": ImageFolders("tissue"),
         "set.npz": Npz("set.npz"),
+        "SET.NPZ": Npz("SET.NPZ"),
+        "folder.npz": ImageFolders("folder.npz"),
     }
     for name, source in expected.items():
         assert find_source(name) == source
@@ -118,6 +122,11 @@ def test_colours_and_other_shapes_have_sets_out_of_distribution_too():
     colours = from_arrays(pictures(12, (6, 8, 3), 0)).splits().train
     for make in ood_sets(colours).values():
         assert make(colours, 5, 0).inputs.shape == (5, 6, 8, 3)
+    for channels in (2, 4):
+        others = from_arrays(pictures(12, (6, 8, channels), 0)).splits().train
+        for make in ood_sets(others).values():
+            assert make(others, 5, 0).inputs.shape == (5, 6, 8, channels)
+        assert set(ood_sets(colours)) - set(ood_sets(others)) == {"letters"}
     signals = Dataset("signals", np.ones((4, 2, 6, 5, 3), "f"), None, (), "made up")
     assert set(ood_sets(signals)) == {"white noise", "pixel noise", "uniform noise"}
 

@@ -1,5 +1,6 @@
 """The data set type, the digits, and noise with a data set's statistics."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -145,6 +146,34 @@ def test_noise_has_the_mean_and_covariance_of_the_data(monkeypatch):
     assert np.all(abs(drawn.mean(0) - pixels.mean(0)) < 4.5 * np.sqrt(variance / len(drawn)))
     error = np.sqrt((np.outer(variance, variance) + covariance**2) / len(drawn))
     assert np.all(abs(np.cov(drawn.T) - covariance) < 4.5 * error)
+
+
+def test_noise_takes_no_more_memory_than_its_draws_and_a_block_and_is_the_same():
+    pixels = np.random.default_rng(0).gamma(0.5, size=(6000, 20, 20, 1)).astype("f")
+    data = dataset(pixels)
+    tracemalloc.start()
+    found = matched_noise(data, 300, seed=4).inputs  # more than are made at once
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    draws = 256 * 6000 * 8
+    assert peak < draws + pixels.nbytes  # the data in float64 would be twice as much
+    deviations = (pixels - pixels.mean(0, dtype=float)).reshape(6000, -1)
+    draws = np.random.default_rng(4).standard_normal((300, 6000))
+    expected = pixels.mean(0, dtype=float) + (draws @ deviations / np.sqrt(6000)).reshape(300, 20, 20, 1)
+    expected = (expected - expected.mean((1, 2, 3), keepdims=True)) / expected.std((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=3e-6)  # rounded to float32 before and after it is standardised
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-3, 1, 1e30])
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_images_are_standardised_whatever_their_scale_and_constant_ones_become_0(scale, offset):
+    images = ((np.random.default_rng(0).standard_normal((3, 8, 6, 2)) + offset) * scale).astype("f")
+    images[1] = np.float32(0.3 * scale)  # of which the mean is rounded
+    found = standardise_each(images).astype(float)
+    assert not found[1].any()
+    for image in found[[0, 2]]:
+        assert abs(image.mean()) < 1e-6  # float32 rounding of values of order one
+        assert abs(image.std() - 1) < 1e-6
 
 
 def test_noise_images_are_standardised_and_drawn_by_the_seed():

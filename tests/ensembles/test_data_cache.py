@@ -59,10 +59,18 @@ def test_entries_are_named_listed_and_sized(cache):
         entry.verify()
 
 
+def test_names_of_any_length_fit_the_file_system():
+    assert not entry_of("é" * 300 + "x" * 300, SOURCE).path.exists()
+    cached("x" * 300, SOURCE, raw)
+    cached("x" * 300, SOURCE, unexpected)
+
+
 def test_the_home_has_a_cache_by_default(monkeypatch):
     monkeypatch.delenv("WIDESYM_CACHE")
     monkeypatch.setenv("HOME", "/home/me")
     assert folder() == Path("/home/me/.cache/widesym/data")
+    monkeypatch.setenv("WIDESYM_CACHE", "~/here")
+    assert folder() == Path("/home/me/here/data")
 
 
 def damaged(entry, file, change):
@@ -81,6 +89,12 @@ def damaged(entry, file, change):
             r"has sha256 [0-9a-f]{64}, expected [0-9a-f]{64}",
         ),
         ("entry.json", lambda content: content[:50], r"does not describe a cached set \(JSONDecodeError.*\)"),
+        ("entry.json", lambda content: b"[]", r"does not describe a cached set \(TypeError\(.*\)\)"),
+        (
+            "entry.json",
+            lambda content: b'{"format": 1, "name": "x"}',
+            r".* \(ValueError\('it lacks classes, files, .*\)",
+        ),
         ("entry.json", lambda content: b"{}", r"does not describe a cached set \(KeyError\('format'\)\)"),
         ("entry.json", lambda content: content.replace(b'"format": 1', b'"format": 9'), "has format 9; .* format 1"),
     ],

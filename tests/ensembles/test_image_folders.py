@@ -126,6 +126,7 @@ def no_strips(path):
         ("STR/000.png", wrong_checksum, "cannot be read as picture"),
         ("STR/001.tif", no_strips, "cannot be read as picture"),
         ("STR/002.PNG", lambda path: path.write_bytes(b""), "cannot be read as picture"),
+        ("ADI/000.png", lambda path: (path.unlink(), path.symlink_to("nowhere")), "cannot be read; it may be damaged"),
         ("ADI/000.png", lambda path: path.write_text("no picture"), "cannot be read as picture"),
         ("STR/000.png", lambda path: save(colours(0, 13), path), "has 13×13 pixels; the first picture has 12×12"),
         ("TUM/000.png", lambda path: save(colours(0)[:, :11], path), "has 11×12 pixels; the first picture has 12×12"),

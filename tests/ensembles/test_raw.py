@@ -36,6 +36,28 @@ def test_floats_are_normalised_likewise_and_constant_channels_become_zero():
     np.testing.assert_allclose(splits.test.inputs[..., 1], 0, atol=1e-7)
 
 
+@pytest.mark.parametrize("scale", [1e-50, 1e-10, 1e37, 1e100])
+def test_floats_of_any_scale_are_normalised(scale):
+    images = np.random.default_rng(0).random((40, 2, 2, 1)) * scale
+    train, _ = raw(train=Part(images), test=None, classes=()).splits()
+    # Sums in float64 of numbers rounded to float32.
+    np.testing.assert_allclose([train.inputs.mean(dtype=float), train.inputs.std(dtype=float)], [0, 1], atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_floats_too_far_apart_for_float32_are_refused():
+    images = np.random.default_rng(0).random((8, 2, 2, 1))
+    for train, test in ((images * 1e200, images), (images, images * 1e60)):
+        with pytest.raises(DataError, match=r"shapes: inputs run from 0\.\d+ to \S+e\+\d+, too far apart to be norm"):
+            raw(train=Part(train), test=Part(test), classes=()).splits()
+
+
+@pytest.mark.parametrize(("samples", "sizes"), [(2, [1, 1]), (3, [2, 1]), (7, [6, 1]), (8, [6, 2])])
+def test_a_small_set_in_one_piece_keeps_at_least_one_sample_to_test(samples, sizes):
+    few = raw(train=Part(np.arange(samples * 4.0).reshape(samples, 2, 2, 1)), test=None, classes=())
+    assert [len(part) for part in few.splits()] == sizes
+
+
 def test_samples_are_drawn_if_fewer_are_asked_for():
     data = raw()
     train, test = data.drawn(train=7, seed=2)

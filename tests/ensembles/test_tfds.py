@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ensembles.data import DataError, Quantity, Source
+from ensembles.data import DataError, Quantity, Source, tfds
 from ensembles.data.cache import entries
 from ensembles.data.tfds import QUANTITIES, Tfds
 
@@ -60,6 +60,8 @@ def library(splits, features=PETS, keys=("image", "label"), name="pets", is_prep
         assert file_format in (None, "array_record")
         if asked == "needy":
             raise ImportError("No module named 'pandas'")
+        if asked == "pets/colour=red":
+            raise TypeError("Failed to construct: unexpected keyword argument 'colour'")
         if asked.startswith("pets/"):
             raise ValueError("BuilderConfig not found\nThe name must be of the form")
         if asked != name:
@@ -71,11 +73,16 @@ def library(splits, features=PETS, keys=("image", "label"), name="pets", is_prep
     return SimpleNamespace(__version__="4.9.10", builder=find, list_builders=listed, core=core, only=builder)
 
 
+DOWNLOADER = "tensorflow_datasets.core.download.downloader"
+
+
 @pytest.fixture
 def use(monkeypatch):
     def install(*args, **kwargs):
         stand_in = library(*args, **kwargs)
         monkeypatch.setitem(sys.modules, "tensorflow_datasets", stand_in)
+        monkeypatch.setitem(sys.modules, DOWNLOADER, SimpleNamespace(MAX_RETRIES=10))
+        monkeypatch.setattr(tfds, "ANSWERING", "file:///nowhere")
         return stand_in.only
 
     return install
@@ -144,6 +151,7 @@ def test_molecules_are_charges_and_positions_with_quantities(use):
     [
         ("mnst", r"TFDS has no data set named 'mnst'; did you mean mnist or kmnist\?"),
         ("zzz", "TFDS has no data set named 'zzz'; they are listed at https://"),
+        ("pets/colour=red", "TFDS cannot find 'pets/colour=red': Failed to construct: unexpected keyword argument"),
         ("pets/small", "TFDS cannot find 'pets/small': BuilderConfig not found$"),
         ("needy", r"needy cannot be read \(No module named 'pandas'\): pip install 'widesym\[tfds\]'"),
     ],
@@ -213,6 +221,32 @@ def test_an_unprepared_set_is_not_fetched_unless_asked(use, folders):
         Tfds("pets").load()
     Tfds("pets").prepare()
     assert [len(part) for part in Tfds("pets").load()] == [4, 1]
+
+
+@pytest.mark.parametrize(("answer", "retries"), [("file:///nowhere", 0), (f"file://{__file__}", 10)])
+def test_downloads_are_tried_again_only_where_there_is_internet(use, monkeypatch, answer, retries):
+    found = []
+    builder = use({}, is_prepared=False)
+
+    def fail():
+        found.append(sys.modules[DOWNLOADER].MAX_RETRIES)
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(tfds, "ANSWERING", answer)
+    builder.download_and_prepare = fail
+    with pytest.raises(DataError, match="it takes internet"):
+        Tfds("pets").prepare()
+    assert (found, sys.modules[DOWNLOADER].MAX_RETRIES) == ([retries], 10)
+
+
+def test_sets_of_other_things_are_refused_before_they_are_downloaded(use):
+    use({}, keys=("image", "id"), is_prepared=False).download_and_prepare = lambda: pytest.fail("downloaded")
+    for ask in (Tfds("pets").prepare, Tfds("pets").load):
+        with pytest.raises(
+            DataError, match=r"pets/1\.0\.0 is no image classification set: expected an image and a label"
+        ):
+            ask()
+    assert entries() == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 from launch import cli
@@ -28,6 +29,20 @@ def widesym(monkeypatch, tmp_path, capsys):
         return code, " ".join(printed.out.split()), " ".join(printed.err.replace("│", " ").split())
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("cache", "folder"), [("", "me/.cache/widesym"), ("~/here", "me/here"), (None, "me/.cache/widesym")]
+)
+def test_compiled_programs_are_kept_where_data_are(monkeypatch, cache, folder):
+    settings = {}
+    monkeypatch.setattr(jax.config, "update", settings.__setitem__)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("WIDESYM_CACHE", cache) if cache is not None else monkeypatch.delenv(
+        "WIDESYM_CACHE", raising=False
+    )
+    cli.configure_jax()
+    assert settings["jax_compilation_cache_dir"] == f"/home/{folder}/compiled"
 
 
 def options(text):

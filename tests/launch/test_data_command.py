@@ -48,17 +48,60 @@ def test_what_has_a_name_is_listed(widesym):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "names"), [(("digits", "--no-ood"), "digits"), (("toy", "--output", "out/sheet"), "out/sheet")]
+    ("arguments", "names"),
+    [
+        (("digits", "--no-ood"), "digits"),
+        (("toy", "--output", "out/sheet"), "out/sheet"),
+        (("toy", "--output", "out/sheet.png"), "out/sheet"),
+        (("toy", "--output", "out/v1.2"), "out/v1.2"),
+        (("toy", "--output", "~/sheet"), "out/sheet"),
+    ],
 )
-def test_contact_sheets_are_written_whole(widesym, tmp_path, arguments, names):
+def test_contact_sheets_are_written_whole(widesym, tmp_path, monkeypatch, arguments, names):
     (tmp_path / "out").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "out"))
     code, text, _ = widesym("show", *arguments)
     assert code == 0
-    assert f"contact sheet: {names}.png, {names}.pdf" in text
+    assert f"{names}.png, " in text
+    assert text.endswith(f"{names}.pdf")
     written = {path.name for path in (tmp_path / names).parent.iterdir() if path.is_file()}
     assert written == {f"{(tmp_path / names).name}{suffix}" for suffix in (".png", ".pdf")}
     with Image.open(tmp_path / f"{names}.png") as picture:
         assert picture.size[0] > 500
+
+
+@pytest.mark.parametrize(
+    ("path", "sheet"),
+    [
+        ("v1.2 [red]:star:.npz", "v1.2 [red]:star:"),
+        ("a$b^$_{.NPZ", "a$b^$_{"),
+        ("folder/../日本.npz", "日本"),
+        ("folder/", "folder"),
+        ("folder.v2", "folder.v2"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_paths_may_hold_any_characters(widesym, tmp_path, path, sheet):
+    (tmp_path / "folder").mkdir()
+    if path.startswith("folder") and "npz" not in path:
+        for name in ("[b]a", "$x^$"):
+            (tmp_path / path / name).mkdir(parents=True)
+            for index in range(2):
+                Image.fromarray(np.full((32, 32), 9 * index, np.uint8)).save(tmp_path / path / name / f"{index}.png")
+    else:
+        pictures = np.random.default_rng(0).random((6, 4, 5, 2))
+        with (tmp_path / path).open("wb") as file:
+            np.savez(file, images=pictures, labels=np.arange(6) % 2)
+    code, text, error = widesym("show", path)
+    assert (code, error) == (0, "")
+    assert text.startswith(f"{path}: ")
+    assert f"contact sheet: {sheet}.png, {sheet}.pdf" in text
+    assert {f"{sheet}.png", f"{sheet}.pdf"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_the_folder_shown_may_be_this_one(widesym, tmp_path, tissue, monkeypatch):
+    monkeypatch.chdir(tissue)
+    assert "contact sheet: tissue.png, tissue.pdf" in widesym("show", ".")[1]
 
 
 def test_files_are_shown_prepared_listed_and_verified(widesym, tmp_path, tissue):
@@ -97,6 +140,13 @@ def test_what_needs_no_cache_is_said_to(widesym):
         (("show", "empty"), "empty is no data set; expected a .npz file, or a folder with idx files"),
         (("show", "broken.npz"), "broken.npz is no .npz file, or a part of one"),
         (("show", "digits", "--output", "nowhere/sheet"), "--output is nowhere/sheet, but there is no folder nowhere"),
+        (("show", "toy", "--output", "empty/"), "--output is the folder empty; it must be the name of a file"),
+        (("show", "toy", "--output", ""), "--output is the folder .; it must be the name of a file"),
+        (("show", "toy", "--output", "~nobody-of-that-name/sheet"), "there is no folder ~nobody-of-that-name"),
+        (("show", "~nobody-of-that-name/set"), "no data set named '~nobody-of-that-name/set'"),
+        (("show", ""), "there is no data set named ''"),
+        (("show", "x" * 300), "File name too long"),
+        (("show", "huge.npz"), "huge.npz: inputs run from 1 to 1e+200, too far apart to be normalised"),
         (("show", "toy", "--standardise"), "--standardise is for images; toy has inputs of shape (1,)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -104,10 +154,11 @@ def test_what_needs_no_cache_is_said_to(widesym):
 def test_bad_input_exits_with_2_and_writes_nothing(widesym, tmp_path, arguments, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.npz").write_bytes(b"PK")
+    np.savez(tmp_path / "huge.npz", images=np.logspace(0, 200, 32).reshape(8, 2, 2), labels=np.zeros(8, int))
     code, _, error = widesym(*arguments)
     assert code == 2
     assert message in error
-    assert {path.name for path in tmp_path.iterdir()} <= {"empty", "broken.npz", "cache"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"empty", "broken.npz", "huge.npz", "cache"}
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 

@@ -26,5 +26,6 @@ def arccos(cosine: Float[Array, "..."]) -> Float[Array, "..."]:
 @lru_cache
 def _coefficients(degree: int) -> Float[np.ndarray, " power"]:
     """Of p in powers of 2|c| − 1, through Chebyshev's nodes of arccos|c|/√(1−|c|), which is smooth on [0, 1]."""
-    smooth = np.polynomial.chebyshev.chebinterpolate(lambda x: np.arccos((1 + x) / 2) / np.sqrt((1 - x) / 2), degree)
-    return np.polynomial.chebyshev.cheb2poly(smooth)
+    nodes = np.polynomial.chebyshev.chebpts1(degree + 1)
+    smooth = np.arccos((1 + nodes) / 2) / np.sqrt((1 - nodes) / 2)
+    return np.polynomial.chebyshev.cheb2poly(np.polynomial.chebyshev.chebfit(nodes, smooth, degree))

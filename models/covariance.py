@@ -1,15 +1,16 @@
 """The infinite-width state (K, Θ) of pairs of inputs at one lag of the rows, and its one update (theory.md §2-3).
 
-A convolutional layer maps covariances K(t, t') of the same displacement t' − t among themselves. So each displacement of
-the rows is carried alone, with all pairs of columns: an array [row, column, column', pair] holds the covariance of pixel
-(row, column) of a first signal with pixel (row + displacement, column') of a second, for several pairs of signals at once.
-Columns slide along the diagonals of the two column axes, so that padding and strides need no bookkeeping there.
+A convolutional layer maps covariances K(t, t') of the same displacement t' − t among themselves. So each displacement
+of the rows is carried alone, with all pairs of columns: an array [row, column, column', pair] holds the covariance of
+pixel (row, column) of a first signal with pixel (row + displacement, column') of a second, for several pairs of signals
+at once. Columns slide along the diagonals of the two column axes: padding and strides need no bookkeeping there.
 
 On a grid of P rows, the displacements d ≥ 0 and d − P share one array: row t meets row (t + shift) mod P, which is
 displacement `shift` where the sum does not wrap and `shift` − P where it does. That stores every pair of pixels once.
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +23,8 @@ PointField = Float[Array, "*point pair"]
 Dual = Callable[[PointField, Any, Any], tuple[PointField, PointField]]
 
 FUSED_SIZE = 3  # up to here all taps of a window are read in one pass, beyond first along columns, then along rows
+
+FEW_CHANNELS = 4  # up to here the inputs' covariance is a sum of products written out
 
 
 class Lag(NamedTuple):
@@ -62,12 +65,14 @@ class Lag(NamedTuple):
 
 def filter_mean(covariance: PointField, window: Window, lag: Lag) -> PointField:
     """A(K)(t, t') = 1/|S| Σ_{y∈S} K(stride·t+y, stride·t'+y) for a square support; `lag` is that of the output."""
-    columns = range(1, 1 + lag.column_axes)
+    rows, columns = len(covariance), range(1, 1 + lag.column_axes)
+    if window.size == window.stride == 1:
+        return covariance
     if window.size <= FUSED_SIZE:
-        total = _row_sum(_padded(covariance, (0, *columns), window), covariance.shape[0], window, lag, columns)
+        total = _row_sum(_padded(covariance, (0, *columns), window), rows, window, lag, columns)
     else:
-        total = _taps_sum(_padded(covariance, columns, window), window, columns)
-        total = _row_sum(_padded(total, (0,), window), covariance.shape[0], window, lag, ())
+        total = _taps_sum(_padded(covariance, columns, window), window, columns)[:rows]
+        total = _row_sum(_padded(total, (0,), window), rows, window, lag, ())
     return jax.lax.optimization_barrier(total / window.size**2)
 
 
@@ -78,6 +83,8 @@ def _padded(f: PointField, axes: tuple[int, ...] | range, window: Window) -> Poi
     buffer that it does not know to be zero, whose inside is overwritten.
     """
     pads = [window.pads(size) if axis in axes else (0, 0) for axis, size in enumerate(f.shape)]
+    if not any(map(any, pads)):
+        pads[0] = (0, 1)  # a row that nothing reads, lest overwriting all of the buffer be taken for f itself
     shape = [before + size + after for (before, after), size in zip(pads, f.shape, strict=True)]
     inner = tuple(slice(before, before + size) for (before, _), size in zip(pads, f.shape, strict=True))
     padded = jax.lax.optimization_barrier(jnp.zeros(shape, f.dtype)).at[inner].set(f)
@@ -88,7 +95,7 @@ def _padded(f: PointField, axes: tuple[int, ...] | range, window: Window) -> Poi
 
 def _row_sum(padded: PointField, rows: int, window: Window, lag: Lag, columns: tuple[int, ...] | range) -> PointField:
     """Sum over the window's rows, and over its columns along these axes. `rows` are those of the input."""
-    new, before, total = window.places(rows), window.pads(rows)[0], 0
+    new, before, total = window.places(rows), window.pads(rows)[0], []
     for y in range(window.size):
         taken = padded[y : y + (new - 1) * window.stride + 1 : window.stride]
         taps = _taps_sum(taken, window, columns)
@@ -98,8 +105,8 @@ def _row_sum(padded: PointField, rows: int, window: Window, lag: Lag, columns: t
             second = lag.partner(new) * window.stride + first
             inside = jax.lax.optimization_barrier(((second >= 0) & (second < rows)).astype(taps.dtype))
             taps = inside.reshape(-1, *[1] * (taps.ndim - 1)) * taps
-        total += taps
-    return total
+        total.append(taps)
+    return reduce(jnp.add, total)
 
 
 def _taps_sum(f: PointField, window: Window, axes: tuple[int, ...] | range) -> PointField:
@@ -108,7 +115,8 @@ def _taps_sum(f: PointField, window: Window, axes: tuple[int, ...] | range) -> P
         return f
     places = (f.shape[axes[0]] - window.size) // window.stride + 1
     views = [slice(y, y + (places - 1) * window.stride + 1, window.stride) for y in range(window.size)]
-    return sum(f[tuple(view if axis in axes else slice(None) for axis in range(f.ndim))] for view in views)
+    taps = [tuple(view if axis in axes else slice(None) for axis in range(f.ndim)) for view in views]
+    return reduce(jnp.add, [f[tap] for tap in taps])
 
 
 class Covariance(NamedTuple):
@@ -126,9 +134,12 @@ class Covariance(NamedTuple):
     ) -> "Covariance":
         """K = (1/n) Σ_c x_c x'_c and Θ = 0; one first input is paired with every second one."""
         x1, x2 = lag.meet(x1, x2)
-        if x1.shape[-1] == 1:  # a product of matrices
-            x1, x2 = x1.reshape(*x1.shape[:2], x1.shape[-2]), x2.reshape(x2.shape[0], -1, *x2.shape[-2:])
-            nngp = jnp.einsum("rac,racp->rap" if lag.shift is None else "rac,rucp->raup", x1, x2) / x1.shape[-1]
+        channels = x1.shape[-2]
+        if channels <= FEW_CHANNELS:
+            nngp = reduce(jnp.add, [x1[..., c, :] * x2[..., c, :] for c in range(channels)]) / channels
+        elif x1.shape[-1] == 1:  # a product of matrices
+            x1, x2 = x1.reshape(*x1.shape[:2], channels), x2.reshape(len(x2), -1, *x2.shape[-2:])
+            nngp = jnp.einsum("rac,racp->rap" if lag.shift is None else "rac,rucp->raup", x1, x2) / channels
         else:
             nngp = (x1 * x2).mean(-2)
         return cls(nngp, jnp.zeros((), nngp.dtype))

@@ -23,7 +23,7 @@ def block_size(pairs: int, elements: int) -> int:
 
 
 def in_blocks(function: Callable[[tuple[Any, Any]], Any], first: Any, seconds: Any, elements: int) -> Any:
-    """function((first, seconds)) block by block, all leaves having the pairs first; a single `first` is in each block."""
+    """function((first, seconds)), block by block along the first axis of all arrays; a single `first` is in each."""
     pairs, single = len(jax.tree.leaves(seconds)[0]), len(jax.tree.leaves(first)[0]) == 1
     size = block_size(pairs, elements)
     if size >= pairs:

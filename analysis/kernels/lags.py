@@ -6,7 +6,6 @@ and displacements never mix before the grid is left. So the recursion runs on on
 gone, on one number.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -123,7 +122,8 @@ def _sides(plan: LagPlan, x: Images) -> Sides:
     sides: Sides = []
 
     def ends(layer: Nonlinearity, state: Covariance) -> tuple[Dual, Any, Any]:
-        sides.append(jax.tree.map(lambda f: jnp.moveaxis(f, -1, 0), layer.side(state.nngp)))
+        side = state.nngp if plan.reads_zero_lag else layer.side(state.nngp)
+        sides.append(jax.tree.map(lambda f: jnp.moveaxis(f, -1, 0), side))
         return layer.dual, state.nngp, state.nngp
 
     images = jnp.moveaxis(x, 0, -1)
@@ -191,7 +191,7 @@ def _meeting(sides: Any, lag: Lag) -> Ends:
         first, second = next(sides)
         met = [lag.meet(a, b) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)]
         side1, side2 = (jax.tree.unflatten(jax.tree.structure(first), side) for side in zip(*met, strict=True))
-        return layer.dual_of_sides, side1, side2
+        return layer.dual if lag.shift is None else layer.dual_of_sides, side1, side2
 
     return ends
 

@@ -86,8 +86,10 @@ class LagPlan:
 
     @property
     def reads_zero_lag(self) -> bool:
-        """Whether each pixel is paired with itself alone: Flatten leaves the grid, or there is none."""
-        return self.last_grid is None or isinstance(self.architecture.layers[self.grid_depth - 1], Flatten)
+        """Whether each pixel is paired with itself alone: Flatten leaves the grid, or it has one pixel, or is none."""
+        if self.last_grid is None or math.prod(self.last_grid) == 1:
+            return True
+        return isinstance(self.architecture.layers[self.grid_depth - 1], Flatten)
 
     @cached_property
     def shifts(self) -> Int[np.ndarray, "row_shift column_shift 2"]:

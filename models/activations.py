@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from models.arc_cosine import arccos
 from models.layer import Nonlinearity
 from models.signal import Signal
 
@@ -77,10 +78,26 @@ class PiecewiseLinear(Activation):
         kernels of order one and zero (Lee et al. 2019, arXiv:1902.06720).
         """
         norm, cosine = norm_and_cosine(nngp, variance1, variance2)
-        angle = jnp.pi - jnp.arccos(cosine)
+        value, derivative = self._at(cosine)
+        return norm * value, jnp.where(norm > 0, derivative, 0)
+
+    def side(self, variance: Field) -> tuple[Field, Field]:
+        """√q and 1/√q, or zeros where the signal vanishes."""
+        deviation = jnp.sqrt(variance)
+        return deviation, jnp.where(deviation > 0, 1 / jnp.where(deviation > 0, deviation, 1), 0)
+
+    def dual_of_sides(self, nngp: Field, side1: tuple[Field, Field], side2: tuple[Field, Field]) -> tuple[Field, Field]:
+        """The dual without a division or a root for each pair; where a variance is zero, Θ is too and stays so."""
+        (deviation1, inverse1), (deviation2, inverse2) = side1, side2
+        value, derivative = self._at(jnp.clip(nngp * inverse1 * inverse2, -1, 1))
+        return (deviation1 * deviation2) * value, derivative
+
+    def _at(self, cosine: Field) -> tuple[Field, Field]:
+        """The dual of unit variances."""
+        angle = jnp.pi - arccos(cosine)
         kink, product = (self.slopes[0] - self.slopes[1]) ** 2, self.slopes[0] * self.slopes[1]
         value = kink / (2 * jnp.pi) * (sine_of(cosine) + angle * cosine) + product * cosine
-        return norm * value, jnp.where(norm > 0, kink / (2 * jnp.pi) * angle + product, 0)
+        return value, kink / (2 * jnp.pi) * angle + product
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ class Conv(Affine):
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "ConvModule":
         return ConvModule(self, (self.features, self.size**2 * signal.channels), rngs)
 
-    def average(self, covariance: Float[Array, "row column"], lag: Lag) -> Float[Array, "new_row new_column"]:
-        """A(K)(t,t') = (1/|S|) Σ_y K(t+y, t'+y) (theory.md §2), at stride 1."""
+    def average(self, covariance: Float[Array, "*point pair"], lag: Lag) -> Float[Array, "*new_point pair"]:
+        """A(K)(t,t') = (1/|S|) Σ_y K(stride·t+y, stride·t'+y) (theory.md §2)."""
         return filter_mean(covariance, self.window, lag)
 
 

@@ -1,106 +1,157 @@
-"""The infinite-width state (K, Θ) of a pair of inputs at one lag, and its one update (theory.md §2-3).
+"""The infinite-width state (K, Θ) of pairs of inputs at one lag of the rows, and its one update (theory.md §2-3).
 
-A convolutional layer maps covariances K(t, t') of the same displacement t' − t among themselves, so each displacement
-is carried alone. On a grid with P rows, the displacements d ≥ 0 and d − P share one array: it holds at t the covariance
-of the pixels t and (t + shift) mod P, which is displacement `shift` where the sum does not wrap and `shift` − P where
-it does. That stores every pair of pixels exactly once, and circular and zero padding differ only in their masks.
+A convolutional layer maps covariances K(t, t') of the same displacement t' − t among themselves. So each displacement
+of the rows is carried alone, with all pairs of columns: an array [row, column, column', pair] holds the covariance of
+pixel (row, column) of a first signal with pixel (row + displacement, column') of a second, for several pairs of signals
+at once. Columns slide along the diagonals of the two column axes: padding and strides need no bookkeeping there.
+
+On a grid of P rows, the displacements d ≥ 0 and d − P share one array: row t meets row (t + shift) mod P, which is
+displacement `shift` where the sum does not wrap and `shift` − P where it does. That stores every pair of pixels once.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import reduce
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from models.window import Window
 
-PixelField = Float[Array, "*pixel"]
-Dual = Callable[[PixelField, PixelField, PixelField], tuple[PixelField, PixelField]]
+PointField = Float[Array, "*point pair"]
+Dual = Callable[[PointField, Any, Any], tuple[PointField, PointField]]
+
+FUSED_SIZE = 3  # up to here all taps of a window are read in one pass, beyond first along columns, then along rows
+
+FEW_CHANNELS = 4  # up to here the inputs' covariance is a sum of products written out
 
 
 class Lag(NamedTuple):
-    """A displacement between two signals: pixel t of the first meets pixel (t + shift) mod period of the second."""
+    """A displacement of two signals' rows: row t of the first meets row (t + shift) mod period of the second.
 
-    shift: Int[Array, "2"]
-    period: tuple[int, int]
+    With `shift` None, each pixel meets itself alone, and arrays are [row, column, pair].
+    """
 
-    def partner(self, axis: int, size: int) -> Int[Array, " size"]:
-        """The second signal's coordinates that the first's 0 … size−1 meet along an axis."""
-        return (jnp.arange(size) + self.shift[axis]) % self.period[axis]
+    shift: Int[Array, ""] | None = None
+    period: int = 1
 
-    def inside(self, grid: tuple[int, ...]) -> Bool[Array, "*grid"]:
-        """Which pixels of `grid` meet a pixel of `grid`: the rest of the array has no meaning and is kept at zero.
+    @property
+    def column_axes(self) -> int:
+        """Column axes of arrays at this lag."""
+        return 1 if self.shift is None else 2
 
-        Off the grid, where arrays are not two-dimensional, everything is inside.
-        """
-        if len(grid) != 2:
-            return jnp.ones(grid, bool)
-        rows, columns = (self.partner(axis, size) < size for axis, size in enumerate(grid))
-        return rows[:, None] & columns[None, :]
+    def partner(self, rows: int) -> Int[Array, " row"]:
+        """The second signal's rows that the first's 0 … rows−1 meet."""
+        shift = 0 if self.shift is None else self.shift
+        return (jnp.arange(rows) + shift) % self.period
 
-    def shifted(self, f: Float[Array, "row column *rest"]) -> Float[Array, "row column *rest"]:
-        """f at each pixel's partner; where there is none, some other of f's values (finite, to be masked).
+    def inside(self, rows: int) -> Bool[Array, "row"]:
+        """Which of the first's rows meet a row of the second; the others' values have no meaning, but are finite."""
+        return self.partner(rows) < rows
 
-        Off the grid, f itself.
-        """
-        if f.ndim < 2:
-            return f
-        rows, columns = (jnp.minimum(self.partner(axis, size), size - 1) for axis, size in enumerate(f.shape[:2]))
-        return f[rows][:, columns]
-
-
-def filter_mean(covariance: Float[Array, "row column"], window: Window, lag: Lag) -> Float[Array, "new_row new_column"]:
-    """A(K)(t, t') = 1/|S| Σ_{y∈S} K(t+y, t'+y) for a square support at stride 1, axis after axis (theory.md §2)."""
-    for axis in (0, 1):
-        covariance = jnp.moveaxis(_axis_mean(jnp.moveaxis(covariance, axis, 0), axis, window, lag), 0, axis)
-    return covariance
+    def meet(
+        self, first: Float[Array, "row column *rest"], second: Float[Array, "row column *rest"]
+    ) -> tuple[Float[Array, "row *point"], Float[Array, "row *point"]]:
+        """Both signals' values where covariances at this lag have them, to be broadcast against each other."""
+        if self.shift is None:
+            return first, second
+        rows = second.shape[0]
+        empty = jnp.zeros((self.period - rows, *second.shape[1:]), second.dtype)
+        twice = jnp.concatenate([second, empty, second, empty])
+        moved = jax.lax.dynamic_slice_in_dim(twice, self.shift, rows)
+        return first[:, :, None], jax.lax.optimization_barrier(moved)[:, None]
 
 
-def _axis_mean(
-    covariance: Float[Array, "pixel other"], axis: int, window: Window, lag: Lag
-) -> Float[Array, "new_pixel other"]:
-    grid = covariance.shape[0]
-    if window.padding == "VALID":
-        new = window.places(grid)
-        return jnp.stack([covariance[y : y + new] for y in range(window.size)]).mean(0)
-    total, before = jnp.zeros_like(covariance), window.pads(grid)[0]
-    for y in range(-before, window.size - before):
-        moved = jnp.roll(covariance, -y, axis=0)
-        if window.padding == "SAME":  # a tap counts where neither of its two pixels is padding
-            first, second = jnp.arange(grid) + y, lag.partner(axis, grid) + y
-            both = (first >= 0) & (first < grid) & (second >= 0) & (second < grid)
-            moved = jnp.where(both[:, None], moved, 0)
-        total += moved
-    return total / window.size
+def filter_mean(covariance: PointField, window: Window, lag: Lag) -> PointField:
+    """A(K)(t, t') = 1/|S| Σ_{y∈S} K(stride·t+y, stride·t'+y) for a square support; `lag` is that of the output."""
+    rows, columns = len(covariance), range(1, 1 + lag.column_axes)
+    if window.size == window.stride == 1:
+        return covariance
+    if window.size <= FUSED_SIZE:
+        total = _row_sum(_padded(covariance, (0, *columns), window), rows, window, lag, columns)
+    else:
+        total = _taps_sum(_padded(covariance, columns, window), window, columns)[:rows]
+        total = _row_sum(_padded(total, (0,), window), rows, window, lag, ())
+    return jax.lax.optimization_barrier(total / window.size**2)
+
+
+def _padded(f: PointField, axes: tuple[int, ...] | range, window: Window) -> PointField:
+    """f with the pixels around it that windows read along some axes, in memory of its own.
+
+    XLA would compute f anew for each tap that reads it, and test each of the result's elements for padding: hence a
+    buffer that it does not know to be zero, whose inside is overwritten.
+    """
+    pads = [window.pads(size) if axis in axes else (0, 0) for axis, size in enumerate(f.shape)]
+    if not any(map(any, pads)):
+        pads[0] = (0, 1)  # a row that nothing reads, lest overwriting all of the buffer be taken for f itself
+    shape = [before + size + after for (before, after), size in zip(pads, f.shape, strict=True)]
+    inner = tuple(slice(before, before + size) for (before, _), size in zip(pads, f.shape, strict=True))
+    padded = jax.lax.optimization_barrier(jnp.zeros(shape, f.dtype)).at[inner].set(f)
+    if window.padding == "CIRCULAR":
+        padded = jnp.pad(padded[inner], pads, mode="wrap")
+    return jax.lax.optimization_barrier(padded)
+
+
+def _row_sum(padded: PointField, rows: int, window: Window, lag: Lag, columns: tuple[int, ...] | range) -> PointField:
+    """Sum over the window's rows, and over its columns along these axes. `rows` are those of the input."""
+    new, before, total = window.places(rows), window.pads(rows)[0], []
+    for y in range(window.size):
+        taken = padded[y : y + (new - 1) * window.stride + 1 : window.stride]
+        taps = _taps_sum(taken, window, columns)
+        first, last = y - before, y - before + (new - 1) * window.stride
+        if lag.shift is not None and window.padding == "SAME" and not 0 <= first <= last < rows:
+            # The tap's first pixel may be padding, which is zero; its second is the next displacement's pixel there.
+            second = lag.partner(new) * window.stride + first
+            inside = jax.lax.optimization_barrier(((second >= 0) & (second < rows)).astype(taps.dtype))
+            taps = inside.reshape(-1, *[1] * (taps.ndim - 1)) * taps
+        total.append(taps)
+    return reduce(jnp.add, total)
+
+
+def _taps_sum(f: PointField, window: Window, axes: tuple[int, ...] | range) -> PointField:
+    """Σ_y of f at stride·c + y, and, with two axes, at stride·c' + y along with it."""
+    if not axes:
+        return f
+    places = (f.shape[axes[0]] - window.size) // window.stride + 1
+    views = [slice(y, y + (places - 1) * window.stride + 1, window.stride) for y in range(window.size)]
+    taps = [tuple(view if axis in axes else slice(None) for axis in range(f.ndim)) for view in views]
+    return reduce(jnp.add, [f[tap] for tap in taps])
 
 
 class Covariance(NamedTuple):
-    """K = E[z z'] and Θ = E[Σ ∂z ∂z'] per channel, over the pixels t of one lag (or on a single point)."""
+    """K = E[z z'] and Θ = E[Σ ∂z ∂z'] per channel, over the points of one lag (or on a single point), pair by pair.
 
-    nngp: Float[Array, "*pixel"]
-    ntk: Float[Array, "*pixel"]
+    Before the first weights Θ is zero, and held as a single number.
+    """
+
+    nngp: PointField
+    ntk: PointField | Float[Array, ""]
 
     @classmethod
     def of_inputs(
-        cls, x1: Float[Array, "*pixel channel"], x2: Float[Array, "*pixel channel"], lag: Lag
+        cls, x1: Float[Array, "row column channel pair1"], x2: Float[Array, "row column channel pair"], lag: Lag
     ) -> "Covariance":
-        """K = (1/n) Σ_c x_c x'_c and Θ = 0."""
-        nngp = (x1 * lag.shifted(x2)).mean(-1)
-        nngp = jnp.where(lag.inside(nngp.shape), nngp, 0)
-        return cls(nngp, jnp.zeros_like(nngp))
+        """K = (1/n) Σ_c x_c x'_c and Θ = 0; one first input is paired with every second one."""
+        x1, x2 = lag.meet(x1, x2)
+        channels = x1.shape[-2]
+        if channels <= FEW_CHANNELS:
+            nngp = reduce(jnp.add, [x1[..., c, :] * x2[..., c, :] for c in range(channels)]) / channels
+        elif x1.shape[-1] == 1:  # a product of matrices
+            x1, x2 = x1.reshape(*x1.shape[:2], channels), x2.reshape(len(x2), -1, *x2.shape[-2:])
+            nngp = jnp.einsum("rac,racp->rap" if lag.shift is None else "rac,rucp->raup", x1, x2) / channels
+        else:
+            nngp = (x1 * x2).mean(-2)
+        return cls(nngp, jnp.zeros((), nngp.dtype))
 
     def affine(
-        self, average: Callable[[PixelField, Lag], PixelField], w_std: float, b_std: float, lag: Lag
+        self, average: Callable[[PointField, Lag], PointField], w_std: float, b_std: float, lag: Lag
     ) -> "Covariance":
         """K ← σ_w² A(K) + σ_b², Θ ← K_new + σ_w² A(Θ) (theory.md §2; arXiv:2406.06504)."""
         nngp = w_std**2 * average(self.nngp, lag) + b_std**2
-        inside = lag.inside(nngp.shape)
-        nngp = jnp.where(inside, nngp, 0)
-        return Covariance(nngp, nngp + jnp.where(inside, w_std**2 * average(self.ntk, lag), 0))
+        return Covariance(nngp, nngp + w_std**2 * average(self.ntk, lag) if self.ntk.ndim else nngp)
 
-    def nonlinear(
-        self, dual: Dual, variance1: Float[Array, "*pixel"], variance2: Float[Array, "*pixel"]
-    ) -> "Covariance":
-        """K ← E[φφ], Θ ← Θ E[φ'φ'], with the two signals' variances at the two pixels (theory.md §2)."""
-        nngp, derivative = dual(self.nngp, variance1, variance2)
+    def nonlinear(self, dual: Dual, side1: Any, side2: Any) -> "Covariance":
+        """K ← E[φφ], Θ ← Θ E[φ'φ'], with what the dual needs of the two signals at the two points (theory.md §2)."""
+        nngp, derivative = dual(self.nngp, side1, side2)
         return Covariance(nngp, self.ntk * derivative)

@@ -22,7 +22,7 @@ class Dense(Affine):
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "DenseModule":
         return DenseModule(self, (self.features, signal.channels), rngs)
 
-    def average(self, covariance: Float[Array, "*pixel"], lag: Lag) -> Float[Array, "*pixel"]:
+    def average(self, covariance: Float[Array, "*point pair"], lag: Lag) -> Float[Array, "*point pair"]:
         """A is the identity (theory.md §2)."""
         return covariance
 

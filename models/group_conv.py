@@ -46,8 +46,8 @@ class _GroupAffine(Affine):
         """Shape of a filter's coefficients on the plane: its pixels, or its basis functions."""
         return (self.size, self.size) if self.group.is_exact else rotated_filters(self.group, self.size).shape[:1]
 
-    def average(self, covariance: Float[Array, "row column"], lag: Lag) -> Float[Array, "new_row new_column"]:
-        """Conv's A at stride 1, for exact groups: the square support is invariant (theory.md §3)."""
+    def average(self, covariance: Float[Array, "*point pair"], lag: Lag) -> Float[Array, "*new_point pair"]:
+        """Conv's A, for exact groups: the square support is invariant (theory.md §3)."""
         return filter_mean(covariance, self.window, lag)
 
 

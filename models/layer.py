@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
 from flax import nnx
@@ -55,8 +55,8 @@ class Affine(Layer):
         for std in ("w_std", "b_std"):
             object.__setattr__(self, std, float(getattr(self, std)))  # specs are compared, hashed and written down
 
-    def average(self, covariance: Float[Array, "*pixel"], lag: Lag) -> Float[Array, "*new_pixel"]:
-        """The layer's covariance operator A, at one lag (theory.md §2-3)."""
+    def average(self, covariance: Float[Array, "*point pair"], lag: Lag) -> Float[Array, "*new_point pair"]:
+        """The layer's covariance operator A, at the lag of what it makes (theory.md §2-3)."""
         raise NotImplementedError
 
 
@@ -81,6 +81,16 @@ class Nonlinearity(Layer):
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """E[φ(u)φ(v)] and E[φ'(u)φ'(v)] for centred Gaussians u, v with these variances and covariance `nngp`."""
         raise NotImplementedError
+
+    def side(self, variance: Float[Array, "..."]) -> Any:
+        """What `dual_of_sides` needs of one signal: computed once, and used with every other signal."""
+        return variance
+
+    def dual_of_sides(
+        self, nngp: Float[Array, "..."], side1: Any, side2: Any
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """`dual` from what `side` makes of the variances; layers for which this is faster say how."""
+        return self.dual(nngp, side1, side2)
 
 
 class AffineModule(nnx.Module, Generic[AffineLayer]):

@@ -80,14 +80,14 @@ NETWORKS = {
             *(GlobalAvgPool(), Residual((HIDDEN, Relu(), HIDDEN)), LOGITS),
         ),
     ),
+    "strides, SAME": ((5, 4, 2), (Conv(WIDTH, 3, stride=2, **STDS), Relu(), Conv(WIDTH, 2, **STDS), Flatten(), LOGITS)),
+    "strides, CIRCULAR, pooled": ((4, 4, 2), (Conv(WIDTH, 3, "CIRCULAR", 2, **STDS), Abs(), GlobalAvgPool(), LOGITS)),
     "C4, linear": ((4, 4, 2), (LiftingConv(C4, WIDTH, 3, **STDS), GroupConv(C4, 1, 2, "VALID", **STDS), GroupPool())),
 }
 
 
 # Networks that mix lags, whose covariance is carried whole.
 MIXING = {
-    "strides, SAME": ((5, 4, 2), (Conv(WIDTH, 3, stride=2, **STDS), Relu(), Conv(WIDTH, 2, **STDS), Flatten(), LOGITS)),
-    "strides, CIRCULAR, pooled": ((4, 4, 2), (Conv(WIDTH, 3, "CIRCULAR", 2, **STDS), Abs(), GlobalAvgPool(), LOGITS)),
     "local pools": (
         (5, 4, 2),
         (

@@ -45,10 +45,13 @@ class AnalyticKernel:
         architecture without closed form, and ValueError for inputs that do not fit it, are empty or not finite.
         """
         x1 = check_inputs("x1", x1)
-        x2 = x1 if x2 is None else check_inputs("x2", x2)
-        x1, x2 = (x.astype(jnp.promote_types(x1.dtype, x2.dtype)) for x in (x1, x2))
-        if x1.shape[1:] != x2.shape[1:]:
-            raise ValueError(f"x1 holds inputs of shape {x1.shape[1:]}, x2 of shape {x2.shape[1:]}; they must agree")
+        if x2 is not None:
+            x2 = check_inputs("x2", x2)
+            x1, x2 = (x.astype(jnp.promote_types(x1.dtype, x2.dtype)) for x in (x1, x2))
+            if x1.shape[1:] != x2.shape[1:]:
+                raise ValueError(
+                    f"x1 holds inputs of shape {x1.shape[1:]}, x2 of shape {x2.shape[1:]}; they must agree"
+                )
         self._check(x1)
         return Kernel(*composite.gram(self.architecture.layers, x1, x2))
 

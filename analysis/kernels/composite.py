@@ -25,15 +25,19 @@ from models.residual import Identity
 from models.signal import Signal
 
 
-def gram(layers: Sequence[Layer], x1: Batch, x2: Batch, independent: bool = False) -> Covariance:
-    """(K, Θ) of all pairs of inputs, [n1, n2]; `independent`: of two networks, each with weights of its own."""
+def gram(layers: Sequence[Layer], x1: Batch, x2: Batch | None, independent: bool = False) -> Covariance:
+    """(K, Θ) of all pairs of inputs, [n1, n2]; of x1 with itself, without x2.
+
+    `independent`: of two networks, each with weights of its own.
+    """
     layer, rest = layers[0], layers[1:]
     match layer:
         case Identity() if rest:
             return gram(rest, x1, x2, independent)
         case InputMap():
-            return gram(_after(layer, rest), layer.mapped(x1), layer.mapped(x2), independent)
+            return gram(_after(layer, rest), layer.mapped(x1), None if x2 is None else layer.mapped(x2), independent)
         case PartSum():
+            x2 = x1 if x2 is None else x2
             pairs = _gram_parts(layer, x1, x2, independent)
             return _head(layer, rest, x1, x2, pairs, Independent(VectorRules()) if independent else VectorRules())
     return engines.gram(_engine(layers, x1, independent), x1, x2)

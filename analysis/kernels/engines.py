@@ -14,9 +14,10 @@ from analysis.kernels.spherical import SphericalEngine
 from models.architecture import Architecture
 from models.covariance import Covariance
 
-# Array elements one tile of pairs works on at once: on a CPU what its caches hold, elsewhere what fills the device.
+# Array elements of one row of a tile: on a CPU enough for vector registers, elsewhere what fills the device.
 TILE_ELEMENTS = {"cpu": 2**18}
 TILE_ELEMENTS_ELSEWHERE = 2**26
+ROWS = 256  # rows of a tile at most: what is held of each input adds up
 
 Batch = Float[Array, "n *point channel"]
 
@@ -29,16 +30,16 @@ class Engine(Protocol):
         """Array elements that one pair of inputs takes."""
         ...
 
-    def prepare(self, x: Float[Array, "*point channel"]) -> Any:
-        """What every pair of an input shares."""
+    def prepare(self, x: Batch) -> Any:
+        """What every pair of an input shares; arrays with the inputs along their first axis."""
         ...
 
-    def pair(self, first: Any, second: Any) -> Covariance:
-        """(K, Θ) of the logits of two prepared inputs."""
+    def row(self, first: Any, seconds: Any) -> Covariance:
+        """(K, Θ) of the logits of one prepared input with each of a batch, [n]."""
         ...
 
-    def own(self, prepared: Any) -> Covariance:
-        """(K, Θ) of the logits of an input with itself."""
+    def diagonal(self, prepared: Any) -> Covariance:
+        """(K, Θ) of the logits of each input with itself, [n]."""
         ...
 
 
@@ -55,41 +56,67 @@ def choose_engine(architecture: Architecture, input_shape: tuple[int, ...], inde
     return FullEngine(architecture, input_shape, independent)
 
 
-def gram(engine: Engine, x1: Batch, x2: Batch) -> Covariance:
-    """(K, Θ) of all pairs, [n1, n2]."""
-    width, tiles = min(tile_width(engine), len(x2)), []
+def gram(engine: Engine, x1: Batch, x2: Batch | None) -> Covariance:
+    """(K, Θ) of all pairs, [n1, n2]; of x1 with itself, each pair once, without x2."""
+    columns = x1 if x2 is None else x2
+    width = min(tile_width(engine), len(columns))
     with jax.default_matmul_precision("float32"):  # accelerators would round the factors to fewer bits
-        rows = _prepare(engine, x1)
-        for start in range(0, len(x2), width):
-            columns = x2[start : start + width]
-            missing = width - len(columns)  # the last tile is filled up, so that all tiles compile once
-            padded = jnp.concatenate([columns, jnp.repeat(columns[:1], missing, axis=0)])
-            tiles.append(_tile(engine, rows, _prepare(engine, padded)))
-    return Covariance(*(jnp.concatenate(parts, axis=1)[:, : len(x2)] for parts in zip(*tiles, strict=True)))
+        blocks = []
+        for top in range(0, len(x1), ROWS):
+            rows = _prepare(engine, x1[top : top + ROWS])
+            tiles = []
+            for start in range(0, len(columns), width):
+                skipped = start - top if x2 is None else 0  # above the diagonal
+                tiles.append(
+                    _tile(engine, rows, _prepare(engine, _filled(columns[start : start + width], width)), skipped)
+                )
+            blocks.append(jax.tree.map(lambda *ks: jnp.concatenate(ks, axis=1)[:, : len(columns)], *tiles))
+    whole = jax.tree.map(lambda *ks: jnp.concatenate(ks), *blocks)
+    return jax.tree.map(_mirrored, whole) if x2 is None else whole
 
 
 def diagonal(engine: Engine, x: Batch) -> Covariance:
     """(K, Θ) of each input with itself, [n]."""
     with jax.default_matmul_precision("float32"):
-        return _diagonal(engine, x)
-
-
-@partial(jax.jit, static_argnums=0)
-def _diagonal(engine: Engine, x: Batch) -> Covariance:
-    return jax.lax.map(lambda image: engine.own(engine.prepare(image)), x, batch_size=tile_width(engine))
+        tiles = [_diagonal(engine, _prepare(engine, x[start : start + ROWS])) for start in range(0, len(x), ROWS)]
+    return jax.tree.map(lambda *ks: jnp.concatenate(ks), *tiles)
 
 
 def tile_width(engine: Engine) -> int:
-    """Pairs that one tile handles at once."""
+    """Columns that one tile has."""
     return max(1, TILE_ELEMENTS.get(jax.default_backend(), TILE_ELEMENTS_ELSEWHERE) // engine.elements)
+
+
+def _filled(x: Batch, width: int) -> Batch:
+    """x with inputs enough for a tile, so that all tiles compile once."""
+    return jnp.concatenate([x, jnp.repeat(x[:1], width - len(x), axis=0)])
+
+
+def _mirrored(lower: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """The symmetric matrix with this lower triangle."""
+    return jnp.tril(lower) + jnp.tril(lower, -1).T
 
 
 @partial(jax.jit, static_argnums=0)
 def _prepare(engine: Engine, x: Batch) -> Any:
-    return jax.lax.map(engine.prepare, x, batch_size=tile_width(engine))
+    return engine.prepare(x)
 
 
 @partial(jax.jit, static_argnums=0)
-def _tile(engine: Engine, rows: Any, columns: Any) -> Covariance:
-    """[n1, n2] for a tile: row after row, all columns of a row together."""
-    return jax.lax.map(lambda row: jax.vmap(partial(engine.pair, row))(columns), rows)
+def _diagonal(engine: Engine, prepared: Any) -> Covariance:
+    return engine.diagonal(prepared)
+
+
+@partial(jax.jit, static_argnums=0)
+def _tile(engine: Engine, rows: Any, columns: Any, skipped: int | Array) -> Covariance:
+    """[n1, n2] for a tile: row after row, all columns of a row together; zero in rows before the first `skipped`."""
+    width = len(jax.tree.leaves(columns)[0])
+
+    def row(index_and_row: tuple[Array, Any]) -> Covariance:
+        index, first = index_and_row
+        compute = partial(engine.row, seconds=columns)
+        empty = jax.tree.map(lambda k: jnp.zeros(width, k.dtype), jax.eval_shape(compute, first))
+        return jax.lax.cond(index >= skipped, compute, lambda _: empty, first)
+
+    indices = jnp.arange(len(jax.tree.leaves(rows)[0]))
+    return jax.lax.map(row, (indices, rows))

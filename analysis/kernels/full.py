@@ -14,6 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from analysis.kernels.lag_plan import with_signals
+from analysis.kernels.pairwise import PairwiseEngine
 from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
 from models.architecture import Architecture
 from models.covariance import Covariance
@@ -25,7 +26,7 @@ PointByPoint = Float[Array, "point1 point2"]
 
 
 @dataclass(frozen=True)
-class FullEngine:
+class FullEngine(PairwiseEngine):
     """Covariances between all points of one input and all points of another."""
 
     architecture: Architecture
@@ -45,7 +46,7 @@ class FullEngine:
         views = max((window.size**2 for window in windows if window), default=1)
         return views * max(signal.points for signal in self.signals) ** 2
 
-    def prepare(self, x: Float[Array, "*point channel"]) -> tuple[Float[Array, "channel point"], list]:
+    def prepare_one(self, x: Float[Array, "*point channel"]) -> tuple[Float[Array, "channel point"], list]:
         """An input, and its variances before each nonlinearity."""
         x = to_layout(x[None]).reshape(x.shape[-1], -1)
         variances: list = []

@@ -35,6 +35,8 @@ class LagPlan:
         convolutions = [layer for layer, _ in layers if isinstance(layer, Conv | LiftingConv | GroupConv)]
         for layer, before in layers:
             self._check_layer(layer, before)
+        for layer, before, stride in zip(self.grid_layers, self.signals, self.strides, strict=False):
+            self._check_windows(layer, before, stride)
         if any(isinstance(layer, LiftingConv) for layer in convolutions[1:]):
             raise MixedLagsError("a convolution that is not equivariant stands before LiftingConv")
 
@@ -43,14 +45,22 @@ class LagPlan:
         if before.atoms:
             raise MixedLagsError(f"{name} acts on atoms")
         if isinstance(layer, Conv | LiftingConv | GroupConv):
-            if layer.stride > 1:
-                raise MixedLagsError(f"{name} has stride {layer.stride}")
             if isinstance(layer, LiftingConv | GroupConv) and not layer.group.is_exact:
                 raise MixedLagsError(f"{name}'s filters on {layer.group} are not invariant")
-            if layer.padding == "CIRCULAR" and before.grid != self.signals[0].grid:
-                raise MixedLagsError(f"{name} has CIRCULAR padding on a grid smaller than the input's")
         elif not isinstance(layer, Dense | Nonlinearity | Residual | Identity | Flatten | GlobalAvgPool | GroupPool):
             raise MixedLagsError(f"{name} mixes lags")
+
+    def _check_windows(self, layer: Layer, before: Signal, stride: int) -> None:
+        """Raise MixedLagsError for windows that would need another period, or that move within a residual branch."""
+        name = type(layer).__name__
+        if isinstance(layer, Residual):
+            for inner, signal in with_signals(layer.body, before):
+                if getattr(inner, "stride", 1) > 1:
+                    raise MixedLagsError(f"{type(inner).__name__} has a stride within {name}")
+                self._check_windows(inner, signal, stride)
+        rows = before.grid[0] if before.grid else 1
+        if getattr(layer, "padding", None) == "CIRCULAR" and rows != self.period[0] * stride:
+            raise MixedLagsError(f"{name} has CIRCULAR padding on {rows} rows, but lags wrap after another number")
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
@@ -74,16 +84,41 @@ class LagPlan:
         leaving = [layer for layer, before, after in steps if before.group is not None and after.group is None]
         return range(1) if leaving and isinstance(leaving[0], Flatten) else self.group.elements
 
+    @property
+    def reads_zero_lag(self) -> bool:
+        """Whether each pixel is paired with itself alone: Flatten leaves the grid, or it has one pixel, or is none."""
+        if self.last_grid is None or math.prod(self.last_grid) == 1:
+            return True
+        return isinstance(self.architecture.layers[self.grid_depth - 1], Flatten)
+
     @cached_property
     def shifts(self) -> Int[np.ndarray, "row_shift column_shift 2"]:
-        """Displacement lags that reach the output, two to a shift as models/covariance.py packs them."""
-        if self.last_grid is None or isinstance(self.architecture.layers[self.grid_depth - 1], Flatten):
+        """Displacements on the last grid that reach the output, two to a shift (models/covariance.py)."""
+        if self.last_grid is None or self.reads_zero_lag:
             return np.zeros((1, 1, 2), int)
         axes = [
             sorted({d % period for d in range(1 - size, size)})
             for size, period in zip(self.last_grid, self.period, strict=True)
         ]
         return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels of each signal on a grid that one pixel of the last grid stands for."""
+        steps = [getattr(layer, "stride", 1) for layer in self.grid_layers]
+        return tuple(math.prod(steps[index:]) for index in range(len(steps) + 1))
+
+    @cached_property
+    def period(self) -> tuple[int, int]:
+        """On the last grid, the period after which displacements wrap; (1, 1) for vectors.
+
+        Times its stride, it is no shorter than the grid of any layer: two displacements then never share a pixel.
+        """
+        grids = [signal.grid or (1, 1) for signal in self.signals[: len(self.strides)]]
+        rows, columns = (
+            max(-(-grid[axis] // stride) for grid, stride in zip(grids, self.strides, strict=True)) for axis in (0, 1)
+        )
+        return rows, columns
 
     @property
     def last_grid(self) -> tuple[int, int] | None:
@@ -96,17 +131,12 @@ class LagPlan:
         if self.last_grid is None:
             return 1
         pixels = math.prod(self.last_grid)
-        return pixels if isinstance(self.architecture.layers[self.grid_depth - 1], Flatten) else pixels**2
+        return pixels if self.reads_zero_lag else pixels**2
 
     @property
     def needs_own(self) -> bool:
         """Whether a nonlinearity off the grid reads the variances there."""
         return any(isinstance(layer, Nonlinearity) for layer, _ in with_signals(self.later_layers, self.later_signal))
-
-    @property
-    def period(self) -> tuple[int, int]:
-        """The input's grid, on which displacements wrap; (1, 1) for vectors."""
-        return self.signals[0].grid or (1, 1)
 
     @property
     def grid_layers(self) -> tuple[Layer, ...]:

@@ -1,11 +1,11 @@
 """The recursion lag by lag (theory.md §3), for planar networks in which lags stay apart.
 
 A lag is a group element q and a displacement. A stack's covariance at q is the plain network's between f and ρ_q f',
-and displacements never mix before the grid is left. So the recursion runs on one [row, column] array per lag, then,
-once the grid is gone, on one number per q, and once the group is gone, on one number.
+and displacements never mix before the grid is left. So the recursion runs on one array per displacement of the rows
+(models/covariance.py), one after the other, then, once the grid is gone, on one number per q, and once the group is
+gone, on one number.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,28 +15,35 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from analysis.kernels.blocks import in_blocks
 from analysis.kernels.lag_plan import LagPlan
 from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
 from models.architecture import Architecture
-from models.covariance import Covariance, Lag
-from models.layer import Affine, Layer
+from models.covariance import Covariance, Dual, Lag
+from models.layer import Affine, Layer, Nonlinearity
 from models.signal import Signal
 
-Image = Float[Array, "row column channel"] | Float[Array, " channel"]
-Variances = list[Float[Array, "*pixel"]]
+Images = Float[Array, "n row column channel"]
+Sides = list[Any]  # of every nonlinearity on the grid, arrays [n, row, column]
+
+
+class Turned(NamedTuple):
+    """Inputs at one group element."""
+
+    x: Images
+    sides: Sides
 
 
 class Prepared(NamedTuple):
-    """One input at every group element, its variances there, and what it is to itself off the grid."""
+    """Inputs, at each group element ([n, element, …]), and what each is to itself off the grid ([n, element])."""
 
-    x: Image
-    variances: Variances
+    turned: Turned
     own: Covariance
 
 
 @dataclass(frozen=True)
 class LagRules:
-    """How the covariance of one lag goes through linear layers."""
+    """How the covariance of one lag goes through linear layers; `lag` is that of what they make."""
 
     lag: Lag
 
@@ -73,79 +80,131 @@ class LagEngine:
     @property
     def elements(self) -> int:
         """Array elements that one pair of inputs takes."""
-        return math.prod(self.plan.period) * self.plan.shifts.shape[1] * len(self.plan.rotations)
+        return _elements_of_lag(self.plan) * len(self.plan.rotations)
 
-    def prepare(self, x: Image) -> Prepared:
-        """What every pair of an input shares."""
+    def prepare(self, x: Float[Array, "n *point channel"]) -> Prepared:
+        """What every pair of an input shares, for a batch of inputs."""
         plan = self.plan
-        rotated = jnp.stack([plan.group.rotate(x, q, (0, 1)) if q else x for q in plan.rotations])
-        variances = jax.vmap(partial(_grid_variances, plan))(rotated)
-        zero = jnp.zeros(len(plan.rotations), x.dtype)
-        prepared = Prepared(rotated, variances, Covariance(zero, zero))
-        return prepared._replace(own=_off_grid(plan, LagRules, prepared, prepared)) if plan.needs_own else prepared
+        images = x if x.ndim == 4 else x[:, None, None]
+        turned = [plan.group.rotate(images, q, (1, 2)) if q else images for q in plan.rotations]
+        by_element = [Turned(image, _sides(plan, image)) for image in turned]
+        inputs = jax.tree.map(lambda *fields: jnp.stack(fields, 1), *by_element)
+        zero = jnp.zeros((len(x), 1), x.dtype)
+        own = _off_grid(plan, LagRules, _unturned(inputs), inputs) if plan.needs_own else Covariance(zero, zero)
+        return Prepared(inputs, own)
 
-    def pair(self, first: Prepared, second: Prepared) -> Covariance:
-        """(K, Θ) of the logits of two prepared inputs."""
+    def row(self, first: Prepared, seconds: Prepared) -> Covariance:
+        """(K, Θ) of the logits of one prepared input with each of a batch, [n]."""
         rules = (lambda lag: Independent(LagRules(lag))) if self.independent else LagRules
-        return _head(self.plan, rules, _off_grid(self.plan, rules, first, second), first.own, second.own)
+        first = jax.tree.map(lambda f: f[None], first)
+        pairs = _off_grid(self.plan, rules, _unturned(first.turned), seconds.turned)
+        return _head(self.plan, rules, pairs, first.own, seconds.own)
 
-    def own(self, prepared: Prepared) -> Covariance:
-        """(K, Θ) of the logits of an input with itself."""
-        own = _off_grid(self.plan, LagRules, prepared, prepared)
+    def diagonal(self, prepared: Prepared) -> Covariance:
+        """(K, Θ) of the logits of each input with itself, [n]."""
+        own = _off_grid(self.plan, LagRules, _unturned(prepared.turned), prepared.turned)
         return _head(self.plan, LagRules, own, own, own)
 
 
-def _grid_variances(plan: LagPlan, x: Image) -> Variances:
-    """K(x,x)(t,t) before each nonlinearity on the grid."""
-    variances: Variances = []
-    _on_grid(plan, LagRules, x, x, jnp.zeros(2, int), recorded(variances, lambda nngp: nngp, _both))
-    return variances
+def _unturned(inputs: Turned) -> Turned:
+    """Inputs at the identity."""
+    return jax.tree.map(lambda f: f[:, 0], inputs)
 
 
-def _on_grid(plan: LagPlan, rules: RulesAt, x1: Image, x2: Image, shift: Int[Array, "2"], ends: Ends) -> Covariance:
-    """(K, Θ) at one displacement, before the layer that leaves the grid."""
-    lag = Lag(shift, plan.period)
-    return propagate(plan.grid_layers, plan.signals[0], Covariance.of_inputs(x1, x2, lag), rules(lag), ends)
+def _elements_of_lag(plan: LagPlan) -> int:
+    """Array elements that one pair of inputs takes at one lag of the rows."""
+    rows, columns = plan.signals[0].grid or (1, 1)
+    return rows * columns * (1 if plan.reads_zero_lag else columns)
 
 
-def _off_grid(plan: LagPlan, rules: RulesAt, first: Prepared, second: Prepared) -> Covariance:
-    """(K, Θ) of two inputs where the network has left the grid, by group element acting on the second."""
-    image, variances = first.x[0], [variance[0] for variance in first.variances]
-    return jax.vmap(lambda other, variance: _summed(plan, rules, image, other, variances, variance))(
-        second.x, second.variances
-    )
+def _sides(plan: LagPlan, x: Images) -> Sides:
+    """What each nonlinearity on the grid needs of K(x, x)(t, t)."""
+    sides: Sides = []
+
+    def ends(layer: Nonlinearity, state: Covariance) -> tuple[Dual, Any, Any]:
+        side = state.nngp if plan.reads_zero_lag else layer.side(state.nngp)
+        sides.append(jax.tree.map(lambda f: jnp.moveaxis(f, -1, 0), side))
+        return layer.dual, state.nngp, state.nngp
+
+    images = jnp.moveaxis(x, 0, -1)
+    state = Covariance.of_inputs(images, images, Lag())
+    propagate(plan.grid_layers, plan.signals[0], state, LagRules(Lag()), ends)
+    return sides
 
 
-def _summed(
-    plan: LagPlan, rules: RulesAt, x1: Image, x2: Image, variances1: Variances, variances2: Variances
-) -> Covariance:
-    """(K, Θ) of a pair, averaged over the pairs of pixels that the layer leaving the grid reads; at one element."""
+def _off_grid(plan: LagPlan, rules: RulesAt, first: Turned, seconds: Turned) -> Covariance:
+    """(K, Θ), [n, element], of inputs with turned ones where the network has left the grid.
 
-    def at_shift(shift: Int[Array, "2"]) -> Covariance:
-        lag = Lag(shift, plan.period)
-        ends = replayed(variances1, variances2, lambda first, second: (first, lag.shifted(second)))
-        state = _on_grid(plan, rules, x1, x2, shift, ends)
-        inside = lag.inside(state.nngp.shape)
-        return jax.tree.map(lambda f: jnp.sum(f, where=inside), state)
+    `first` are as many as `seconds`, or a single one that is paired with all of them.
+    """
 
-    def add_row(total: Covariance, shifts: Int[Array, "column_shift 2"]) -> tuple[Covariance, None]:
-        row = jax.vmap(at_shift)(shifts)
-        return jax.tree.map(lambda a, b: a + b.sum(), total, row), None
+    def of_block(block: tuple[Turned, Turned]) -> Covariance:
+        first, seconds = block
+        elements = jax.tree.map(lambda f: jnp.moveaxis(f, 1, 0), seconds)
+        by_element = jax.lax.map(partial(_averaged, plan, rules, first), elements)
+        return jax.tree.map(lambda f: f.T, by_element)
 
-    zero = Covariance(jnp.zeros((), x1.dtype), jnp.zeros((), x1.dtype))
-    total, _ = jax.lax.scan(add_row, zero, jnp.asarray(plan.shifts))
-    return jax.tree.map(lambda f: f / plan.pixel_pairs, total)
+    return in_blocks(of_block, first, seconds, _elements_of_lag(plan))
 
 
-def _head(plan: LagPlan, rules: RulesAt, pair: Covariance, own1: Covariance, own2: Covariance) -> Covariance:
-    """(K, Θ) of the logits, from those of the pair and of each input with itself, by group element, off the grid."""
-    lag = Lag(jnp.zeros(2, int), plan.period)
+def _averaged(plan: LagPlan, rules: RulesAt, first: Turned, second: Turned) -> Covariance:
+    """(K, Θ), [n], averaged over the pairs of pixels that the layer leaving the grid reads."""
+    first, second = (jax.tree.map(lambda f: jnp.moveaxis(f, 0, -1), inputs) for inputs in (first, second))
+    rows, columns = plan.last_grid or (1, 1)
+    if plan.reads_zero_lag:
+        total = _at_lags(plan, rules, first, second, None)
+    else:
+
+        def add_row(total: Covariance, shift: Int[Array, ""]) -> tuple[Covariance, None]:
+            inside = Lag(shift, plan.period[0]).inside(rows)[:, None, None, None]
+            state = jax.lax.optimization_barrier(_at_lags(plan, rules, first, second, shift))
+            return jax.tree.map(lambda sum, f: sum + jnp.where(inside, f, 0), total, state), None
+
+        zero = jnp.zeros((rows, columns, columns, second.x.shape[-1]), second.x.dtype)
+        total, _ = jax.lax.scan(add_row, Covariance(zero, zero), jnp.asarray(plan.shifts[:, 0, 0]))
+    pairs = second.x.shape[-1]
+    return jax.tree.map(lambda f: _sum_of_points(f, pairs) / plan.pixel_pairs, total)
+
+
+def _sum_of_points(f: Float[Array, "*point pair"], pairs: int) -> Float[Array, " pair"]:
+    f = jnp.broadcast_to(f, (*f.shape[:-1], pairs))
+    while f.ndim > 1:  # axis by axis: shorter sums round less
+        f = jax.lax.optimization_barrier(f.sum(0))
+    return f
+
+
+def _at_lags(plan: LagPlan, rules: RulesAt, first: Turned, second: Turned, shift: Int[Array, ""] | None) -> Covariance:
+    """(K, Θ) at one displacement of the last grid's rows, before the layer that leaves the grid."""
+    lags = [Lag(None if shift is None else shift * stride, plan.period[0] * stride) for stride in plan.strides]
+    sides = iter(zip(first.sides, second.sides, strict=True))
+    state = Covariance.of_inputs(first.x, second.x, lags[0])
+    steps = zip(plan.grid_layers, plan.signals, lags[:-1], lags[1:], strict=False)
+    for layer, signal, before, after in steps:
+        state = propagate((layer,), signal, state, rules(after), _meeting(sides, before))
+    return state
+
+
+def _meeting(sides: Any, lag: Lag) -> Ends:
+    """`ends` on the grid, from the sides noted down for each signal."""
+
+    def ends(layer: Nonlinearity, _: Covariance) -> tuple[Dual, Any, Any]:
+        first, second = next(sides)
+        met = [lag.meet(a, b) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)]
+        side1, side2 = (jax.tree.unflatten(jax.tree.structure(first), side) for side in zip(*met, strict=True))
+        return layer.dual if lag.shift is None else layer.dual_of_sides, side1, side2
+
+    return ends
+
+
+def _head(plan: LagPlan, rules: RulesAt, pairs: Covariance, own1: Covariance, own2: Covariance) -> Covariance:
+    """(K, Θ) of the logits, [n], from those of the pairs and of each input with itself, [n, element], off the grid."""
     run: Callable[..., Covariance] = partial(propagate, plan.later_layers, plan.later_signal)
     lists: tuple[list[Any], list[Any]] = ([], [])
+    pairs, own1, own2 = (jax.tree.map(jnp.transpose, state) for state in (pairs, own1, own2))
     if plan.needs_own:
         for own, variances in zip((own1, own2), lists, strict=True):
-            run(own, LagRules(lag), recorded(variances, lambda nngp: nngp[0], _both))
-    return jax.tree.map(lambda f: f[0], run(pair, rules(lag), replayed(*lists, _both)))
+            run(own, LagRules(Lag()), recorded(variances, lambda nngp: nngp[0], _both))
+    return jax.tree.map(lambda f: f[0], run(pairs, rules(Lag()), replayed(*lists, _both)))
 
 
 def _both(first: Any, second: Any) -> tuple[Any, Any]:

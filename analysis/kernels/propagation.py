@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.covariance import Covariance
+from models.covariance import Covariance, Dual
 from models.layer import Affine, Layer, Nonlinearity
 from models.residual import Residual
 from models.signal import Signal
 
-Ends = Callable[[Covariance], tuple[Any, Any]]
+Ends = Callable[[Nonlinearity, Covariance], tuple[Dual, Any, Any]]
 Diagonal = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 
 
@@ -30,10 +30,10 @@ class Rules(Protocol):
 
 
 def propagate(layers: Sequence[Layer], signal: Signal, state: Covariance, rules: Rules, ends: Ends) -> Covariance:
-    """(K, Θ) after the layers; `ends` gives both signals' variances before a nonlinearity, from the state there."""
+    """(K, Θ) after the layers; `ends` gives a nonlinearity's dual and what it needs of both signals."""
     for layer in layers:
         if isinstance(layer, Nonlinearity):
-            state = state.nonlinear(layer.dual, *ends(state))
+            state = state.nonlinear(*ends(layer, state))
         elif isinstance(layer, Residual):
             state = jax.tree.map(lambda a, b: a + b, state, propagate(layer.body, signal, state, rules, ends))
         elif isinstance(layer, Affine):
@@ -65,10 +65,10 @@ class Independent:
 def recorded(variances: list, diagonal: Diagonal, spread: Callable[[Any, Any], tuple[Any, Any]]) -> Ends:
     """`ends` for a signal with itself: its variances are on the state's diagonal, and are noted down on the way."""
 
-    def ends(state: Covariance) -> tuple[Any, Any]:
+    def ends(layer: Nonlinearity, state: Covariance) -> tuple[Dual, Any, Any]:
         variance = diagonal(state.nngp)
         variances.append(variance)
-        return spread(variance, variance)
+        return layer.dual, *spread(variance, variance)
 
     return ends
 
@@ -76,4 +76,4 @@ def recorded(variances: list, diagonal: Diagonal, spread: Callable[[Any, Any], t
 def replayed(variances1: Iterable, variances2: Iterable, spread: Callable[[Any, Any], tuple[Any, Any]]) -> Ends:
     """`ends` for a pair of signals, from the variances noted down for each, in the same order."""
     pairs = iter(zip(variances1, variances2, strict=True))
-    return lambda state: spread(*next(pairs))
+    return lambda layer, _: (layer.dual, *spread(*next(pairs)))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from analysis.kernels.lag_plan import MixedLagsError, with_signals
+from analysis.kernels.pairwise import PairwiseEngine
 from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
 from models.architecture import Architecture
 from models.covariance import Covariance
@@ -33,7 +34,7 @@ Spheres = tuple[Float[Array, "theta phi channel"], Float[Array, "theta phi chann
 
 
 @dataclass(frozen=True)
-class SphericalEngine:
+class SphericalEngine(PairwiseEngine):
     """Raises MixedLagsError for networks that are not equivariant on the sphere from their first layer on."""
 
     architecture: Architecture
@@ -59,7 +60,7 @@ class SphericalEngine:
         first, *rest = self.architecture.layers
         return max(_points(layer) for layer in (first, *rest) if isinstance(layer, SphereLifting | SO3Conv))
 
-    def prepare(self, x: Float[Array, "theta phi channel"]) -> tuple[Array, list]:
+    def prepare_one(self, x: Float[Array, "theta phi channel"]) -> tuple[Array, list]:
         """An input, and its variances before each nonlinearity."""
         variances: list[Float[Array, ""]] = []
         self._run((x, x), SphericalRules((x, x)), recorded(variances, lambda nngp: nngp[-1], lambda a, b: (a, b)))

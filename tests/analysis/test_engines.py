@@ -112,9 +112,9 @@ def test_pooled_spherical_kernel_is_invariant():
     assert np.max(np.abs(np.stack(unpooled(x)) / np.stack(unpooled(x, turned)) - 1)) > 0.05
 
 
-@pytest.mark.parametrize("name", [*COMPOSITES, *SPHERES, "strides, SAME"])
+@pytest.mark.parametrize("name", [*COMPOSITES, *SPHERES, "conv before lifting", "strides, SAME"])
 def test_diagonal_is_that_of_the_kernel(name):
-    shape, layers = {**COMPOSITES, **SPHERES, **MIXING}[name]
+    shape, layers = {**COMPOSITES, **SPHERES, **MIXING, **NETWORKS}[name]
     kernel, x = analytic_kernel(Architecture(layers)), inputs(shape)
     found, expected = kernel.diagonal(x), kernel(x)
     np.testing.assert_allclose(found.nngp, np.diag(expected.nngp), rtol=3e-6)

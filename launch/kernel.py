@@ -30,8 +30,8 @@ class KernelConfig:
     """What a file for `widesym kernel` says.
 
     `architecture` is a spec or the name of one of the zoo, `data` a source, its name or the path of a file or folder;
-    `train`, `test` and `seed`, if given, replace the source's. `sizes` are the training-set sizes of the learning curve,
-    by default doubling up to all, each drawn `draws` times.
+    `train`, `test` and `seed`, if given, replace the source's. `sizes` are training-set sizes of the learning curve, by
+    default doubling up to all, each drawn `draws` times.
     """
 
     architecture: Any

@@ -10,7 +10,7 @@ import xarray as xr
 from rich.console import Console
 
 from analysis.figures import save_figure
-from analysis.gram import Gram, info
+from analysis.gram import Gram, choose_tiling, info
 from analysis.gram.spec import Precision
 from analysis.gram.tiling import DEFAULT_MEMORY
 from analysis.kernels import Kernel
@@ -21,6 +21,7 @@ from launch.config import ConfigError, architecture_of, read_config, source_of
 from launch.kernel_run import compute_gram, describe_info
 from launch.run_directory import RunDirectoryError, write_json
 from models.architecture import Architecture
+from models.checks import check_positive
 
 SHOWN = 1000  # rows of the Gram matrix that the heat map shows at most
 
@@ -42,6 +43,15 @@ class KernelConfig:
     precision: Precision = "float32"
     sizes: tuple[int, ...] = ()
     draws: int = 10
+
+    def __post_init__(self):
+        for name in ("train", "test", "draws"):
+            if (value := getattr(self, name)) is not None:
+                check_positive("kernel", name, value)
+        if not isinstance(self.sizes, tuple) or not all(isinstance(size, int) for size in self.sizes):
+            raise ValueError(f"sizes are {self.sizes!r}; they must be a list of whole numbers, like [10, 100]")
+        if self.seed is not None and (not isinstance(self.seed, int) or self.seed < 0):
+            raise ValueError(f"seed is {self.seed!r}; it must be a whole number, at least 0")
 
     def network(self) -> Architecture:
         """The architecture."""
@@ -98,6 +108,8 @@ class KernelCommand:
         }
         subsets = config.subsets(len(train))
         _ = subsets.orders(len(train))  # sizes that there are not are said before anything is computed
+        for gram in grams.values():
+            _ = choose_tiling(gram, budget)  # nor is anything if memory is short
         if self.info:
             for name, gram in grams.items():
                 console.print(f"{name}: {describe_info(info(gram, budget))}", highlight=False, soft_wrap=True)

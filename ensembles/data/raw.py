@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,9 @@ class Raw:
         A set in one piece is shuffled, and `test` samples held out, by default a fifth and at least one. How many train
         does not change which samples test. Raises DataError where there are too few.
         """
+        for what, count in {"training": train, "test": test}.items():
+            if count is not None and (isinstance(count, bool) or not isinstance(count, Integral)):
+                raise DataError(f"{self.name}, {what} samples: {count!r} asked for; it must be a whole number")
         rng, total = np.random.default_rng(seed), len(self.train.inputs)
         order = rng.permutation(total)
         if self.test is None:

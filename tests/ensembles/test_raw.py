@@ -107,6 +107,9 @@ def test_what_a_data_set_would_refuse_is_refused(changes, message):
     [
         (raw, 31, None, "shapes, training samples: 31 asked for, at least 1, and there are 30"),
         (raw, None, 11, "shapes, test samples: 11 asked for, at least 1, and there are 10"),
+        (raw, "ten", None, "training samples: 'ten' asked for; it must be a whole number"),
+        (raw, None, 2.0, r"test samples: 2\.0 asked for; it must be a whole number"),
+        (molecules, None, 2.5, r"molecules, test samples: 2\.5 asked for; it must be a whole number"),
         (raw, 0, None, "training samples: 0 asked for"),
         (raw, None, -1, "test samples: -1 asked for"),
         (molecules, 17, None, "molecules, training samples: 17 asked for, at least 1, and there are 16"),

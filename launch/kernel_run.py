@@ -72,7 +72,8 @@ def compute_gram(gram: Gram, directory: Path, console: Console, memory: int = DE
 def describe_info(info: Info) -> str:
     """What a Gram matrix takes, for people."""
     rows, columns = info.tiling.shape
-    lags = f"{info.lags} lags each, " if info.lags and info.lags > 1 else ""
+    slow = "full covariances, as lags mix, which is slow, " if info.is_full else ""
+    lags = f"{info.lags} lags each, " if info.lags and info.lags > 1 else slow
     return (
         f"{rows} × {columns} pairs, {lags}{len(info.tiling)} tiles of {' × '.join(map(str, info.tiling.tile))}, each "
         f"in {size(info.tile_bytes)} of memory; {size(info.store_bytes)} on disk; about {info.seconds:.3g} s on "

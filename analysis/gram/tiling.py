@@ -11,7 +11,11 @@ import numpy as np
 
 from analysis.gram.memory import peak_bytes
 from analysis.gram.spec import Gram
+from analysis.kernels.engines import choose_engine
+from analysis.kernels.full import FullEngine
 from analysis.kernels.lag_plan import LagPlan, MixedLagsError
+from models.invariants import InputMap
+from models.parts import PartSum
 
 GIB = 2**30
 DEFAULT_MEMORY = 2 * GIB
@@ -75,11 +79,13 @@ class Tiling:
 class Info(NamedTuple):
     """What a Gram matrix takes: `seconds` by a small tile, measured, on all devices; bytes of memory and of disk.
 
-    `lags` is the number of arrays that a pair's covariance is held in, lag by lag, or None where it is held otherwise.
+    `lags` is the number of arrays that a pair's covariance is held in, lag by lag, or None where it is held otherwise;
+    `is_full` says whether that is point by point, which is slow.
     """
 
     tiling: Tiling
     lags: int | None
+    is_full: bool
     tile_bytes: int
     store_bytes: int
     seconds: float
@@ -135,7 +141,14 @@ def info(gram: Gram, memory: int = DEFAULT_MEMORY) -> Info:
     workers = jax.device_count()
     rounds = math.ceil(len(tiling) / workers) * math.prod(tiling.tile)
     stored = sum(math.prod(tile.shape) for tile in tiling) * 2 * np.dtype(gram.precision).itemsize
-    return Info(tiling, lag_arrays(gram), tile_bytes(gram, tiling.tile), stored, seconds[0] + seconds[1] * rounds)
+    return Info(
+        tiling,
+        lag_arrays(gram),
+        mixes_lags(gram),
+        tile_bytes(gram, tiling.tile),
+        stored,
+        seconds[0] + seconds[1] * rounds,
+    )
 
 
 def compile_and_pair_seconds(gram: Gram, most: int) -> tuple[float, float]:
@@ -154,6 +167,14 @@ def _seconds(gram: Gram, rows: np.ndarray, columns: np.ndarray) -> float:
     with gram.precise():
         jax.block_until_ready(gram.kernel(rows, columns))
     return time.perf_counter() - began
+
+
+def mixes_lags(gram: Gram) -> bool:
+    """Whether the kernel takes full covariances, which is slow; not told of networks on parts of their input."""
+    first = gram.architecture.layers[0]
+    if isinstance(first, InputMap | PartSum):
+        return False
+    return isinstance(choose_engine(gram.architecture, tuple(gram.x1.shape[1:])), FullEngine)
 
 
 def lag_arrays(gram: Gram) -> int | None:

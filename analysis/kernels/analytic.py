@@ -11,8 +11,11 @@ from jaxtyping import Array, Float
 
 from analysis.kernels import composite
 from analysis.kernels.closed_form import check_kinds, check_layers, check_parametrization, check_readout
+from analysis.kernels.full import FullEngine, between_points
 from models.architecture import Architecture
 from models.covariance import Covariance
+from models.invariants import InputMap
+from models.parts import PartSum
 
 
 class Kernel(NamedTuple):
@@ -44,16 +47,26 @@ class AnalyticKernel:
         Tile by tile, in the inputs' precision (float64 if JAX has that enabled). Raises NoClosedFormError for an
         architecture without closed form, and ValueError for inputs that do not fit it, are empty or not finite.
         """
-        x1 = check_inputs("x1", x1)
-        if x2 is not None:
-            x2 = check_inputs("x2", x2)
-            x1, x2 = (x.astype(jnp.promote_types(x1.dtype, x2.dtype)) for x in (x1, x2))
-            if x1.shape[1:] != x2.shape[1:]:
-                raise ValueError(
-                    f"x1 holds inputs of shape {x1.shape[1:]}, x2 of shape {x2.shape[1:]}; they must agree"
-                )
+        x1, x2 = check_both(x1, x2)
         self._check(x1)
         return Kernel(*composite.gram(self.architecture.layers, x1, x2))
+
+    def before_pooling(
+        self, x1: Float[ArrayLike, "n1 *point channel"], x2: Float[ArrayLike, "n2 *point channel"] | None = None
+    ) -> Kernel:
+        """K and Θ between all group elements and pixels, `[n1, n2, *axes, *axes]`, before the layer that leaves none.
+
+        That is the first pool, or Flatten, after which there is but a vector; the axes are (group element,) row and
+        column of x1's signal there, then of x2's. Point by point, so P² numbers a pair (docs/kernels.md). Raises
+        NoClosedFormError as `__call__` does, and ValueError where there are no points, or x1 and x2 do not fit.
+        """
+        x1, x2 = check_both(x1, x2)
+        self._check(x1)
+        first, start = self.architecture.layers[0], self.architecture.signals(x1.shape[1:])[0]
+        if start.is_vector or isinstance(first, InputMap | PartSum):
+            where = f"{type(first).__name__} acts on the input" if not start.is_vector else "inputs are vectors"
+            raise ValueError(f"there are no points before pooling: {where}; call the kernel itself")
+        return Kernel(*between_points(FullEngine(self.architecture, x1.shape[1:]), x1, x1 if x2 is None else x2))
 
     def diagonal(self, x: Float[ArrayLike, "n *point channel"]) -> Covariance:
         """K(x, x) and Θ(x, x) of each input with itself, `[n]`, at the cost of n pairs."""
@@ -68,6 +81,20 @@ class AnalyticKernel:
 def analytic_kernel(architecture: Architecture) -> AnalyticKernel:
     """The analytic kernel of this very architecture: `analytic_kernel(arch)(x1, x2).ntk` is Θ, `[n1, n2]`."""
     return AnalyticKernel(architecture)
+
+
+def check_both(
+    x1: Float[ArrayLike, "n1 *point channel"], x2: Float[ArrayLike, "n2 *point channel"] | None
+) -> tuple[Float[Array, "n1 *point channel"], Float[Array, "n2 *point channel"] | None]:
+    """Both in one precision; raises ValueError as `check_inputs` does, and where their inputs differ in shape."""
+    x1 = check_inputs("x1", x1)
+    if x2 is None:
+        return x1, None
+    x2 = check_inputs("x2", x2)
+    if x1.shape[1:] != x2.shape[1:]:
+        raise ValueError(f"x1 holds inputs of shape {x1.shape[1:]}, x2 of shape {x2.shape[1:]}; they must agree")
+    dtype = jnp.promote_types(x1.dtype, x2.dtype)
+    return x1.astype(dtype), x2.astype(dtype)
 
 
 def check_inputs(name: str, x: Float[ArrayLike, "n *point channel"]) -> Float[Array, "n *point channel"]:

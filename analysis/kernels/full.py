@@ -6,7 +6,7 @@ An affine layer is linear in its weights, so with T_b the layer whose b-th weigh
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
@@ -64,12 +64,21 @@ class FullEngine(PairwiseEngine):
         x, variances = prepared
         return self._run(x, x, self, replayed(variances, variances, _outer))
 
+    @cached_property
+    def spread(self) -> int:
+        """How many layers there are before the one that leaves a single point."""
+        return next(depth for depth, signal in enumerate(self.signals[1:]) if signal.is_vector)
+
+    def between_points(self, first: tuple, second: tuple) -> Covariance:
+        """(K, Θ) [point1, point2] of two prepared inputs, before the layer that leaves a single point."""
+        (x1, variances1), (x2, variances2) = first, second
+        layers, ends = self.architecture.layers[: self.spread], replayed(variances1, variances2, _outer)
+        return propagate(layers, self.signals[0], _of_inputs(x1, x2), self, ends)
+
     def _run(
         self, x1: Float[Array, "channel point1"], x2: Float[Array, "channel point2"], rules: Rules, ends: Ends
     ) -> Covariance:
-        nngp = x1.T @ x2 / len(x1)
-        state = Covariance(nngp, jnp.zeros_like(nngp))
-        state = propagate(self.architecture.layers, self.signals[0], state, rules, ends)
+        state = propagate(self.architecture.layers, self.signals[0], _of_inputs(x1, x2), rules, ends)
         return jax.tree.map(lambda k: k[0, 0], state)
 
     def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
@@ -84,6 +93,23 @@ class FullEngine(PairwiseEngine):
             return jax.tree.map(lambda k: jnp.diagonal(k).mean()[None, None], state)
         module = layer.module(replace(signal, channels=1), nnx.Rngs(0))
         return jax.tree.map(lambda k: _both_sides(lambda x: module(x), signal, k), state)
+
+
+@partial(jax.jit, static_argnums=0)
+def between_points(
+    engine: FullEngine, x1: Float[Array, "n1 *point channel"], x2: Float[Array, "n2 *point channel"]
+) -> Covariance:
+    """(K, Θ) [n1, n2, *axes, *axes] of all pairs before the layer that leaves a single point."""
+    axes = engine.signals[engine.spread].axes
+    with jax.default_matmul_precision("float32"):  # accelerators would round the factors to fewer bits
+        rows, columns = engine.prepare(x1), engine.prepare(x2)
+        pairs = jax.lax.map(lambda row: jax.lax.map(lambda column: engine.between_points(row, column), columns), rows)
+    return jax.tree.map(lambda k: k.reshape(*k.shape[:2], *axes, *axes), pairs)
+
+
+def _of_inputs(x1: Float[Array, "channel point1"], x2: Float[Array, "channel point2"]) -> Covariance:
+    nngp = x1.T @ x2 / len(x1)
+    return Covariance(nngp, jnp.zeros_like(nngp))
 
 
 def scaled_average(layer: Affine, signal: Signal, covariance: PointByPoint) -> Float[Array, "new_point1 new_point2"]:

@@ -83,6 +83,14 @@ def test_information_comes_before_anything_is_written(widesym, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"run.yaml", "cache"}
 
 
+def test_networks_that_take_long_are_told(widesym):
+    layers = "{type: Conv, features: 1, size: 3}, {type: AvgPool, size: 4}, {type: Flatten}, {type: Dense, features: 1}"
+    text = MLP.replace("mlp", f"{{type: Architecture, layers: [{layers}]}}").replace("20", "2").replace("10", "1")
+    assert (
+        "train: 2 × 2 pairs, full covariances, as lags mix, which is slow, " in widesym(text, "run.yaml", "--info")[1]
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [

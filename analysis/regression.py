@@ -67,8 +67,8 @@ def choose_ridge(train: Square, largest_condition: float | None = None) -> Ridge
     rows lie between those of all.
     """
     allowed = LARGEST_CONDITION[_precision(train)] if largest_condition is None else largest_condition
-    if not allowed > 1:
-        raise ValueError(f"largest_condition is {allowed!r}; condition numbers exceed 1")
+    if not 1 < allowed < np.inf:
+        raise ValueError(f"largest_condition is {allowed!r}; condition numbers exceed 1, and must be finite")
     eigenvalues = np.linalg.eigvalsh(np.asarray(train, np.float64))
     smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
     if not largest > 0:
@@ -85,11 +85,15 @@ def kernel_regression(
     Targets are centred on their mean, which is added to the predictions. Attributes: the ridge, as `choose_ridge` finds
     it, condition number and extreme eigenvalues. Raises ValueError for arrays that do not fit or are not finite.
     """
+    targets = np.asarray(targets, np.float64)
     check_kernels(train, cross, len(targets))
+    if targets.ndim != 2 or not np.isfinite(targets).all():
+        raise ValueError(
+            f"targets have shape {targets.shape}, of which {(~np.isfinite(targets)).sum()} are not finite; finite "
+            "numbers [train, target] are needed"
+        )
     ridge, order = choose_ridge(train, largest_condition), np.arange(len(train))
-    (prediction,) = predictions_by_size(
-        train, cross, np.asarray(targets, np.float64), [len(train)], order, ridge, _mean
-    )
+    (prediction,) = predictions_by_size(train, cross, targets, [len(train)], order, ridge, _mean)
     return xr.Dataset({"prediction": (("sample", "target"), prediction)}, attrs=_attributes(ridge))
 
 
@@ -184,10 +188,12 @@ def predictions_by_size(
 def check_kernels(train: Square, cross: Cross, targets: int) -> None:
     """Raise ValueError for kernels that are not finite or do not fit each other and so many targets."""
     rows = np.shape(train)[0] if np.ndim(train) == 2 else None
-    if np.shape(train) != (rows, rows) or np.ndim(cross) != 2 or np.shape(cross)[1] != rows or targets != rows:
+    fitting = np.shape(train) == (rows, rows) and np.ndim(cross) == 2 and np.shape(cross)[1] == rows == targets
+    if not fitting or 0 in np.shape(cross):
         raise ValueError(
             f"kernels have shapes {np.shape(train)} (training inputs with themselves) and {np.shape(cross)} (test with "
-            f"training inputs), for {targets} training targets; they must be (n, n), (m, n), and n targets"
+            f"training inputs), for {targets} training targets; they must be (n, n), (m, n), and n targets, "
+            "with n and m above 0"
         )
     bad = int((~np.isfinite(train)).sum() + (~np.isfinite(cross)).sum())
     if bad:

@@ -26,7 +26,7 @@ from analysis.gram import (
 )
 from analysis.gram.compute import own_share
 from analysis.gram.store import stored_tiling
-from analysis.gram.tiling import DEFAULT_MEMORY, devices_sharing_memory, tile_bytes
+from analysis.gram.tiling import DEFAULT_MEMORY, check_memory, devices_sharing_memory, tile_bytes
 from analysis.kernels import Kernel
 from ensembles.sharding import any_process, largest, on_first
 from launch.disk import size
@@ -50,6 +50,7 @@ def compute_gram(gram: Gram, directory: Path, console: Console, memory: int = DE
     positive up to rounding. Raises RunDirectoryError where the directory holds another spec's Gram matrix (naming the
     keys that differ), is in use, or is on a disk without space.
     """
+    check_memory(memory)
     console = console if jax.process_index() == 0 else Console(quiet=True)
 
     def say(message: str) -> None:
@@ -89,7 +90,7 @@ def _prepare(gram: Gram, directory: Path, memory: int, say: Callable[[str], None
             tiling = stored_tiling(store, gram)
         except ValueError as error:
             raise RunDirectoryError(f"{error}; remove it, and the computation starts again") from None
-        _check_memory(gram, tiling, memory)
+        _check_fits(gram, tiling, memory)
         return
     tiling = choose_tiling(gram, memory)
     free = shutil.disk_usage(directory).free
@@ -102,7 +103,7 @@ def _prepare(gram: Gram, directory: Path, memory: int, say: Callable[[str], None
     create_store(store, gram, tiling)
 
 
-def _check_memory(gram: Gram, tiling: Tiling, memory: int) -> None:
+def _check_fits(gram: Gram, tiling: Tiling, memory: int) -> None:
     """A store keeps the tiles that it was made with: other ones would round differently."""
     needed = tile_bytes(gram, tiling.tile) * devices_sharing_memory()
     if needed > memory:

@@ -58,6 +58,12 @@ def sine_of(cosine: Field) -> Field:
     return jnp.sqrt((1 - cosine) * (1 + cosine))
 
 
+def hypotenuse(a: Field, b: Field) -> Field:
+    """√(a² + b²) for a > 0, b ≥ 0, without their squares, which overflow in float32 for inputs of 1e10."""
+    large, small = jnp.maximum(a, b), jnp.minimum(a, b)
+    return large * jnp.sqrt(1 + (small / large) ** 2)
+
+
 @dataclass(frozen=True)
 class PiecewiseLinear(Activation):
     """φ(z) = s₊ max(z, 0) − s₋ max(−z, 0), with φ'(0) = 0 at any width."""
@@ -145,7 +151,7 @@ class Erf(Activation):
     def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
         """(2/π) arctan(2k/√D) and (4/π)/√D with D = (1 + 2q)(1 + 2q') − 4k² (Williams 1997, theory.md §2)."""
         norm, cosine = norm_and_cosine(nngp, variance1, variance2)
-        root = jnp.sqrt(1 + 2 * variance1 + 2 * variance2 + (2 * norm * sine_of(cosine)) ** 2)
+        root = hypotenuse(jnp.sqrt(1 + 2 * variance1 + 2 * variance2), 2 * norm * sine_of(cosine))
         return 2 / jnp.pi * jnp.arctan2(2 * nngp, root), 4 / jnp.pi / root
 
 
@@ -163,13 +169,12 @@ class Gelu(Activation):
         lemma, as P'' = −z P' (Tsuchida et al. 2021, arXiv:2002.08517, prove the first in another form).
         """
         norm, cosine = norm_and_cosine(nngp, variance1, variance2)
-        gap = (norm * sine_of(cosine)) ** 2  # qq' − k², without cancellation where c = 1
-        determinant = 1 + variance1 + variance2 + gap
-        root = jnp.sqrt(determinant)
+        gap = norm * sine_of(cosine)  # √(qq' − k²), without cancellation where c = 1
+        root = hypotenuse(jnp.sqrt(1 + variance1 + variance2), gap)  # √D
         both = 1 / 4 + jnp.arctan2(nngp, root) / (2 * jnp.pi)
-        density = 1 / (2 * jnp.pi * root)
         shrunk = nngp / (1 + variance1) + nngp / (1 + variance2)
-        return nngp * both + density * (gap + nngp * shrunk), both + density * (shrunk + nngp / determinant)
+        value = nngp * both + (gap * (gap / root) + nngp / root * shrunk) / (2 * jnp.pi)
+        return value, both + (shrunk + nngp / root / root) / root / (2 * jnp.pi)
 
 
 @dataclass(frozen=True)
@@ -187,11 +192,14 @@ class Sin(Activation):
     def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
         """e^{−(q+q')/2} sinh k and ω² e^{−(q+q')/2} cosh k, after k, q, q' ← ω²k, ω²q, ω²q' for the frequency ω.
 
-        As e^{−(q+q'−2|k|)/2} (1 ∓ e^{−2|k|})/2, which does not overflow.
+        As e^{|k| − (q+q')/2} (1 ∓ e^{−2|k|})/2, which does not overflow, with (q + q')/2 − |k| as
+        (√q − √q')²/2 + √(qq') (1 − |c|), which is exactly 0 between a signal and itself, however large.
         """
         squared = self.frequency**2
         size = squared * jnp.abs(nngp)
-        decay = jnp.exp(jnp.minimum(size - squared * (variance1 + variance2) / 2, 0)) / 2
+        norm, cosine = norm_and_cosine(nngp, variance1, variance2)
+        gap = (jnp.sqrt(variance1) - jnp.sqrt(variance2)) ** 2 / 2 + norm * (1 - jnp.abs(cosine))
+        decay = jnp.exp(-squared * gap) / 2
         mirrored = jnp.expm1(-2 * size)
         return -jnp.sign(nngp) * decay * mirrored, squared * decay * (2 + mirrored)
 

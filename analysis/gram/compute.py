@@ -14,6 +14,7 @@ from analysis.gram.quality import GramError
 from analysis.gram.spec import Gram
 from analysis.gram.store import open_store, stored_tiling, write_tile
 from analysis.gram.tiling import Tile
+from analysis.kernels.analytic import not_finite_message
 
 Item = TypeVar("Item")
 Device = TypeVar("Device")
@@ -49,7 +50,7 @@ def computed(gram: Gram, path: Path, tiles: Sequence[Tile]) -> Iterator[Progress
             return tile, *tile_values(gram, tile, tiling.tile)
 
     for done, (tile, nngp, ntk) in enumerate(on_devices(compute, tiles, jax.local_devices()), 1):
-        check_finite(gram, tile, nngp, ntk)
+        check_finite(tile, nngp, ntk)
         write_tile(root, tile, nngp, ntk)
         yield Progress(done, len(tiles), pairs)
 
@@ -100,13 +101,7 @@ def on_devices(
         pool.shutdown(cancel_futures=True)
 
 
-def check_finite(gram: Gram, tile: Tile, nngp: Values, ntk: Values) -> None:
+def check_finite(tile: Tile, nngp: Values, ntk: Values) -> None:
     """Raise GramError for numbers that are not, naming the first pair of inputs that has one."""
-    bad = ~(np.isfinite(nngp) & np.isfinite(ntk))
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise GramError(
-            f"kernels of {bad.sum()} pairs are not finite, the first between inputs {tile.rows.start + row} and "
-            f"{tile.columns.start + column}; in {gram.precision} they may overflow: scale the inputs or weights down, "
-            "or use float64"
-        )
+    if not (np.isfinite(nngp).all() and np.isfinite(ntk).all()):
+        raise GramError(not_finite_message(nngp, ntk, (tile.rows.start, tile.columns.start)))

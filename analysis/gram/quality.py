@@ -60,6 +60,8 @@ def measure_quality(gram: Float[np.ndarray, "n n"], tolerance: float | None = No
 
 
 def _quality_of_large(matrix: Float[np.ndarray, "n n"], tolerance: float) -> Quality:
+    if not matrix.any():  # of inputs that are all zero; Lanczos would stop at once
+        return Quality(0.0, 0.0, False, tolerance, True)
     start = np.ones(len(matrix))  # kernels' leading eigenvector is near it, and results repeat
     largest = float(eigsh(matrix, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
     bound = tolerance * largest

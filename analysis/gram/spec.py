@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from analysis.kernels import AnalyticKernel
+from analysis.kernels import AnalyticKernel, Kernel
 from analysis.kernels.analytic import check_inputs
 from models.architecture import Architecture
 from models.description import describe
@@ -64,9 +64,9 @@ class Gram:
         return len(rows), len(columns)
 
     @property
-    def kernel(self) -> AnalyticKernel:
-        """The kernel whose values it holds."""
-        return AnalyticKernel(self.architecture)
+    def kernel(self) -> Callable[..., Kernel]:
+        """The kernel whose values it holds, of any rows and columns."""
+        return AnalyticKernel(self.architecture).unchecked
 
     @property
     def bytes(self) -> int:

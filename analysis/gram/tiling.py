@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import jax
@@ -98,8 +99,9 @@ def choose_tiling(gram: Gram, memory: int = DEFAULT_MEMORY) -> Tiling:
     own needs come on top. Tiles are small enough, too, for little to be lost with one. Raises ValueError where one pair
     takes more.
     """
-    budget, together = memory, devices_sharing_memory()
-    budget //= together
+    check_memory(memory)
+    together = devices_sharing_memory()
+    budget = memory // together
     least = tile_bytes(gram, (1, 1))
     work = max(1, math.isqrt(TILE_WORK * np.dtype(gram.precision).itemsize // least))
     fitting = math.isqrt(max(1, budget // (4 * np.dtype(gram.precision).itemsize)))  # of the results alone
@@ -113,6 +115,12 @@ def choose_tiling(gram: Gram, memory: int = DEFAULT_MEMORY) -> Tiling:
             "bytes at least"
         )
     return Tiling(gram.shape, balanced(gram.shape, side), gram.is_symmetric)
+
+
+def check_memory(memory: int) -> None:
+    """Raise ValueError for what is no number of bytes."""
+    if not isinstance(memory, Integral) or memory < 1:
+        raise ValueError(f"memory is {memory!r}; it must be a whole number of bytes, one at least")
 
 
 def balanced(shape: tuple[int, int], side: int) -> tuple[int, int]:

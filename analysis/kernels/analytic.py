@@ -45,8 +45,17 @@ class AnalyticKernel:
         """K and Θ of all pairs (theory.md §2-3; arXiv:2406.06504); of x1 with itself if x2 is left out.
 
         Tile by tile, in the inputs' precision (float64 if JAX has that enabled). Raises NoClosedFormError for an
-        architecture without closed form, and ValueError for inputs that do not fit it, are empty or not finite.
+        architecture without closed form, and ValueError for inputs that do not fit it, are empty or not finite, and
+        for kernels that overflow.
         """
+        kernel = self.unchecked(x1, x2)
+        check_finite(kernel)
+        return kernel
+
+    def unchecked(
+        self, x1: Float[ArrayLike, "n1 *point channel"], x2: Float[ArrayLike, "n2 *point channel"] | None = None
+    ) -> Kernel:
+        """The same, where kernels that overflow are the caller's to find."""
         x1, x2 = check_both(x1, x2)
         self._check(x1)
         return Kernel(*composite.gram(self.architecture.layers, x1, x2))
@@ -72,7 +81,9 @@ class AnalyticKernel:
         """K(x, x) and Θ(x, x) of each input with itself, `[n]`, at the cost of n pairs."""
         x = check_inputs("x", x)
         self._check(x)
-        return composite.diagonal(self.architecture.layers, x)
+        kernel = composite.diagonal(self.architecture.layers, x)
+        check_finite(kernel)
+        return kernel
 
     def _check(self, x: Float[Array, "n *point channel"]) -> None:
         check_readout(check_layers(self.architecture.layers, self.architecture.signals(x.shape[1:])[0]))
@@ -97,8 +108,30 @@ def check_both(
     return x1.astype(dtype), x2.astype(dtype)
 
 
+def check_finite(kernel: Kernel | Covariance) -> None:
+    """Raise ValueError for kernels that are not finite; under jit there are no values to look at."""
+    if any(isinstance(values, jax.core.Tracer) for values in kernel):
+        return
+    if not all(bool(jnp.isfinite(values).all()) for values in kernel):
+        raise ValueError(not_finite_message(np.asarray(kernel.nngp), np.asarray(kernel.ntk)))
+
+
+def not_finite_message(
+    nngp: Float[np.ndarray, "*pair"], ntk: Float[np.ndarray, "*pair"], start: tuple[int, int] = (0, 0)
+) -> str:
+    """For people: how many kernels are not finite, and the first pair of inputs, counted from `start`, with one."""
+    bad = ~(np.isfinite(nngp) & np.isfinite(ntk))
+    first = np.argwhere(bad)[0]
+    return (
+        f"kernels of {bad.sum()} pairs are not finite, the first between inputs {start[0] + first[0]} and "
+        f"{start[1] + first[-1]}; in {nngp.dtype} they may overflow: scale the inputs or weights down, or use float64"
+    )
+
+
 def check_inputs(name: str, x: Float[ArrayLike, "n *point channel"]) -> Float[Array, "n *point channel"]:
     """x as floats of 32 bits at least; raises ValueError where it is no batch of inputs, complex or not finite."""
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iu":
+        x = x.astype(float)  # without 64 bits JAX would cut large whole numbers to their last 32
     array = jnp.asarray(x)
     if not 2 <= array.ndim <= 5 or not len(array):
         raise ValueError(

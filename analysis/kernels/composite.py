@@ -37,9 +37,9 @@ def gram(layers: Sequence[Layer], x1: Batch, x2: Batch | None, independent: bool
         case InputMap():
             return gram(_after(layer, rest), layer.mapped(x1), None if x2 is None else layer.mapped(x2), independent)
         case PartSum():
-            x2 = x1 if x2 is None else x2
-            pairs = _gram_parts(layer, x1, x2, independent)
-            return _head(layer, rest, x1, x2, pairs, Independent(VectorRules()) if independent else VectorRules())
+            columns, rules = x1 if x2 is None else x2, Independent(VectorRules()) if independent else VectorRules()
+            whole = _head(layer, rest, x1, columns, _gram_parts(layer, x1, columns, independent), rules)
+            return jax.tree.map(engines.mirrored, whole) if x2 is None else whole  # two orders of a pair round apart
     return engines.gram(_engine(layers, x1, independent), x1, x2)
 
 

@@ -72,7 +72,7 @@ def gram(engine: Engine, x1: Batch, x2: Batch | None) -> Covariance:
                 )
             blocks.append(jax.tree.map(lambda *ks: jnp.concatenate(ks, axis=1)[:, : len(columns)], *tiles))
     whole = jax.tree.map(lambda *ks: jnp.concatenate(ks), *blocks)
-    return jax.tree.map(_mirrored, whole) if x2 is None else whole
+    return jax.tree.map(mirrored, whole) if x2 is None else whole
 
 
 def diagonal(engine: Engine, x: Batch) -> Covariance:
@@ -92,7 +92,7 @@ def _filled(x: Batch, width: int) -> Batch:
     return jnp.concatenate([x, jnp.repeat(x[:1], width - len(x), axis=0)])
 
 
-def _mirrored(lower: Float[Array, "n n"]) -> Float[Array, "n n"]:
+def mirrored(lower: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """The symmetric matrix with this lower triangle."""
     return jnp.tril(lower) + jnp.tril(lower, -1).T
 

@@ -35,10 +35,10 @@ class Turned(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """Inputs, at each group element ([n, element, …]), and what each is to itself off the grid ([n, element])."""
+    """Inputs, at each group element ([n, element, …]), and K(x, x) before each nonlinearity off the grid ([n])."""
 
     turned: Turned
-    own: Covariance
+    variances: list[Float[Array, " n"]]
 
 
 @dataclass(frozen=True)
@@ -89,21 +89,23 @@ class LagEngine:
         turned = [plan.group.rotate(images, q, (1, 2)) if q else images for q in plan.rotations]
         by_element = [Turned(image, _sides(plan, image)) for image in turned]
         inputs = jax.tree.map(lambda *fields: jnp.stack(fields, 1), *by_element)
-        zero = jnp.zeros((len(x), 1), x.dtype)
-        own = _off_grid(plan, LagRules, _unturned(inputs), inputs) if plan.needs_own else Covariance(zero, zero)
-        return Prepared(inputs, own)
+        variances: list[Float[Array, " n"]] = []
+        if plan.needs_own:
+            own = _off_grid(plan, LagRules, _unturned(inputs), inputs)
+            _head(plan, LagRules, own, recorded(variances, lambda nngp: nngp[0], _both))
+        return Prepared(inputs, variances)
 
     def row(self, first: Prepared, seconds: Prepared) -> Covariance:
         """(K, Θ) of the logits of one prepared input with each of a batch, [n]."""
         rules = (lambda lag: Independent(LagRules(lag))) if self.independent else LagRules
         first = jax.tree.map(lambda f: f[None], first)
         pairs = _off_grid(self.plan, rules, _unturned(first.turned), seconds.turned)
-        return _head(self.plan, rules, pairs, first.own, seconds.own)
+        return _head(self.plan, rules, pairs, replayed(first.variances, seconds.variances, _both))
 
     def diagonal(self, prepared: Prepared) -> Covariance:
         """(K, Θ) of the logits of each input with itself, [n]."""
         own = _off_grid(self.plan, LagRules, _unturned(prepared.turned), prepared.turned)
-        return _head(self.plan, LagRules, own, own, own)
+        return _head(self.plan, LagRules, own, replayed(prepared.variances, prepared.variances, _both))
 
 
 def _unturned(inputs: Turned) -> Turned:
@@ -196,15 +198,10 @@ def _meeting(sides: Any, lag: Lag) -> Ends:
     return ends
 
 
-def _head(plan: LagPlan, rules: RulesAt, pairs: Covariance, own1: Covariance, own2: Covariance) -> Covariance:
-    """(K, Θ) of the logits, [n], from those of the pairs and of each input with itself, [n, element], off the grid."""
-    run: Callable[..., Covariance] = partial(propagate, plan.later_layers, plan.later_signal)
-    lists: tuple[list[Any], list[Any]] = ([], [])
-    pairs, own1, own2 = (jax.tree.map(jnp.transpose, state) for state in (pairs, own1, own2))
-    if plan.needs_own:
-        for own, variances in zip((own1, own2), lists, strict=True):
-            run(own, LagRules(Lag()), recorded(variances, lambda nngp: nngp[0], _both))
-    return jax.tree.map(lambda f: f[0], run(pairs, rules(Lag()), replayed(*lists, _both)))
+def _head(plan: LagPlan, rules: RulesAt, state: Covariance, ends: Ends) -> Covariance:
+    """(K, Θ) of the logits, [n], from those off the grid, [n, element]."""
+    state = jax.tree.map(jnp.transpose, state)
+    return jax.tree.map(lambda f: f[0], propagate(plan.later_layers, plan.later_signal, state, rules(Lag()), ends))
 
 
 def _both(first: Any, second: Any) -> tuple[Any, Any]:

@@ -175,8 +175,12 @@ def test_numbers_that_are_not_finite_are_named(tmp_path):
         (lambda: Tiling((5, 5), (6, 6), True), "tiles are of shape"),
         (lambda: Tiling((5, 5), (2, 3), True), "a symmetric matrix has square tiles"),
         (lambda: choose_tiling(Gram(MLP, data(3)), 64), "memory is 64 bytes, but a single pair of inputs takes"),
+        *(
+            (lambda m=m: choose_tiling(Gram(MLP, data(3)), m), f"memory is {m}; it must be")
+            for m in (0, -1, np.nan, 1e9)
+        ),
     ],
-    ids=["precision", "shapes", "nan", "empty", "tile", "not square", "memory"],
+    ids=["precision", "shapes", "nan", "empty", "tile", "not square", "memory", *["no memory"] * 4],
 )
 def test_what_cannot_be_is_refused(make, message):
     with pytest.raises(ValueError, match=message):

@@ -48,3 +48,9 @@ def test_quality_follows_the_precision():
 def test_what_is_no_gram_matrix(matrix, message):
     with pytest.raises(GramError, match=message):
         measure_quality(matrix)
+
+
+def test_zero_inputs_have_a_gram_matrix(monkeypatch):
+    """Also where Lanczos would have to start from a zero vector."""
+    monkeypatch.setattr(quality, "EXACT_UP_TO", 8)
+    assert measure_quality(np.zeros((9, 9), np.float32))[:2] == (0, 0)

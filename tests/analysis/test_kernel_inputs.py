@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import inputs
+from networks import COMPOSITES, inputs
 
 from analysis import analytic_kernel
 from analysis.kernels import analytic, engines
@@ -82,6 +82,37 @@ def test_whole_numbers_are_promoted(whole):
     found = analytic_kernel(small())(pixels)
     assert found.nngp.dtype == jnp.float32
     assert_close(found, analytic_kernel(small())(np.float32(pixels)))
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_whole_numbers_of_64_bits_are_not_cut(x64):
+    """Of 2⁴⁰ the last 32 bits are zero."""
+    with jax.enable_x64(x64):
+        found = analytic_kernel(small())(np.full((1, *SHAPE), 2**40))
+        expected = analytic_kernel(small())(np.full((1, *SHAPE), 2.0**40))
+    assert np.asarray(found.ntk)[0, 0] > 2.0**70
+    assert_close(found, expected)
+
+
+def test_kernels_that_overflow_are_refused():
+    """Squares of 1e25 are beyond float32; without the check the result would be NaN, silently."""
+    x = np.concatenate([IMAGES, 1e25 * IMAGES[:1]])
+    for function in (analytic_kernel(small()), analytic_kernel(small()).diagonal):
+        with pytest.raises(ValueError, match=r"the first between inputs [02] and 2; in float32 they may overflow"):
+            function(x)
+    with jax.enable_x64(True):
+        assert np.all(np.isfinite(analytic_kernel(small())(np.float64(x)).ntk))
+
+
+@pytest.mark.parametrize("name", ["atoms, shared", "atoms, by slot", "orbit average"])
+def test_sums_over_parts_are_symmetric(name):
+    """Of a batch with itself, exactly, as all kernels; a pair's two orders round differently."""
+    shape, layers = COMPOSITES[name]
+    x = np.random.default_rng(0).standard_normal((5, *shape)).astype(np.float32)
+    kernel = analytic_kernel(Architecture(layers))
+    own, both = np.stack(kernel(x)), np.stack(kernel(x, x))
+    np.testing.assert_array_equal(own, own.swapaxes(1, 2))
+    np.testing.assert_allclose(own, both, rtol=1e-5)
 
 
 def ones(*shape):

@@ -20,7 +20,9 @@ from models import (
     AvgPool,
     Conv,
     Dense,
+    Erf,
     Flatten,
+    Gelu,
     GlobalAvgPool,
     Identity,
     LayerNorm,
@@ -202,6 +204,44 @@ def check_agreement(architecture, dtype, rtol):
 def test_kernels_agree_in_double_precision(name):
     with jax.enable_x64(True):
         check_agreement(ARCHITECTURES[name], jnp.float64, rtol=1e-10)
+
+
+def deep(nonlinearity, padding=None):
+    """Ten hidden layers, dense or convolutional."""
+    weights = {"w_std": 1.4, "b_std": 0.1}
+    layer = Dense(FEATURES, **weights) if padding is None else Conv(FEATURES, 2, padding, **weights)
+    head = () if padding is None else (Flatten() if padding == "SAME" else GlobalAvgPool(),)
+    return Architecture((*[layer, nonlinearity] * 10, *head, Dense(2, **weights)))
+
+
+DEEP = {"MLP, Relu": deep(Relu()), "MLP, Erf": deep(Erf()), "MLP, Gelu": deep(Gelu())} | {
+    f"{padding}, {type(phi).__name__}": deep(phi, padding)
+    for padding, phi in (("SAME", Relu()), ("CIRCULAR", Erf()), ("SAME", Gelu()), ("VALID", Relu()))
+}
+
+
+TOLERANCE = {jnp.float32: 1e-5, jnp.float64: 1e-10}
+QUICK = [("MLP, Relu", jnp.float64), ("SAME, Relu", jnp.float32), ("CIRCULAR, Erf", jnp.float64)]
+CASES = [  # compiling one takes 5 to 30 s
+    pytest.param(name, dtype, marks=() if (name, dtype) in QUICK else pytest.mark.slow, id=f"{name}, {dtype.__name__}")
+    for name in DEEP
+    for dtype in TOLERANCE
+]
+
+
+@pytest.mark.usefixtures("nt")
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+def test_ten_layers_agree(name, dtype):
+    """Between different inputs, of which one is smooth and one has a zero row; smooth nonlinearities, all pairs."""
+    architecture, rng = DEEP[name], np.random.default_rng(0)
+    x = rng.normal(size=(5, 8) if name.startswith("MLP") else (5, 11, 11, 1))
+    x[0] = np.sin(np.linspace(0, 3, x[0].size)).reshape(x[0].shape)
+    x[1, :1] = 0
+    kernel = to_stax(architecture)[2]
+    with jax.enable_x64(dtype == jnp.float64):
+        x1, x2 = jnp.asarray(x[:2], dtype), jnp.asarray(x[0 if "Relu" not in name else 2 :], dtype)
+        ours, theirs = analytic_kernel(architecture)(x1, x2), jax.jit(lambda *x: kernel(*x, ("nngp", "ntk")))(x1, x2)
+    np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE[dtype])
 
 
 @pytest.mark.usefixtures("nt")

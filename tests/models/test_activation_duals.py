@@ -106,6 +106,17 @@ def test_piecewise_linear_duals_scale_down_to_faint_inputs(layer):
     )
 
 
+@pytest.mark.parametrize("layer", [*LINEAR, *SMOOTH], ids=str)
+@pytest.mark.parametrize("scale", [1e20, 1e30])
+def test_bright_inputs_have_the_duals_of_float64(layer, scale):
+    """Variances of inputs of 1e10 and 1e15 fit into float32, their squares do not."""
+    cases = [(scale, 3 * scale, cosine) for cosine in (-1, -0.9, -0.2, 0, 0.6, 1)] + [(scale, scale, 1)]
+    found, expected = duals(layer, jnp.float32, cases), duals(layer, jnp.float64, cases)
+    # Relative to what each is at c = 1; float32's c is 6e-8 from ±1, and its angle 3.5e-4.
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=0, atol=1e-6 * abs(expected[:, 0]).max())
+    np.testing.assert_allclose(found[1:5, 1], expected[1:5, 1], rtol=1e-5, atol=1e-6)
+
+
 def test_sines_of_large_variance_do_not_overflow():
     q = jnp.float32(400)  # e^400 overflows float32
     np.testing.assert_allclose(Sin().dual(q, q, q), (0.5, 0.5), rtol=1e-6)

@@ -15,8 +15,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from models.wigner import (
+    RingRule,
     Table,
     delta,
+    driscoll_healy,
     fourier,
     legendre,
     norms,
@@ -54,22 +56,22 @@ def sphere_synthesis(f: SphereCoefficients, grid: int | None = None) -> SphereSi
     return jnp.einsum("cmts,mp->ctps", modes, _like(f, fourier(L, grid or L)))
 
 
-def so3_analysis(x: SO3Signal, L: int) -> SO3Coefficients:
+def so3_analysis(x: SO3Signal, L: int, rings: RingRule = driscoll_healy) -> SO3Coefficients:
     """x_lmn for l < L, by quadrature: exact for x of bandlimit B and L ≤ B, on the grid of bandlimit B."""
-    grid = so3_bandlimit(x.shape[1])
+    grid = so3_bandlimit(x.shape[1], rings)
     if grid < L:
         raise ValueError(f"x lives on the SO(3) grid of bandlimit {grid}, which does not resolve bandlimit L={L}")
     e = _like(x, fourier(L, grid))
-    x = x.reshape(x.shape[0], *so3_grid(grid), x.shape[-1])
-    modes = jnp.einsum("cgbas,ma->cgbms", x, e)
-    modes = _folded(jnp.einsum("cgbms,ng->cbmns", modes, e))
+    x = x.reshape(x.shape[0], *so3_grid(grid, rings), x.shape[-1])
+    modes = jnp.einsum("cgbas,ng->cnbas", x, e)  # of the outer angle first: all others are columns of one product
+    modes = _folded(jnp.einsum("cnbas,ma->cbmns", modes, e))
     modes = jnp.stack([_signed(modes, 1, (1, -1)), _signed(modes[::-1, ::-1], 0, (-1, 1))])
-    weights = ring_weights(grid) * (2 * np.pi / (2 * grid - 1)) ** 2
-    basis = norms(L, 8 * np.pi**2)[:, None, None, None] * delta(L, grid) * weights
+    weights = rings(grid).weights * (2 * np.pi / (2 * grid - 1)) ** 2
+    basis = norms(L, 8 * np.pi**2)[:, None, None, None] * delta(L, grid, rings) * weights
     return _unfolded(jnp.einsum("tlmnb,tpqcbmns->pqclmns", _like(x, basis), modes))
 
 
-def so3_synthesis(x: SO3Coefficients, grid: int | None = None) -> SO3Signal:
+def so3_synthesis(x: SO3Coefficients, grid: int | None = None, rings: RingRule = driscoll_healy) -> SO3Signal:
     """x on the grid of its own bandlimit, or of bandlimit `grid`.
 
     With e_m of α and e_n of γ multiplied out, R^l = Z(α) Δ^l(β) Z(γ) contributes to the mode e_m(α) e_n(γ) of x
@@ -79,10 +81,10 @@ def so3_synthesis(x: SO3Coefficients, grid: int | None = None) -> SO3Signal:
     e = _like(x, fourier(L, grid or L))
     folded = _folded(x)
     folded = jnp.stack([_signed(folded, 1, (1, -1)), _signed(folded[::-1, ::-1], 0, (1, -1))])
-    basis = norms(L, 8 * np.pi**2)[:, None, None, None] * delta(L, grid or L)
+    basis = norms(L, 8 * np.pi**2)[:, None, None, None] * delta(L, grid or L, rings)
     modes = _unfolded(jnp.einsum("tlmnb,tpqclmns->pqcbmns", _like(x, basis), folded))
-    modes = jnp.einsum("cbmns,ng->cgbms", modes, e)
-    return jnp.einsum("cgbms,ma->cgbas", modes, e).reshape(x.shape[0], -1, x.shape[-1])
+    modes = jnp.einsum("cbmns,ma->cnbas", modes, e)
+    return jnp.einsum("cnbas,ng->cgbas", modes, e).reshape(x.shape[0], -1, x.shape[-1])
 
 
 def rotate_sphere(f: SphereSignal, angles: Angles) -> SphereSignal:

@@ -4,8 +4,8 @@ Between the layers are samples on the grids of models/wigner.py; within them, fi
 coefficients. White-noise filters W of bandlimit L have i.i.d. N(0, 1) coefficients in the orthonormal bases.
 
 At infinite width a hidden covariance is K(g, g') = κ(gg'⁻¹). The specs hand over κ as Wigner coefficients [l, m, n],
-truncated at their own bandlimit; `values` puts them on a grid of SO(3), where nonlinearities act, with the variance
-`at_identity`. The rest is the update of every layer: κ ← σ_w² κ + σ_b², Θ likewise.
+truncated at their own bandlimit; `values` puts them on a grid of SO(3), where nonlinearities act. The variance is the
+value `at_identity`. The rest is the update of every layer: κ ← σ_w² κ + σ_b², Θ likewise.
 """
 
 import math
@@ -21,7 +21,7 @@ from models.checks import check_positive
 from models.harmonics import so3_analysis, so3_at_identity, so3_synthesis, sphere_analysis
 from models.layer import Affine, AffineModule, Reduction
 from models.signal import Signal
-from models.wigner import norms, orders, so3_bandlimit, so3_grid, so3_weights, sphere_grid
+from models.wigner import RingRule, driscoll_healy, norms, orders, so3_bandlimit, so3_grid, so3_weights, sphere_grid
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,12 @@ class SO3Conv(Spherical):
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "SO3ConvModule":
         return SO3ConvModule(self, signal.channels, rngs)
 
-    def truncation(self, kappa: Float[Array, " group"]) -> Float[Array, "l m n"]:
+    def truncation(
+        self, kappa: Float[Array, "group *pair"], rings: RingRule = driscoll_healy
+    ) -> Float[Array, "l m n *pair"]:
         """A(κ): as ∫ dh κ(gh(g'h)⁻¹)/8π² = κ(gg'⁻¹), just the coefficients l < L_out, of κ on any grid of SO(3)."""
-        return so3_analysis(kappa[None, :, None], self.bandlimit_out)[0, ..., 0]
+        coefficients = so3_analysis(kappa.reshape(1, len(kappa), -1), self.bandlimit_out, rings)[0]
+        return coefficients.reshape(*coefficients.shape[:-1], *kappa.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -152,9 +155,10 @@ class SO3Pool(Reduction):
         assert isinstance(signal.group, SO3)  # `output` has checked it
         return SO3PoolModule(signal.group.grid)
 
-    def mean(self, kappa: Float[Array, " group"]) -> Float[Array, ""]:
+    def mean(self, kappa: Float[Array, "group *pair"], rings: RingRule = driscoll_healy) -> Float[Array, "*pair"]:
         """1/8π² ∫ ds κ(s), for κ on the grid of any bandlimit: the mean of K(g, g') over both g and g'."""
-        return SO3PoolModule(so3_bandlimit(len(kappa)))(kappa[None, :, None])[0, 0]
+        weights = so3_weights(so3_bandlimit(len(kappa), rings), rings) / (8 * np.pi**2)
+        return jnp.tensordot(jnp.asarray(weights, kappa.dtype), kappa, 1)
 
 
 class SphereLiftingModule(AffineModule[SphereLifting]):
@@ -196,9 +200,12 @@ class SO3PoolModule(nnx.Module):
         return jnp.einsum("cgs,g->cs", x, jnp.asarray(so3_weights(self.bandlimit) / (8 * np.pi**2), x.dtype))
 
 
-def values(kappa: Float[Array, "l m n"], bandlimit: int) -> Float[Array, " group"]:
+def values(
+    kappa: Float[Array, "l m n *pair"], bandlimit: int, rings: RingRule = driscoll_healy
+) -> Float[Array, "group *pair"]:
     """κ on the SO(3) grid of any bandlimit."""
-    return so3_synthesis(kappa[None, ..., None], bandlimit)[0, :, 0]
+    on_grid = so3_synthesis(kappa.reshape(1, *kappa.shape[:3], -1), bandlimit, rings)[0]
+    return on_grid.reshape(-1, *kappa.shape[3:])
 
 
 def at_identity(kappa: Float[Array, "l m n"]) -> Float[Array, ""]:

@@ -3,6 +3,7 @@
 Grids are Driscoll and Healy's, laid out as s2fft lays them out. At bandlimit L the sphere has 2L rings at
 θ_j = (2j+1)π/4L of 2L−1 points φ_k = 2πk/(2L−1); SO(3) has Euler angles g = R_z(α) R_y(β) R_z(γ), stored [γ, β, α],
 with β on the rings and α, γ on the rings' points. Products of two functions of bandlimit L are integrated exactly.
+Functions on SO(3) that no other library reads may have half as many rings (`gauss_and_pole`).
 
 The order m = −(L−1) … L−1 of a real harmonic is its type and frequency, as in the real Fourier basis
 e_m(φ) = cos mφ for m ≥ 0 and sin |m|φ for m < 0:  Y_lm(θ, φ) = √((2l+1)/4π) Δ^l_|m|0(θ) e_m(φ), orthonormal on S²,
@@ -11,7 +12,10 @@ R^l(g) = Z(α) Δ^l(β) Z(γ). Z turns (cos m, sin m) into one another; Δ^l(β)
 as the rotation about y commutes with the reflection y ↦ −y.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
+from itertools import count
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,15 +30,38 @@ def sphere_grid(L: int) -> tuple[int, int]:
     return 2 * L, 2 * L - 1
 
 
-def so3_grid(L: int) -> tuple[int, int, int]:
+class Rings(NamedTuple):
+    """Σ_j w_j p(cos θ_j) = ∫ p(cos θ) sin θ dθ for polynomials of degree below 2L."""
+
+    colatitudes: Float[np.ndarray, " ring"]
+    weights: Float[np.ndarray, " ring"]
+
+
+RingRule = Callable[[int], Rings]  # by bandlimit
+
+
+@lru_cache
+def driscoll_healy(L: int) -> Rings:
+    """2L rings at equal distances."""
+    return Rings(colatitudes(L), ring_weights(L))
+
+
+@lru_cache
+def gauss_and_pole(L: int) -> Rings:
+    """Gauss and Legendre's L rings, after one of weight zero at θ = 0: the grid's first rotation is the identity."""
+    cosines, weights = np.polynomial.legendre.leggauss(L)
+    return Rings(np.append(0, np.arccos(cosines[::-1])), np.append(0, weights[::-1]))
+
+
+def so3_grid(L: int, rings: RingRule = driscoll_healy) -> tuple[int, int, int]:
     """Number of angles γ, β, α."""
-    return 2 * L - 1, 2 * L, 2 * L - 1
+    return 2 * L - 1, len(rings(L).weights), 2 * L - 1
 
 
-def so3_bandlimit(points: int) -> int:
+def so3_bandlimit(points: int, rings: RingRule = driscoll_healy) -> int:
     """The L whose SO(3) grid has this many points; raises ValueError where there is none."""
-    L = round((points / 8) ** (1 / 3) + 1 / 3)
-    if L < 1 or np.prod(so3_grid(L)) != points:
+    L = next(L for L in count(1) if np.prod(so3_grid(L, rings)) >= points)
+    if np.prod(so3_grid(L, rings)) != points:
         raise ValueError(f"no grid on SO(3) has {points} points; bandlimit L has (2L−1)·2L·(2L−1), such as 150 for L=3")
     return L
 
@@ -68,10 +95,10 @@ def sphere_weights(L: int) -> Float[np.ndarray, "theta phi"]:
 
 
 @lru_cache
-def so3_weights(L: int) -> Float[np.ndarray, " group"]:
+def so3_weights(L: int, rings: RingRule = driscoll_healy) -> Float[np.ndarray, " group"]:
     """Quadrature weights on SO(3), for the points in the order [γ, β, α]; their sum is 8π²."""
-    shape = so3_grid(L)
-    return np.broadcast_to(ring_weights(L)[:, None], shape).ravel() * (2 * np.pi / (2 * L - 1)) ** 2
+    shape = so3_grid(L, rings)
+    return np.broadcast_to(rings(L).weights[:, None], shape).ravel() * (2 * np.pi / (2 * L - 1)) ** 2
 
 
 @lru_cache
@@ -110,9 +137,9 @@ def delta_series(L: int) -> Float[np.ndarray, "type l m n k"]:
 
 
 @lru_cache
-def delta(L: int, grid: int) -> Float[np.ndarray, "type l m n beta"]:
+def delta(L: int, grid: int, rings: RingRule = driscoll_healy) -> Float[np.ndarray, "type l m n beta"]:
     """Δ^l_mn(β_j) for the degrees of bandlimit L on the rings of bandlimit `grid`; zero for m, n > l."""
-    return np.asarray(_sum_series(delta_series(L), colatitudes(grid)))
+    return np.asarray(_sum_series(delta_series(L), rings(grid).colatitudes))
 
 
 @lru_cache

@@ -22,10 +22,19 @@ def block_size(pairs: int, elements: int) -> int:
     return -(-pairs // (blocks * LANES)) * LANES
 
 
+def in_lanes(pairs: int) -> int:
+    """As many or a few less, so that vector registers are filled; at least one."""
+    return max(1, pairs if pairs < LANES else pairs // LANES * LANES)
+
+
 def in_blocks(function: Callable[[tuple[Any, Any]], Any], first: Any, seconds: Any, elements: int) -> Any:
     """function((first, seconds)), block by block along the first axis of all arrays; a single `first` is in each."""
+    return in_blocks_of(block_size(len(jax.tree.leaves(seconds)[0]), elements), function, first, seconds)
+
+
+def in_blocks_of(size: int, function: Callable[[tuple[Any, Any]], Any], first: Any, seconds: Any) -> Any:
+    """The same in blocks of so many pairs."""
     pairs, single = len(jax.tree.leaves(seconds)[0]), len(jax.tree.leaves(first)[0]) == 1
-    size = block_size(pairs, elements)
     if size >= pairs:
         return function((first, seconds))
     missing = -pairs % size

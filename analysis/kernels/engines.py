@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from analysis.kernels.blocks import in_lanes
 from analysis.kernels.full import FullEngine
 from analysis.kernels.lag_plan import MixedLagsError
 from analysis.kernels.lags import LagEngine
@@ -84,7 +85,7 @@ def diagonal(engine: Engine, x: Batch) -> Covariance:
 
 def tile_width(engine: Engine) -> int:
     """Columns that one tile has."""
-    return max(1, TILE_ELEMENTS.get(jax.default_backend(), TILE_ELEMENTS_ELSEWHERE) // engine.elements)
+    return in_lanes(TILE_ELEMENTS.get(jax.default_backend(), TILE_ELEMENTS_ELSEWHERE) // engine.elements)
 
 
 def _filled(x: Batch, width: int) -> Batch:

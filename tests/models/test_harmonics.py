@@ -22,7 +22,17 @@ from models.harmonics import (
     sphere_analysis,
     sphere_synthesis,
 )
-from models.wigner import norms, orders, real_wigner, so3_bandlimit, so3_grid, so3_weights, sphere_grid, sphere_weights
+from models.wigner import (
+    gauss_and_pole,
+    norms,
+    orders,
+    real_wigner,
+    so3_bandlimit,
+    so3_grid,
+    so3_weights,
+    sphere_grid,
+    sphere_weights,
+)
 
 # Sums of up to some thousand terms of size one, in float64: errors are some 1e-14, any mistake is of size one.
 assert_close = partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-11)
@@ -112,6 +122,19 @@ def test_white_noise_survives_any_grid(L, grid, low):
     inner = slice(L - low, L + low - 1)
     assert_close(jax.jit(sphere_analysis, static_argnums=1)(on_sphere, low), f[:, :low, inner])
     assert_close(jax.jit(so3_analysis, static_argnums=1)(on_so3, low), x[:, :low, inner, inner])
+
+
+@pytest.mark.parametrize(("L", "grid"), [(1, 1), (2, 2), (3, 5), (5, 5)])
+def test_half_as_many_rings_are_exact_and_start_at_the_identity(L, grid):
+    """On Gauss's rings, analysis inverts synthesis; the first point is e, with weight zero."""
+    x = random_coefficients(L, 2)
+    on_so3 = so3_synthesis(x, grid, gauss_and_pole)
+    assert on_so3.shape[1] == (2 * grid - 1) ** 2 * (grid + 1) == so3_weights(grid, gauss_and_pole).size
+    assert so3_bandlimit(on_so3.shape[1], gauss_and_pole) == grid
+    assert_close(so3_analysis(on_so3, L, gauss_and_pole), x)
+    assert_close(on_so3[:, 0], so3_at_identity(x))
+    assert so3_weights(grid, gauss_and_pole)[0] == 0
+    assert_close(so3_weights(grid, gauss_and_pole).sum(), 8 * np.pi**2)
 
 
 @pytest.mark.parametrize("L", [1, 2, 3, 8, 33])

@@ -75,7 +75,10 @@ class AnalyticKernel:
         if start.is_vector or isinstance(first, InputMap | PartSum):
             where = f"{type(first).__name__} acts on the input" if not start.is_vector else "inputs are vectors"
             raise ValueError(f"there are no points before pooling: {where}; call the kernel itself")
-        return Kernel(*between_points(FullEngine(self.architecture, x1.shape[1:]), x1, x1 if x2 is None else x2))
+        engine = FullEngine(self.architecture, x1.shape[1:])
+        kernel = Kernel(*between_points(engine, x1, x1 if x2 is None else x2))
+        check_finite(kernel)
+        return kernel
 
     def diagonal(self, x: Float[ArrayLike, "n *point channel"]) -> Covariance:
         """K(x, x) and Θ(x, x) of each input with itself, `[n]`, at the cost of n pairs."""
@@ -121,6 +124,7 @@ def not_finite_message(
 ) -> str:
     """For people: how many kernels are not finite, and the first pair of inputs, counted from `start`, with one."""
     bad = ~(np.isfinite(nngp) & np.isfinite(ntk))
+    bad = bad.any(tuple(range(2, bad.ndim)))  # between any points of a pair
     first = np.argwhere(bad)[0]
     return (
         f"kernels of {bad.sum()} pairs are not finite, the first between inputs {start[0] + first[0]} and "

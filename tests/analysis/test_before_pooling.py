@@ -88,3 +88,12 @@ def test_flatten_reads_its_diagonal():
 def test_networks_without_points_are_refused(layers, x, message):
     with pytest.raises(ValueError, match=f"there are no points before pooling: {message}"):
         analytic_kernel(Architecture(layers)).before_pooling(x)
+
+
+def test_kernels_that_overflow_are_refused():
+    layers = (Conv(2, 3), Relu(), Conv(2, 1), Flatten(), Dense(1))
+    x = images(2) * np.array([1, 1e25], "f")[:, None, None, None]
+    with pytest.raises(
+        ValueError, match=r"kernels of \d pairs are not finite, the first between inputs 0 and 1|1 and 1"
+    ):
+        analytic_kernel(Architecture(layers)).before_pooling(x)

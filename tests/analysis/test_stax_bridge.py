@@ -114,7 +114,7 @@ def test_kernels_agree_in_single_precision():
 def test_nonlinear_spheres_agree_to_what_their_grid_leaves():
     """Here K lives on the network's own grid, there κ on one of the lag alone: each folds high degrees in its own way.
 
-    ReLU has many of those: at twofold oversampling K is right to 1e-5, Θ to 1e-4 (analysis/kernels/spherical.py).
+    ReLU has many of those: at oversampling K is right to 1e-5, Θ to 1e-4 (analysis/kernels/spherical.py).
     """
     shape, layers = SPHERES["sphere"]
     x1, x2 = batches(shape, jnp.float32)

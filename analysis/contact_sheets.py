@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.drawing import BLUE, ORANGE, RED, new_figure
 from ensembles.data import Dataset, Splits
 
-ARROWS = {"u": "#0072b2", "v": "#e69f00", "u × v": "#d55e00"}  # told apart by the colour-blind, too
+ARROWS = {"u": BLUE, "v": ORANGE, "u × v": RED}
 COLUMNS, TRAINING_ROWS = 10, 4
 ATOMS = 12  # of a molecule that are drawn at most
 
@@ -24,8 +24,7 @@ Sets = Mapping[str, Dataset]
 def contact_sheet(name: str, splits: Splits, ood: Sets) -> Figure:
     """Training samples, one of each class in turn, and below them samples of each out-of-distribution set."""
     train, test = splits
-    figure = Figure(layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 6)
     shape = "×".join(map(str, train.inputs.shape[1:]))
     kinds = f", {len(train.classes)} classes" if train.classes else ""
     counts = f"{len(train):,} training and {len(test):,} test samples of shape {shape}{kinds}"

@@ -1,20 +1,18 @@
 """The comparison's figure: pictures, divergence over time and ensemble size, means against theory."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
 from analysis.comparison import Comparison
+from analysis.drawing import BLUE, GREEN, RED, line_with_band, new_figure
 from ensembles.data import Dataset
 
-COLOURS = {"augmented": "#0072b2", "gcnn": "#009e73", "control": "#d55e00"}  # told apart by the colour-blind, too
+COLOURS = {"augmented": BLUE, "gcnn": GREEN, "control": RED}
 NAMES = {"augmented": "CNN, full C4 augmentation", "gcnn": "C4 group-CNN", "control": "CNN, no augmentation"}
 MARKERS = {"augmented": "o", "gcnn": "s", "control": "^"}
 PICTURES = 8
@@ -41,8 +39,7 @@ class Panels:
 
 def comparison_figure(panels: Panels) -> Figure:
     """The whole figure, for a newcomer to read from top to bottom."""
-    figure = Figure(figsize=(11, 9.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 9.5)
     members = len(panels.comparisons["test"].logits["gcnn"][0])
     figure.suptitle(
         f"Augmented CNNs and group-CNNs agree in the mean: ensembles of {members} networks on 8×8 digits", fontsize=13
@@ -63,16 +60,6 @@ def comparison_figure(panels: Panels) -> Figure:
     _draw_mean_logit(logit, panels)
     _draw_accuracy(accuracy, panels)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> list[Path]:
-    """Write path.png and path.pdf, each whole or not at all."""
-    written = [path.with_name(f"{path.name}{suffix}") for suffix in (".png", ".pdf")]
-    for target in written:
-        temporary = target.with_name(f"{target.stem}.new{target.suffix}")
-        figure.savefig(temporary, dpi=150)
-        os.replace(temporary, target)
-    return written
 
 
 def _draw_pictures(part: SubFigure, panels: Panels) -> None:
@@ -100,11 +87,8 @@ def _time_axis(axis: Axes, times: Sequence[float]) -> None:
 def _draw_divergence(axis: Axes, panels: Panels, name: str) -> None:
     comparison, times = panels.comparisons[name], panels.times
     for network in ("control", "augmented"):
-        colour = COLOURS[network]
-        axis.plot(
-            times, comparison.divergence(network), MARKERS[network] + "-", color=colour, ms=4, label=NAMES[network]
-        )
-        axis.fill_between(times, *comparison.interval(network).T, color=colour, alpha=0.2, lw=0)
+        distances, band = comparison.divergence(network), comparison.interval(network)
+        line_with_band(axis, times, distances, band, MARKERS[network] + "-", COLOURS[network], NAMES[network])
     floor, predicted = comparison.floor("augmented"), comparison.predicted_divergence("control")
     axis.plot(times, floor, ":", color=COLOURS["augmented"], lw=1.5, label="noise floor: equal means")
     axis.plot(times, predicted, "--", color="black", lw=1, label="theory, no augmentation (full: 0)")
@@ -117,9 +101,8 @@ def _draw_by_size(axis: Axes, panels: Panels) -> None:
     comparison = panels.comparisons[panels.shown]
     members, sizes = comparison.logits["gcnn"].shape[1], comparison.sizes
     for network in ("control", "augmented"):
-        distances, band, colour = comparison.by_size(network), comparison.interval_by_size(network), COLOURS[network]
-        axis.plot(sizes, distances, MARKERS[network] + "-", color=colour, ms=4, label=NAMES[network])
-        axis.fill_between(sizes, *band.T, color=colour, alpha=0.2, lw=0)
+        distances, band = comparison.by_size(network), comparison.interval_by_size(network)
+        line_with_band(axis, sizes, distances, band, MARKERS[network] + "-", COLOURS[network], NAMES[network])
     floor = comparison.floor("augmented")[-1] * np.sqrt(members / np.array(sizes))
     axis.plot(sizes, floor, ":", color=COLOURS["augmented"], lw=1.2, label="noise floor ∝ 1/√members")
     predicted = comparison.predicted_divergence("control")[-1]

@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
-PALETTE = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by the colour-blind, too
+from analysis.drawing import PALETTE, line_with_band, new_figure
+
 MARKERS = "os^Dvp"
 
 
@@ -27,8 +27,7 @@ def learning_curve(curves: Mapping[str, xr.Dataset], title: str, quantity: str |
     if len(kinds) > 1 or "neither" in kinds:
         raise ValueError(f"curves hold {', '.join(sorted(kinds))}; all must hold accuracy, or all mae")
     (kind,) = kinds
-    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.6, 4.2)
     axis = figure.subplots()
     for (name, curve), colour, marker in zip(curves.items(), PALETTE, MARKERS, strict=False):
         scores = curve["mae"][..., _index_of(quantity, curve)] if kind == "mae" else curve["accuracy"]
@@ -55,8 +54,7 @@ def gram_by_class(
         raise ValueError(f"the kernel's diagonal has {(~(own > 0)).sum()} entries that are not positive")
     order = np.argsort(labels, kind="stable")
     shown = (kernel / np.sqrt(np.outer(own, own)))[np.ix_(order, order)]
-    figure = Figure(figsize=(5.6, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.6, 4.8)
     axis = figure.subplots()
     off_diagonal = shown[~np.eye(len(shown), dtype=bool)]
     low, high = np.quantile(off_diagonal, [0.01, 0.99]) if len(shown) > 1 else (0.0, 1.0)
@@ -70,10 +68,11 @@ def gram_by_class(
 
 def _draw_curve(axis: Axes, name: str, scores: xr.DataArray, colour: str, marker: str) -> None:
     sizes, mean = scores["size"].values, scores.mean("draw").values
-    axis.plot(sizes, mean, marker + "-", color=colour, ms=4, label=name)
+    band = None
     if scores.sizes["draw"] > 1:
         deviation = scores.std("draw", ddof=1).values
-        axis.fill_between(sizes, mean - deviation, mean + deviation, color=colour, alpha=0.2, lw=0)
+        band = np.column_stack([mean - deviation, mean + deviation])
+    line_with_band(axis, sizes, mean, band, marker + "-", colour, name)
 
 
 def _index_of(quantity: str | None, curve: xr.Dataset) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.contact_sheets import contact_sheet
-from analysis.figures import save_figure
+from analysis.drawing import save_figure
 from ensembles.data import SETS, Cacheable, DataError, find_source, ood_sets, standardised
 from ensembles.data.cache import Entry, entries, folder
 

@@ -9,7 +9,7 @@ import tyro
 import xarray as xr
 from rich.console import Console
 
-from analysis.figures import save_figure
+from analysis.drawing import save_figure
 from analysis.gram import Gram, choose_tiling, info
 from analysis.gram.spec import Precision
 from analysis.gram.tiling import DEFAULT_MEMORY

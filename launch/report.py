@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.comparison import Comparison, summarise
-from analysis.figures import Panels, comparison_figure, save_figure
+from analysis.drawing import save_figure
+from analysis.figures import Panels, comparison_figure
 from analysis.predictions import ByNetwork
 from ensembles.recorder import read_logits
 from launch.run import Run

@@ -46,7 +46,7 @@ def assert_same(found, expected):
     assert not list((found / "checkpoints").glob("*.unreadable"))
 
 
-@pytest.mark.parametrize("tries", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_again_and_again(undisturbed, tmp_path_factory, tries):
     """While it starts and compiles, between calls, during writes of the store, and during checkpoints."""
     output = tmp_path_factory.mktemp("killed") / "run"

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from models import (
     Abs,
@@ -183,3 +184,9 @@ def inputs(shape, smooth=False):
     if len(shape) == 3 and min(shape[:2]) > 1:
         x *= np.linspace(0.5, 1.5, shape[0])[:, None, None] + np.linspace(-0.2, 0.4, shape[1])[:, None]
     return np.float32(x)
+
+
+def partly_slow(names, *slow):
+    """Test parameters, those of these names marked slow; all are held against another oracle in the quick tests."""
+    assert set(slow) <= set(names)
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]

@@ -29,7 +29,7 @@ def images(samples, side=4, seed=0):
     return np.random.default_rng(seed).standard_normal((samples, side, side, 2)).astype("f")
 
 
-@pytest.mark.parametrize("group", [cyclic(2), dihedral(1)], ids=str)
+@pytest.mark.parametrize("group", [cyclic(2), pytest.param(dihedral(1), marks=pytest.mark.slow)], ids=str)
 def test_their_mean_is_the_pooled_kernel(group):
     """An affine head after the pool: K = σ_w² mean + σ_b², Θ likewise with K added (theory.md §2)."""
     layers = (

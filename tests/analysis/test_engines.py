@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from networks import COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs
+from networks import COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow
 
 from analysis import analytic_kernel
 from analysis.kernels import engines
@@ -117,7 +117,7 @@ def test_pooled_spherical_kernel_is_invariant():
 
 @pytest.mark.parametrize(
     ("L", "inner"),
-    [(3, 3), pytest.param(4, 3, marks=pytest.mark.slow), pytest.param(6, 6, marks=pytest.mark.slow), (8, 4)],
+    [pytest.param(*limits, marks=pytest.mark.slow) for limits in ((3, 3), (4, 3), (6, 6))] + [(8, 4)],
 )
 def test_pooled_spherical_kernel_is_invariant_at_every_bandlimit(L, inner):
     """Between different inputs, and between an input and its own turn, where Θ has a cusp."""
@@ -131,7 +131,10 @@ def test_pooled_spherical_kernel_is_invariant_at_every_bandlimit(L, inner):
     np.testing.assert_allclose(kernel[:, 2:, :2], kernel[:, :2, :2], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*COMPOSITES, *SPHERES, "conv before lifting", "strides, SAME"])
+@pytest.mark.parametrize(
+    "name",
+    partly_slow([*COMPOSITES, *SPHERES, "conv before lifting", "strides, SAME"], "C8 filters", "sphere, on the group"),
+)
 def test_diagonal_is_that_of_the_kernel(name):
     shape, layers = {**COMPOSITES, **SPHERES, **MIXING, **NETWORKS}[name]
     kernel, x = analytic_kernel(Architecture(layers)), inputs(shape)

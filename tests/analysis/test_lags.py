@@ -84,6 +84,7 @@ def peer():
     return jax.jit(lambda x1, x2: function(x1, x2, ("nngp", "ntk")))
 
 
+@pytest.mark.slow  # ten layers are in test_tangents.py
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 1e-5), (np.float64, 1e-10)], ids=["float32", "float64"])
 def test_five_layers_agree_with_neural_tangents(peer, dtype, rtol):
     """Between different images; ten columns make two blocks on a CPU, of which the last is filled up."""

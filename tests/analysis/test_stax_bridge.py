@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, C4, D2, D4, LOGITS, MIXING, NETWORKS, SPHERES, STDS, inputs, random_params
+from networks import C2, C4, D2, D4, LOGITS, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow, random_params
 
 from analysis import analytic_kernel
 from analysis.kernels.full import scaled_average
@@ -71,6 +71,7 @@ LINEAR_SPHERE = (
     Flatten(),
     LOGITS,
 )
+SERIES = ("C4, VALID, pixels pooled, MLP, pooled", "residual, normalised", "sphere")
 EXACT = {
     name: NETWORKS[name]
     for name in (
@@ -86,7 +87,7 @@ EXACT = {
 }
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", partly_slow(EXACT, "D4, VALID, pooled", "D2, CIRCULAR, flattened", "unusual"))
 def test_kernels_agree_with_the_analytic_ones_in_double_precision(name):
     """To rounding, but Θ of an input with itself to √ε per nonlinearity, as arccos(1 − ε) ≈ √(2ε)."""
     shape, layers = EXACT[name]
@@ -167,7 +168,7 @@ def test_empirical_kernels_have_the_bridged_one_as_their_mean(nt, name):
     assert np.all(error < 0.025 * np.sqrt(np.outer(np.diag(expected), np.diag(expected))))  # nothing hides behind it
 
 
-@pytest.mark.parametrize("name", ["C4, VALID, pixels pooled, MLP, pooled", "residual, normalised", "sphere"])
+@pytest.mark.parametrize("name", partly_slow(SERIES, "residual, normalised", "sphere"))
 def test_layers_in_series_are_the_architecture(nt, name):
     """Layer by layer in stax.serial: the same shapes and outputs from the same parameters, handed over as they are."""
     shape, layers = {**NETWORKS, **SPHERES}[name]

@@ -97,6 +97,7 @@ def test_from_four_devices_to_one_and_back(on_four, alone, tmp_path):
     np.testing.assert_array_equal(four[f"logits{STEPS[3]}"], whole[f"logits{STEPS[3]}"])
 
 
+@pytest.mark.slow
 def test_from_two_processes_to_one_and_back(in_two_processes, alone, tmp_path):
     output, (whole, _) = in_two_processes
     one = resumed(output, tmp_path / "one", STEPS[1], 2)

@@ -46,7 +46,8 @@ def assert_same(found, expected):
     assert not list((found / "checkpoints").glob("*.unreadable"))
 
 
-@pytest.mark.parametrize("tries", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [4, 20])
 def test_killed_again_and_again(undisturbed, tmp_path_factory, tries):
     """While it starts and compiles, between calls, during writes of the store, and during checkpoints."""
     output = tmp_path_factory.mktemp("killed") / "run"
@@ -72,6 +73,7 @@ def small_disk(tmp_path):
     pytest.skip("no file system can be mounted here, neither as root nor in a user namespace")
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up(undisturbed, tmp_path_factory, small_disk):
     """Before a record is written, and before a checkpoint: told, and with space again it goes on."""
     directory, command = small_disk

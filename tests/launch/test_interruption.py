@@ -189,11 +189,8 @@ def finish(recipe, process, reached):
     assert f"resuming at step {reached} of {recipe.steps}" in output
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 75)],
-    ids=["ctrl-c", "term"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)], ids=["ctrl-c", "term"])
 def test_interrupted_then_finished(tmp_path, start, number, code):
     """By a real signal, beside a whole run on the same devices."""
     recipe = Small(steps=16_000, members=7, output=tmp_path / "run")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, C4, COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs, random_params
+from networks import C2, C4, COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow, random_params
 
 from analysis import analytic_kernel
 from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupPool, LiftingConv
@@ -49,8 +49,11 @@ ELSEWHERE = (
 )
 ALL = {**NETWORKS, **MIXING, **COMPOSITES, **SPHERES}
 # As long to sample as all others together; the layers in them have their own tests.
-SLOW = ("C8 filters", "D4, VALID, pooled", "atoms, images", "canonical atoms", "sphere, on the group")
-DEEP = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in ALL if name not in ELSEWHERE]
+SLOW = (
+    *("C8 filters", "D4, VALID, pooled", "atoms, images", "canonical atoms", "sphere, on the group", "sphere, atoms"),
+    *("sphere, flattened", "strides and pools on C4", "local pools", "C4, VALID, pixels pooled, MLP, pooled"),
+)
+DEEP = partly_slow([name for name in ALL if name not in ELSEWHERE], *SLOW)
 
 
 @pytest.mark.parametrize(("shape", "layers"), ONE_LAYER, ids=str)

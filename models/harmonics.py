@@ -101,11 +101,6 @@ def rotate_so3(x: SO3Signal, angles: Angles) -> SO3Signal:
     return so3_synthesis(turned)
 
 
-def so3_at_identity(x: SO3Coefficients) -> Float[Array, "channel sample"]:
-    """x(e) = Σ_l √((2l+1)/8π²) tr x_l; the identity is no point of the grids."""
-    return jnp.einsum("clmms,l->cs", x, _like(x, norms(x.shape[1], 8 * np.pi**2)))
-
-
 def _like(x: Float[Array, "..."], table: Table) -> Float[Array, "..."]:
     return jnp.asarray(table, x.dtype)
 

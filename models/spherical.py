@@ -4,8 +4,8 @@ Between the layers are samples on the grids of models/wigner.py; within them, fi
 coefficients. White-noise filters W of bandlimit L have i.i.d. N(0, 1) coefficients in the orthonormal bases.
 
 At infinite width a hidden covariance is K(g, g') = κ(gg'⁻¹). The specs hand over κ as Wigner coefficients [l, m, n],
-truncated at their own bandlimit; `values` puts them on a grid of SO(3), where nonlinearities act. The variance is the
-value `at_identity`. The rest is the update of every layer: κ ← σ_w² κ + σ_b², Θ likewise.
+truncated at their own bandlimit; `values` puts them on a grid of SO(3), where nonlinearities act; the variance is the
+value at the identity. The rest is the update of every layer: κ ← σ_w² κ + σ_b², Θ likewise.
 """
 
 import math
@@ -18,7 +18,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from models.checks import check_positive
-from models.harmonics import so3_analysis, so3_at_identity, so3_synthesis, sphere_analysis
+from models.harmonics import so3_analysis, so3_synthesis, sphere_analysis
 from models.layer import Affine, AffineModule, Reduction
 from models.signal import Signal
 from models.wigner import RingRule, driscoll_healy, norms, orders, so3_bandlimit, so3_grid, so3_weights, sphere_grid
@@ -206,11 +206,6 @@ def values(
     """κ on the SO(3) grid of any bandlimit."""
     on_grid = so3_synthesis(kappa.reshape(1, *kappa.shape[:3], -1), bandlimit, rings)[0]
     return on_grid.reshape(-1, *kappa.shape[3:])
-
-
-def at_identity(kappa: Float[Array, "l m n"]) -> Float[Array, ""]:
-    """κ(e): a signal's variance, which nonlinearities need."""
-    return so3_at_identity(kappa[None, ..., None])[0, 0]
 
 
 def padded(weight: Float[Array, "feature channel coefficient"], index: np.ndarray) -> Float[Array, "..."]:

@@ -1,39 +1,21 @@
 """Members split over several devices, and over several processes; from one of these to another and back."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
+from jax_processes import run_processes
 from test_trainer import records
 
 ROOT, STEPS = Path(__file__).parents[2], (0, 3, 7, 100)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
-
-
 def trained(output, devices, processes=1):
     """What five members gave on so many devices of so many processes, as the first and as the last process know it."""
     script = Path(__file__).with_name("two_devices.py")
-    paths = os.pathsep.join([str(ROOT), str(script.parent)])
-    coordinator = f"localhost:{free_port()}"
-    environment = {**os.environ, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
-    running = []
-    for process in range(processes):
-        settings = [jax.config.jax_compilation_cache_dir, devices, processes, process, coordinator]
-        command = [sys.executable, "-W", "error", str(script), str(output), *map(str, settings)]
-        running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-    errors = [process.communicate(timeout=300)[1] for process in running]
-    assert [process.returncode for process in running] == [0] * processes, errors
+    codes, outputs = run_processes(script, [(output,)] * processes, devices, options=("-W", "error"))
+    assert codes == [0] * processes, outputs
     found = [dict(np.load(output / f"found{process}.npz")) for process in range(processes)]
     return found[0], found[-1]
 

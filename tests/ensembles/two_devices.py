@@ -1,23 +1,15 @@
 """Run by test_devices.py in processes of its own: devices and processes are fixed before JAX starts.
 
-Arguments: output directory, compilation cache, devices per process, processes, the number of this one, its coordinator.
+Own argument: output directory.
 """
 
-import sys
 from pathlib import Path
 
 import jax
 import numpy as np
+from jax_processes import start_jax
 
-jax.config.update("jax_num_cpu_devices", int(sys.argv[3]))
-jax.config.update("jax_default_matmul_precision", "highest")
-jax.config.update("jax_compilation_cache_dir", sys.argv[2])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-PROCESSES, PROCESS = int(sys.argv[4]), int(sys.argv[5])
-if PROCESSES > 1:
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(sys.argv[6], PROCESSES, PROCESS)
+PROCESSES, PROCESS, (OUTPUT,) = start_jax()
 
 from test_trainer import CNN, RECIPE, data  # noqa: E402
 
@@ -42,4 +34,4 @@ def main(output: Path) -> None:
     np.savez(output / f"found{PROCESS}.npz", **found)
 
 
-main(Path(sys.argv[1]))
+main(Path(OUTPUT))

@@ -1,7 +1,6 @@
 """Run by test_kernel_run.py in processes of its own: a Gram matrix, computed until killed or finished.
 
-Arguments: directory, compilation cache, devices per process, processes, the number of this one, the coordinator's
-address, and after how many tiles this one kills itself ("never").
+Own arguments: directory, and after how many tiles this one kills itself ("never").
 """
 
 import os
@@ -10,32 +9,16 @@ import sys
 from pathlib import Path
 
 import jax
-import numpy as np
+from jax_processes import start_jax
 
-PROCESSES, PROCESS = int(sys.argv[4]), int(sys.argv[5])
-jax.config.update("jax_num_cpu_devices", int(sys.argv[3]))
-jax.config.update("jax_default_matmul_precision", "highest")
-jax.config.update("jax_compilation_cache_dir", sys.argv[2])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-if PROCESSES > 1:
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(sys.argv[6], PROCESSES, PROCESS)
+PROCESSES, PROCESS, (OUTPUT, STOP) = start_jax()
 
 from rich.console import Console  # noqa: E402
+from test_kernel_run import MEMORY, make_gram  # noqa: E402
 
-from analysis.gram import Gram, compute  # noqa: E402
+from analysis.gram import compute  # noqa: E402
 from launch.kernel_run import compute_gram  # noqa: E402
 from launch.run_directory import RunDirectoryError  # noqa: E402
-from models import Architecture, Dense, Relu  # noqa: E402
-
-MLP = Architecture((Dense(8, w_std=1.4, b_std=0.3), Relu(), Dense(1, w_std=1.4, b_std=0.3)))
-SMALL = 10_000  # bytes: several tiles
-
-
-def make_gram(seed=0, **options):
-    """Of forty inputs."""
-    return Gram(MLP, np.random.default_rng(seed).standard_normal((40, 3)).astype(np.float32), **options)
 
 
 def killed_after(writes):
@@ -54,11 +37,10 @@ def killed_after(writes):
 
 
 def main():
-    if sys.argv[7] != "never":
-        killed_after(int(sys.argv[7]))
-    memory = SMALL * (int(sys.argv[3]))  # the same tiles on any number of devices
+    if STOP != "never":
+        killed_after(int(STOP))
     try:
-        kernel = compute_gram(make_gram(), Path(sys.argv[1]), Console(), memory)
+        kernel = compute_gram(make_gram(), Path(OUTPUT), Console(), MEMORY)
     except RunDirectoryError as error:
         print(error)
         return 2

@@ -14,23 +14,6 @@ from models.zoo import MODELS
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def widesym(monkeypatch, tmp_path, capsys):
-    """Run the command in this process, in an empty directory: its exit code, output and error output."""
-    monkeypatch.setattr(cli, "configure_jax", lambda: None)  # JAX runs here already
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            code = cli.main(arguments) or 0
-        except SystemExit as exit_:
-            code = exit_.code
-        printed = capsys.readouterr()
-        return code, " ".join(printed.out.split()), " ".join(printed.err.replace("│", " ").split())
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("cache", "folder"), [("", "me/.cache/widesym"), ("~/here", "me/here"), (None, "me/.cache/widesym")]
 )
@@ -74,54 +57,54 @@ def options(text):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_exits_with_2_and_writes_nothing(widesym, tmp_path, arguments, message):
-    code, _, error = widesym(*arguments)
+def test_bad_input_exits_with_2_and_writes_nothing(command, tmp_path, arguments, message):
+    code, _, error = command(*arguments)
     assert code == 2
     assert message in error
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("output", ["taken", "taken/deep/runs"])
-def test_output_that_cannot_be_a_directory_is_refused(widesym, tmp_path, output):
+def test_output_that_cannot_be_a_directory_is_refused(command, tmp_path, output):
     (tmp_path / "taken").write_text("mine")
-    code, _, error = widesym(*options(f"--output {output}"))
+    code, _, error = command(*options(f"--output {output}"))
     assert code == 2
     assert f"--output is {output}, but" in error
     assert (tmp_path / "taken").read_text() == "mine"
 
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"], ["reproduce", "--help"]], ids=" ".join)
-def test_usage_names_the_recipes(widesym, arguments):
-    code, text, _ = widesym(*arguments)
+def test_usage_names_the_recipes(command, arguments):
+    code, text, _ = command(*arguments)
     assert code == 0
     assert "usage: widesym reproduce NAME" in text
     assert "digits-c4" in text
 
 
-def test_help_of_a_recipe_names_its_options(widesym):
-    code, text, _ = widesym(*options("--help"))
+def test_help_of_a_recipe_names_its_options(command):
+    code, text, _ = command(*options("--help"))
     assert code == 0
     for option in ("--members", "--width", "--steps", "--train", "--samples", "--ood", "--rate", "--seed", "--output"):
         assert option in text
 
 
-def test_models_are_listed(widesym):
-    code, text, _ = widesym("models")
+def test_models_are_listed(command):
+    code, text, _ = command("models")
     assert code == 0
     for row in ("mlp 8×8×1 512 300,032 none yes", "mnist-c4-gcnn 28×28×1 4 146,724 C4 no (MaxPool)"):
         assert row in text
     assert all(model.name in text for model in MODELS)
 
 
-def test_models_at_a_width(widesym):
-    code, text, _ = widesym("models", "--width", "8")
+def test_models_at_a_width(command):
+    code, text, _ = command("models", "--width", "8")
     assert code == 0
     assert "mlp 8×8×1 8 656 none yes" in text  # 64·8 + 8·8 + 8·10
     assert "300,032" not in text
 
 
-def test_version(widesym):
-    assert widesym("--version")[:2] == (0, importlib.metadata.version("widesym"))
+def test_version(command):
+    assert command("--version")[:2] == (0, importlib.metadata.version("widesym"))
 
 
 def test_the_installed_command_is_this_one(tmp_path):

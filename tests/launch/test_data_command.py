@@ -6,27 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launch import cli
-
 
 @pytest.fixture
-def widesym(monkeypatch, tmp_path, capsys):
-    """Run the command in this process, in an empty directory: its exit code, output and error output."""
-    monkeypatch.setattr(cli, "configure_jax", lambda: None)  # JAX runs here already
-    monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / "cache"))
+def widesym(command, monkeypatch):
+    """`widesym data …`, without TFDS, on a wide terminal."""
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            code = cli.main(["data", *arguments]) or 0
-        except SystemExit as exit_:
-            code = exit_.code
-        printed = capsys.readouterr()
-        return code, " ".join(printed.out.split()), " ".join(printed.err.replace("│", " ").split())
-
-    return run
+    return lambda *arguments: command("data", *arguments)
 
 
 @pytest.fixture

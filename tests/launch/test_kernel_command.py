@@ -8,28 +8,19 @@ import pytest
 from analysis import analytic_kernel
 from analysis.gram import read_gram
 from ensembles.data import CrossProduct, Digits
-from launch import cli
 from models.zoo import mlp
 
 MLP = "architecture: mlp\ndata: digits\ntrain: 20\ntest: 10\nseed: 3\ndraws: 2\n"
 
 
 @pytest.fixture
-def widesym(monkeypatch, tmp_path, capsys):
-    """Run the command in this process, in an empty directory: its exit code, output and error output."""
-    monkeypatch.setattr(cli, "configure_jax", lambda: None)  # JAX runs here already
-    monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
+def widesym(command, tmp_path):
+    """`widesym kernel …`, with this text in run.yaml."""
 
     def run(text, *arguments):
         if text is not None:
             (tmp_path / "run.yaml").write_text(text)
-        try:
-            code = cli.main(["kernel", *arguments]) or 0
-        except SystemExit as exit_:
-            code = exit_.code
-        printed = capsys.readouterr()
-        return code, " ".join(printed.out.split()), " ".join(printed.err.replace("│", " ").split())
+        return command("kernel", *arguments)
 
     return run
 

@@ -2,17 +2,14 @@
 
 import io
 import json
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from jax_processes import run_processes
 from rich.console import Console
 
 from analysis.gram import Gram, compute, info, pending_tiles, read_gram, tiling
@@ -26,7 +23,7 @@ from models import Architecture, Dense, Relu
 ROOT = Path(__file__).parents[2]
 CONSOLE = Console(quiet=True)
 MLP = Architecture((Dense(8, w_std=1.4, b_std=0.3), Relu(), Dense(1, w_std=1.4, b_std=0.3)))
-MEMORY = 10_000 * tiling.devices_sharing_memory()  # as tests/launch/gram_process.py
+MEMORY = 10_000 * tiling.devices_sharing_memory()  # the same tiles, several, on any number of devices
 
 
 def make_gram(seed=0, **options):
@@ -189,26 +186,8 @@ def test_info_for_people():
 
 def at_work(path, devices=1, processes=1, stops=("never", "never")):
     """Exit codes and outputs of processes of their own."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        coordinator = f"localhost:{probe.getsockname()[1]}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    running = []
-    for process in range(processes):
-        settings = [
-            path,
-            jax.config.jax_compilation_cache_dir,
-            devices,
-            processes,
-            process,
-            coordinator,
-            stops[process],
-        ]
-        command = [sys.executable, Path(__file__).with_name("gram_process.py"), *map(str, settings)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        running.append(subprocess.Popen(command, env=environment, **pipes))
-    outputs = [process.communicate(timeout=120)[0] for process in running]
-    return [process.returncode for process in running], outputs
+    script = Path(__file__).with_name("gram_process.py")
+    return run_processes(script, [(path, stop) for stop in stops[:processes]], devices)
 
 
 @pytest.mark.slow

@@ -1,15 +1,11 @@
 """One run of several processes: written once, stopped together, and gone on with by any number of them."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 import xarray as xr
+from jax_processes import run_processes
 
 from launch.run_directory import claim
 
@@ -21,20 +17,8 @@ pytestmark = pytest.mark.slow
 
 def at_work(path, processes, stops=("never", "never")):
     """Exit codes and outputs of all processes."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        coordinator = f"localhost:{probe.getsockname()[1]}"
     script = Path(__file__).with_name("two_processes.py")
-    paths = os.pathsep.join([str(ROOT), str(script.parent)])
-    environment = {**os.environ, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
-    running = []
-    for process in range(processes):
-        settings = [path, jax.config.jax_compilation_cache_dir, processes, process, coordinator, stops[process]]
-        command = [sys.executable, str(script), *map(str, settings)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        running.append(subprocess.Popen(command, env=environment, **pipes))
-    outputs = [process.communicate(timeout=120)[0] for process in running]
-    return [process.returncode for process in running], outputs
+    return run_processes(script, [(path, stop) for stop in stops[:processes]], devices=2)
 
 
 def stored(path):

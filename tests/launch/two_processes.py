@@ -1,7 +1,6 @@
 """Run by test_processes.py, once for each process: one run directory, and all of them at work on it.
 
-Arguments: run directory, compilation cache, processes, the number of this one, the coordinator's address, and a step at
-which this process is told to end ("never").
+Own arguments: run directory, and a step at which this process is told to end ("never").
 """
 
 import os
@@ -10,16 +9,9 @@ import sys
 from pathlib import Path
 
 import jax
+from jax_processes import start_jax
 
-PROCESSES, PROCESS = int(sys.argv[3]), int(sys.argv[4])
-jax.config.update("jax_num_cpu_devices", 2)
-jax.config.update("jax_default_matmul_precision", "highest")
-jax.config.update("jax_compilation_cache_dir", sys.argv[2])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-if PROCESSES > 1:
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(sys.argv[5], PROCESSES, PROCESS)
+PROCESSES, PROCESS, (OUTPUT, STOP) = start_jax()
 
 from rich.console import Console  # noqa: E402
 from test_runs import C4, EXECUTION, make_run  # noqa: E402
@@ -44,12 +36,12 @@ def told_to_end(step: int) -> None:
     Trainer.advance = wrapped
 
 
-if sys.argv[6] != "never":
-    told_to_end(int(sys.argv[6]))
+if STOP != "never":
+    told_to_end(int(STOP))
 run = make_run(orbit=FullOrbit(C4), snapshots=(Parameters(), EmpiricalNtk(4)))
 code = 0
 try:
-    run_ensemble(run, Path(sys.argv[1]), Console(), EXECUTION)
+    run_ensemble(run, Path(OUTPUT), Console(), EXECUTION)
 except PreemptedError:
     code = 75
 except RuntimeError as error:

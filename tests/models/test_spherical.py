@@ -16,8 +16,8 @@ from so3_oracles import BandLimited, dh_so3, dh_sphere, gauss_so3, gauss_sphere,
 from models import Architecture, Dense, Relu
 from models.harmonics import rotate_so3, rotate_sphere, so3_synthesis, sphere_synthesis
 from models.signal import Signal
-from models.spherical import SO3, SO3Conv, SO3Pool, SphereLifting, at_identity, values
-from models.wigner import norms, orders, real_wigner, so3_weights, sphere_weights
+from models.spherical import SO3, SO3Conv, SO3Pool, SphereLifting, values
+from models.wigner import gauss_and_pole, norms, orders, real_wigner, so3_weights, sphere_weights
 
 # float32: sums of some hundred products of size one.
 assert_close = partial(np.testing.assert_allclose, rtol=2e-5, atol=2e-5)
@@ -142,7 +142,7 @@ def test_kappa_of_the_lifting(layer):
     g = dh_so3(L)
     lags = g[:, None] @ g.transpose(0, 2, 1)
     assert_close(layer.w_std**2 * at(kappa, lags.reshape(-1, 3, 3)).reshape(expected.shape) + layer.b_std**2, expected)
-    assert_close(layer.w_std**2 * at_identity(kappa) + layer.b_std**2, np.diag(expected))
+    assert_close(layer.w_std**2 * values(kappa, L, gauss_and_pole)[0] + layer.b_std**2, np.diag(expected))
     finer = at(kappa, dh_so3(L + 1))
     assert_close(values(kappa, L + 1), finer)
 
@@ -176,7 +176,10 @@ def test_so3_convolution_truncates_kappa(layer):
     lags = (g[:, None] @ g.transpose(0, 2, 1)).reshape(-1, 3, 3)
     expected = layer.w_std**2 * at(coefficients, lags).reshape(jacobian.shape) + layer.b_std**2
     assert_close(jacobian, expected)
-    assert_close(layer.w_std**2 * at_identity(coefficients) + layer.b_std**2, np.diag(jacobian))
+    assert_close(
+        layer.w_std**2 * values(coefficients, layer.bandlimit_out, gauss_and_pole)[0] + layer.b_std**2,
+        np.diag(jacobian),
+    )
 
 
 def _covariance_of_channels(layer, x):

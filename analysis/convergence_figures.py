@@ -75,9 +75,7 @@ def _draw_guides(axis: Axes, one: Convergence) -> None:
     for height, exponent, name in ((1.4 * one.spread[0], -0.5, "1/√width"), (0.6 * start, -1.0, "1/width")):
         values = height * (ends / ends[0]) ** exponent
         axis.plot(ends, values, color=GUIDE, lw=0.8, zorder=0)
-        axis.annotate(
-            name, (ends[-1], values[-1]), (0, 4), textcoords="offset points", ha="right", fontsize=8, color=GUIDE
-        )
+        axis.annotate(name, (ends[0], values[0]), (8, 0), textcoords="offset points", fontsize=8, color=GUIDE)
 
 
 def _with_bars(

@@ -26,7 +26,7 @@ def report(name: str, exact: Kernel, moments: Mapping[int, Moments], output: Pat
     written = save_figure(figure, output / name)
     for kernel, one in found.items():
         console.print(table(NAMES[kernel], one))
-        console.print(exponents(NAMES[kernel], one), highlight=False, soft_wrap=True)
+        console.print(exponents(NAMES[kernel], one), highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"figure: {', '.join(map(str, written))}\nnumbers: {output / 'summary.json'}",
         highlight=False,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.convergence import Convergence, Fit
+from analysis.convergence import LEVEL, Convergence, Fit
 from analysis.drawing import BLUE, GREEN, RED, new_figure
 
 GUIDE = "0.55"
@@ -36,7 +36,7 @@ def convergence_figure(found: Mapping[str, Convergence], title: str) -> Figure:
         axis.yaxis.set_minor_locator(NullLocator())
         axis.grid(alpha=0.2)
         axis.set_title(name, fontsize=11)
-        axis.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+        _legend(axis)
     panels[0].set_ylim(bottom=0.4 * min(min(*one.noise_floor, *one.error) for one in found.values()))
     panels[0].set_ylabel("relative to the analytic kernel's entries")
     figure.suptitle(title, fontsize=12)
@@ -62,7 +62,7 @@ def _draw_bias(axis: Axes, one: Convergence) -> None:
         label = "bias, noise subtracted" + (f" ∝ {_power(fit)}" if fit else " (too few points for an exponent)")
         _with_bars(axis, places[seen], bias[seen], interval[seen], "s", RED, label)
     if not seen.all():
-        label = "upper end of the bias where it is not above noise"
+        label = "bias not above noise: upper end of its interval"
         axis.plot(places[~seen], interval[~seen, 1], "v", color=RED, mfc="white", label=label)
     if fit:
         axis.plot(one.widths, _law(fit, one.widths), "--", color=RED, lw=1)
@@ -76,6 +76,15 @@ def _draw_guides(axis: Axes, one: Convergence) -> None:
         values = height * (ends / ends[0]) ** exponent
         axis.plot(ends, values, color=GUIDE, lw=0.8, zorder=0)
         axis.annotate(name, (ends[0], values[0]), (8, 0), textcoords="offset points", fontsize=8, color=GUIDE)
+
+
+def _legend(axis: Axes) -> None:
+    """Below the panel, as bars may be anywhere in it."""
+    labelled = zip(*axis.get_legend_handles_labels(), strict=True)
+    handles, labels = zip(*sorted(labelled, key=lambda pair: pair[1]), strict=True)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
+    title = f"bars: {LEVEL:.0%} bootstrap intervals over initialisations"
+    axis.legend(handles, labels, fontsize=8, frameon=False, title=title, title_fontsize=8, **place)
 
 
 def _with_bars(

@@ -1,7 +1,12 @@
 """Named experiments: `widesym reproduce NAME`."""
 
 from launch.recipes.digits_c4 import DigitsC4
+from launch.recipes.kernel_convergence import KernelConvergenceC4, KernelConvergenceSO3
 
-RECIPES = {"digits-c4": DigitsC4}
+RECIPES = {
+    "digits-c4": DigitsC4,
+    "kernel-convergence-c4": KernelConvergenceC4,
+    "kernel-convergence-so3": KernelConvergenceSO3,
+}
 
-__all__ = ["RECIPES", "DigitsC4"]
+__all__ = ["RECIPES", "DigitsC4", "KernelConvergenceC4", "KernelConvergenceSO3"]

@@ -101,8 +101,9 @@ def _members_of_architecture(architecture: Architecture, params: Params, input_s
         raise ValueError(f"the parameters are not of this architecture: {odd[0]} is {what}")
     if shapes == found:
         return None
+    alone = all(shape == shapes[name] or shape[1:] != shapes[name] for name, shape in found.items())
     for name, shape in found.items():
-        if shape[1:] != shapes[name]:
+        if shape[1:] != shapes[name] and (shape != shapes[name] or not alone):
             stacked = ", ".join(map(str, ("members", *shapes[name])))
             raise ValueError(
                 f"the parameters do not fit the architecture and inputs of shape {input_shape}: {name} has shape "

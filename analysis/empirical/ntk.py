@@ -84,7 +84,7 @@ def _computed(
 
     def compute(item: tuple[int, Tile], device: Any) -> tuple[int, Tile, np.ndarray]:
         member, (rows, columns) = item
-        with jax.default_device(device):
+        with jax.default_device(device), jax.enable_x64(x1.dtype == np.float64):  # threads do not inherit it
             second = None if columns is None else x2[columns]
             own = given.params_of(member)
             return *item, np.asarray(tile_ntk(given.network, plan.method, output, own, x1[rows], second))

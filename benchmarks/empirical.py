@@ -1,0 +1,197 @@
+"""`python -m benchmarks.empirical`: empirical NTKs of one network on one core, against neural-tangents'.
+
+Processor time, which on one idle core is wall time. The mean over ten logits, float32. The peer has its own layers, and
+takes images in batches where its Jacobians of all of them do not fit; what would take it too long is timed on fewer
+images, and told in seconds a pair.
+"""
+
+import os
+import statistics
+import time
+from functools import partial
+
+import jax
+import numpy as np
+from jax.example_libraries import stax as plain_stax
+
+from analysis.empirical.checks import checked
+from analysis.empirical.ntk import DEFAULT_MEMORY
+from analysis.empirical.plan import Method, _plan, tile_ntk
+from analysis.tangents import import_neural_tangents
+from benchmarks.timing import print_table
+from models import (
+    Architecture,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalAvgPool,
+    GroupConv,
+    GroupPool,
+    LiftingConv,
+    MaxPool,
+    Relu,
+    cyclic,
+)
+
+SHAPE, LOGITS, HE = (32, 32, 3), 10, 2**0.5
+SIZES = (3, 4, 3, 4, 1, 1)  # of arXiv:2406.06504, table 3, for CIFAR10; MaxPool(2) after the first two
+METHODS: tuple[Method, ...] = ("structured", "jacobian", "vector_products")
+# Width, images, the peer's images, and its batches for Jacobians and for NTK-vector products.
+CASES = ((128, 64, 64, 64, 4), (512, 64, 16, 8, 2))
+
+
+def main() -> None:
+    """Print all tables."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # JAX's threads, started later, inherit it
+    print_against_peer()
+    print_memory()
+    print_plans()
+
+
+def print_against_peer() -> None:
+    """Seconds for all pairs of images."""
+    rows = []
+    for width, images, fewer, jacobian_batch, product_batch in CASES:
+        x, params, own = inputs(images), None, published(width)
+        params = drawn(own)
+        ours = seconds(partial(tile_ntk, own, "structured", "trace"), params, x, None)
+        per_pair = {
+            "jacobian": peer_seconds("JACOBIAN_CONTRACTION", width, fewer, jacobian_batch) / fewer**2,
+            "products": peer_seconds("NTK_VECTOR_PRODUCTS", width, product_batch, product_batch) / product_batch**2,
+        }
+        theirs = {name: found * images**2 for name, found in per_pair.items()}
+        ratio = min(theirs.values()) / ours
+        rows.append([str(width), str(images), *map(number, (ours, *theirs.values(), ratio))])
+    title = "Empirical NTK of the published CIFAR10 CNN with this many channels in each layer; one core, s"
+    header = [
+        "width",
+        "images",
+        "widesym",
+        "neural-tangents, Jacobians",
+        "neural-tangents, NTK-vector products",
+        "ratio",
+    ]
+    print_table(title, header, rows)
+
+
+def print_memory() -> None:
+    """How memory grows with the width."""
+    rows = []
+    for width in (64, 128, 256, 512):
+        network = published(width)
+        params = drawn(network)
+        megabytes = [compiled_bytes(network, method, params, inputs(64)) / 1e6 for method in METHODS]
+        rows.append([str(width), number(network.count_parameters(SHAPE) / 1e6), *map(number, megabytes)])
+    header = ["width", "million weights", *METHODS]
+    print_table("Memory beside parameters and inputs, 64 images in one tile, MB", header, rows)
+
+
+def print_plans() -> None:
+    """What the cost model says of each algorithm, against what it takes."""
+    rows = []
+    for name, (network, count) in networks().items():
+        params, x = drawn(network), inputs(count)
+        given = checked(network, params, x, None)
+        leaves, tree = jax.tree.flatten(given.one)
+        samples = (jax.ShapeDtypeStruct(x.shape, x.dtype), None)
+        plans = [
+            _plan(network, tree, tuple(leaves), samples, "trace", method, 64.0 * DEFAULT_MEMORY) for method in METHODS
+        ]
+        measured = [seconds(partial(tile_ntk, network, method, "trace"), params, x, None) for method in METHODS]
+        chosen = METHODS[int(np.argmin([plan.cost for plan in plans]))]
+        rates = [
+            f"{number(taken)} ({number(plan.cost / taken / 1e9)})" for plan, taken in zip(plans, measured, strict=True)
+        ]
+        rows.append([name, str(count), *rates, chosen, METHODS[int(np.argmin(measured))]])
+    header = ["network", "images", *METHODS, "chosen", "fastest"]
+    print_table("Seconds, and work counted / time (10⁹ a second; alike if the model is right)", header, rows)
+
+
+def networks() -> dict[str, tuple[Architecture, int]]:
+    """Networks of several kinds, and numbers of images that the slowest algorithm takes seconds for."""
+    hidden = {"features": 32, "size": 3, "w_std": HE}
+    convolutions = (Conv(**hidden), Relu()) * 3
+    group = (LiftingConv(cyclic(4), **hidden), Relu(), GroupConv(cyclic(4), **hidden), Relu(), GroupPool())
+    dense = (Flatten(), Dense(512, w_std=HE), Relu(), Dense(512, w_std=HE), Relu())
+    return {
+        "MLP, width 512": (Architecture((*dense, Dense(LOGITS))), 32),
+        "CNN, mean over pixels, width 32": (Architecture((*convolutions, GlobalAvgPool(), Dense(LOGITS))), 6),
+        "C4 GCNN, width 32": (Architecture((*group, Dense(LOGITS))), 3),
+        "published CNN, width 64": (published(64), 8),
+    }
+
+
+def published(width: int) -> Architecture:
+    """The CNN of table 3, all layers but the last with as many channels."""
+    layers = []
+    for depth, size in enumerate(SIZES):
+        layers += [Conv(width, size, "VALID", w_std=HE), *([MaxPool(2)] if depth < 2 else []), Relu()]
+    return Architecture((*layers, Conv(LOGITS, 1, "VALID"), Flatten()))
+
+
+def peer_seconds(implementation: str, width: int, images: int, batch: int) -> float:
+    """neural-tangents' time for all pairs of so many images, in batches."""
+    nt = import_neural_tangents()
+    init, apply = _peer(nt.stax, width)
+    kind = nt.NtkImplementation[implementation]
+    kernel = nt.empirical_ntk_fn(apply, trace_axes=(-1,), vmap_axes=0, implementation=kind)
+    _, params = init(jax.random.key(1), (1, *SHAPE))
+    if batch >= images:
+        return seconds(jax.jit(lambda params, x: kernel(x, None, params)), params, inputs(images))
+    tile = jax.jit(lambda params, x1, x2: kernel(x1, x2, params))
+    parts = np.split(np.asarray(inputs(images)), images // batch)
+
+    def all_pairs() -> list:
+        """Those above the diagonal, as a user would who knows that it is symmetric."""
+        return [tile(params, parts[i], parts[j]) for i in range(len(parts)) for j in range(i, len(parts))]
+
+    return seconds(all_pairs, repeats=1)
+
+
+def _peer(stax, width: int):
+    pool = (*plain_stax.MaxPool((2, 2), (2, 2)), lambda kernel, **_: kernel)
+    layers = []
+    for depth, size in enumerate(SIZES):
+        layers += [
+            stax.Conv(width, (size, size), padding="VALID", W_std=HE),
+            *([pool] if depth < 2 else []),
+            stax.Relu(),
+        ]
+    init, apply, _ = stax.serial(*layers, stax.Conv(LOGITS, (1, 1), padding="VALID"), stax.Flatten())
+    return init, apply
+
+
+def inputs(images: int):
+    """White noise."""
+    return jax.random.normal(jax.random.key(0), (images, *SHAPE))
+
+
+def drawn(network: Architecture):
+    """One network's parameters."""
+    return jax.jit(lambda key: network.init(key, SHAPE))(jax.random.key(1))
+
+
+def compiled_bytes(network: Architecture, method: Method, params, x) -> int:
+    """What the compiled program holds beside its inputs."""
+    used = tile_ntk.lower(network, method, "trace", params, x, None).compile().memory_analysis()
+    return used.temp_size_in_bytes + used.output_size_in_bytes
+
+
+def seconds(function, *arguments, repeats: int = 3) -> float:
+    """Median processor time of a call that has been made once before."""
+    times = []
+    for _ in range(repeats + 1):
+        began = time.process_time()
+        jax.block_until_ready(function(*arguments))
+        times.append(time.process_time() - began)
+    return statistics.median(times[1:])
+
+
+def number(value: float) -> str:
+    """Three digits."""
+    return f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()

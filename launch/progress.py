@@ -1,4 +1,4 @@
-"""Progress of an ensemble's training, or of a Gram matrix: a bar on a terminal, plain lines elsewhere."""
+"""Progress of training, of a Gram matrix, or of so many things: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import time
@@ -102,3 +102,35 @@ def gram_progress(console: Console, name: str) -> Iterator[Callable[[GramProgres
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(name, rate=0.0)
         yield lambda now: bar.update(task, completed=now.done, total=now.total, rate=rate(now))
+
+
+@contextlib.contextmanager
+def counted_progress(console: Console, name: str, total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many of `total` are done; shows them, how many a second, and the time left."""
+    began = last = time.perf_counter()
+
+    def rate(done: int) -> float:
+        return done / max(time.perf_counter() - began, 1e-9)
+
+    def line(done: int) -> None:
+        nonlocal last
+        if done < total and (done == 0 or time.perf_counter() - last < SECONDS_BETWEEN_LINES):
+            return
+        last, speed = time.perf_counter(), rate(done)
+        left = f", {(total - done) / speed:.0f} s left" if done < total else ""
+        text = f"{name}: {done}/{total} {what}, {speed:.3g} {what}/s{left}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    if not console.is_terminal:
+        yield line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn(f"{{task.completed}}/{{task.total}} {what}"),
+        TextColumn(f"{{task.fields[rate]:.3g}} {what}/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=total, rate=0.0)
+        yield lambda done: bar.update(task, completed=done, rate=rate(done))

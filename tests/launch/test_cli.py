@@ -37,7 +37,7 @@ def options(text):
     [
         (["reproduce", "nope"], "unknown recipe 'nope'; the recipes are: digits-c4"),
         (["reproduce"], "no recipe named; the recipes are: digits-c4"),
-        (["train"], "unknown command 'train'; the commands are: reproduce, kernel, data, models"),
+        (["train"], "unknown command 'train'; the commands are: reproduce, kernel, ntk, data, models"),
         (["models", "--width", "1"], "--width is 1; it must be between 2 and 65536"),
         (["models", "gcnn"], "gcnn"),
         (options("--colour red"), "Unrecognized options: --colour"),

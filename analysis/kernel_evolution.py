@@ -28,7 +28,7 @@ def mean_drift(kernels: Kernels) -> Float[np.ndarray, " time"]:
 def target_alignment(
     kernels: Float[np.ndarray, "*leading n n"], targets: Float[np.ndarray, "n logit"]
 ) -> Float[np.ndarray, "*leading"]:
-    """⟨Θ, YYᵀ⟩_F/(‖Θ‖_F ‖YYᵀ‖_F), 1 where Θ ∝ YYᵀ.
+    """⟨Θ, YYᵀ⟩_F/(‖Θ‖_F ‖YYᵀ‖_F), 1 where Θ ∝ YYᵀ; NaN where Θ = 0, as of a network whose units have all died.
 
     The alignment of Cristianini et al. 2001 (On kernel-target alignment), whose kernel is not centred, other than in
     Cortes et al. 2012. Y are the targets of the squared error: for classes one-hot vectors less 1/classes, so that YYᵀ
@@ -40,7 +40,8 @@ def target_alignment(
     gram = targets @ targets.T
     if not gram.any():
         raise ValueError("targets are all zero; no kernel is aligned with them")
-    return (kernels * gram).sum((-2, -1)) / (_norm(kernels) * _norm(gram))
+    norms = _norm(kernels) * _norm(gram)
+    return (kernels * gram).sum((-2, -1)) / np.where(norms > 0, norms, np.nan)
 
 
 def spectra(kernels: Float[np.ndarray, "*leading n n"]) -> Float[np.ndarray, "*leading n"]:

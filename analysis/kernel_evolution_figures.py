@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from analysis.drawing import BLUE, RED, new_figure
 
+DRIFT = r"drift $\|\Theta_t - \Theta_0\|\,/\,\|\Theta_0\|$"
 THIN = {"color": "0.6", "lw": 0.6, "alpha": 0.6}
 
 
@@ -18,10 +19,10 @@ def evolution_figure(found: xr.Dataset, title: str) -> Figure:
     aligned = "alignment" in found
     figure = new_figure(11 if aligned else 7.6, 3.8)
     axes = figure.subplots(1, 3 if aligned else 2)
-    _over_time(axes[0], found, "drift", "drift ‖Θ_t − Θ_0‖ / ‖Θ_0‖")
+    _over_time(axes[0], found, "drift", DRIFT)
     axes[0].set_ylim(bottom=0)
     if aligned:
-        _over_time(axes[1], found, "alignment", "alignment of Θ_t with YYᵀ")
+        _over_time(axes[1], found, "alignment", r"alignment of $\Theta_t$ with $YY^\top$")
     _spectra(axes[-1], found)
     figure.suptitle(title, fontsize=11)
     return figure
@@ -33,11 +34,11 @@ def _over_time(axis: Axes, found: xr.Dataset, name: str, label: str) -> None:
     x = found["time"].values if common else found.step.values
     axis.plot(x, members, **THIN)
     axis.plot([], [], **THIN, label=f"each of {members.shape[1]} members")
-    axis.plot(x, members.mean(1), "-", color=BLUE, lw=1.8, label="mean over members")
-    axis.plot(x, of_mean, "--", color=RED, lw=1.8, label="of the mean kernel")
-    if len(x) > 2:
+    axis.plot(x, members.mean(1), "o-", ms=3, color=BLUE, lw=1.8, label="mean over members")
+    axis.plot(x, of_mean, "s--", ms=3, color=RED, lw=1.8, label="of the mean kernel")
+    if len(x) > 2 and x[-1] > 20 * x[1]:
         axis.set_xscale("symlog", linthresh=float(x[1]))  # linear up to the first time after 0, then logarithmic
-        axis.set_xlim(0, float(x[-1]))
+    axis.set_xlim(0, 1.02 * float(x[-1]))
     axis.set_xlabel("training time t (steps × learning rate)" if common else "training step")
     axis.set_ylabel(label)
     axis.legend(fontsize=8, frameon=False)

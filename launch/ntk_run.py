@@ -170,7 +170,9 @@ def _analytic(
         gram = Gram(architecture, x)
     except NoClosedFormError:
         return None
-    kernel = compute_gram(gram, directory, console)
+    if not (directory / "finished.json").exists():
+        console.print("ntk: analytic kernel of infinitely wide networks", highlight=False)
+    kernel = compute_gram(gram, directory, Console(quiet=True))
     return None if kernel is None else np.asarray(kernel.ntk)
 
 

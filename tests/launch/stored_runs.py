@@ -18,9 +18,10 @@ POOLED = Architecture((Conv(3, 3, w_std=2**0.5), MaxPool(2), Relu(), Flatten(), 
 LINEAR = Architecture((Flatten(), Dense(10)))
 
 
-def trained(
-    path: Path, architecture=CONV, recipe=TrainingRecipe(0.1), data=(TRAIN, TEST), members=3, kept=9, snapshots=()
-) -> Path:
+DESCENT = TrainingRecipe(0.1)
+
+
+def trained(path: Path, architecture=CONV, recipe=DESCENT, data=(TRAIN, TEST), members=3, kept=9, snapshots=()) -> Path:
     """The run's directory; whatever is not said is small."""
     run = Run(architecture, recipe, members, 5, STEPS, data[0], data[1:], snapshots=snapshots)
     run_ensemble(run, path, Console(quiet=True), Execution(Strategy(1), checkpoints_kept=kept))

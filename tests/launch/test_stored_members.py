@@ -1,4 +1,4 @@
-"""Parameters read from run directories: the same from the store and from checkpoints, or a message that says why not."""
+"""Parameters read from run directories: the same from store and checkpoints, or a message that says why not."""
 
 import json
 import shutil
@@ -125,7 +125,9 @@ def test_a_step_that_is_not_there_is_said(recorded):
 
 
 def test_parameters_of_another_architecture_are_refused(recorded, checkpointed, tmp_path):
-    with pytest.raises(RunDirectoryError, match=r"parameters.layers.3.weight has shape \(3, 48, 10\)|has shape"):
+    with pytest.raises(
+        RunDirectoryError, match=r"inputs of shape \(6, 6, 1\): parameters.layers.3.weight has shape \(3, 10, 48\)"
+    ):
         stored_parameters(StoredRun(recorded), (6, 6, 1), 1)
     with pytest.raises(RunDirectoryError, match=r"checkpoint .*/1 cannot be read for inputs of shape \(6, 6, 1\)"):
         stored_parameters(StoredRun(checkpointed), (6, 6, 1), 1)
@@ -157,7 +159,7 @@ class OwnOptimizer:
 def test_recipes_of_ones_own_need_snapshots(tmp_path):
     recipe = TrainingRecipe(0.1, OwnOptimizer())
     run = StoredRun(trained(tmp_path / "run", recipe=recipe))
-    with pytest.raises(RunDirectoryError, match="checkpoints need the recipe, but .*OwnOptimizer.*Parameters"):
+    with pytest.raises(RunDirectoryError, match=r"checkpoints need the recipe, but .*OwnOptimizer.*Parameters"):
         stored_parameters(run, SHAPE, 4)
     with pytest.raises(ConfigError):
         _ = run.recipe

@@ -103,7 +103,10 @@ def check_kernels(kernels: Kernels) -> None:
         raise ValueError(f"the kernel of member {member} at time {time} (both from 0) is not finite")
     if not kernels[0].any((1, 2)).all():
         member = int(np.argmin(kernels[0].any((1, 2))))
-        raise ValueError(f"the first kernel of member {member} is zero; nothing can be relative to it")
+        raise ValueError(
+            f"the first kernel of member {member} is zero, as of narrow networks whose units are all off; nothing can "
+            "be relative to it: take wider networks"
+        )
 
 
 def _coordinates(

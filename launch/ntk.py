@@ -12,7 +12,6 @@ from rich.table import Table
 from analysis.drawing import save_figure
 from analysis.kernel_evolution_figures import evolution_figure
 from launch.ntk_run import STORE, ntk_of_run
-from launch.run_directory import RunDirectoryError
 from launch.stored_data import training_set
 from launch.stored_members import StoredRun, stored_steps
 
@@ -47,10 +46,7 @@ class NtkCommand:
         run = StoredRun(self.run_directory)
         _ = stored_steps(run)  # what cannot be had is said before data are loaded
         data, output = training_set(run.config, self.data, self.data_seed), self.output or self.run_directory / "ntk"
-        try:
-            found = ntk_of_run(run, data, self.samples, output, console, self.sick)
-        except ValueError as error:  # kernels that are not finite, or files that do not fit each other
-            raise RunDirectoryError(str(error)) from error
+        found = ntk_of_run(run, data, self.samples, output, console, self.sick)
         title = f"Empirical NTKs of {found.sizes['member']} networks during training, on {found.sizes['input']} inputs"
         written = [output / STORE, *save_figure(evolution_figure(found, title), output / "ntk")]
         console.print(table(found))

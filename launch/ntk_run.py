@@ -151,14 +151,20 @@ def _gathered(
     """The kernels of all times and of the members that are kept, and their statistics."""
     times, x = run.times(steps), data.inputs[:samples]
     targets = data.targets(MeanSquaredError())[:samples] if data.labels is not None else data.values
-    found = kernel_evolution(
-        np.stack([_read_kernels(_file(directory, step))[kept] for step in steps]),
-        steps,
-        times[:, kept] if times.ndim == 2 else times,
-        None if targets is None or not targets[:samples].any() else targets[:samples],
-        _analytic(run.architecture, x, directory / "analytic", console),
-        np.flatnonzero(kept).tolist(),
-    )
+    analytic = _analytic(run.architecture, x, directory / "analytic", console)
+    try:
+        found = kernel_evolution(
+            np.stack([_read_kernels(_file(directory, step))[kept] for step in steps]),
+            steps,
+            times[:, kept] if times.ndim == 2 else times,
+            None if targets is None or not targets[:samples].any() else targets[:samples],
+            analytic,
+            np.flatnonzero(kept).tolist(),
+        )
+    except RunDirectoryError:
+        raise
+    except ValueError as error:  # kernels that are not finite, or zero, as of narrow networks that are born dead
+        raise RunDirectoryError(f"{run.path}: {error}") from error
     return found.assign_attrs(run=str(run.path), inputs=f"the first {len(x)} of {data.name}", data=data.provenance)
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +35,19 @@ LOGITS_AGREE = 0.05  # of their size: other devices round otherwise, other draws
 Report = Callable[[int], None]
 
 
+@partial(jax.jit, static_argnums=0)
 def empirical_ntk(network: Architecture, params: StackedParams, x1: Array) -> Float[Array, "member n n"]:
     """Stand-in for analysis.empirical.empirical_ntk."""
 
-    @jax.jit
-    def of_all(params: StackedParams) -> Array:
-        def one(params: StackedParams) -> Array:
-            def of_logit(k: Array) -> Array:
-                jacobian = jax.jacrev(lambda params: network.apply(params, x1)[:, k])(params)
-                flat = [leaf.reshape(len(x1), -1) for leaf in jax.tree.leaves(jacobian)]
-                return jnp.sum(jnp.stack([leaf @ leaf.T for leaf in flat]), 0)
+    def one(params: StackedParams) -> Array:
+        def of_logit(k: Array) -> Array:
+            jacobian = jax.jacrev(lambda params: network.apply(params, x1)[:, k])(params)
+            flat = [leaf.reshape(len(x1), -1) for leaf in jax.tree.leaves(jacobian)]
+            return jnp.sum(jnp.stack([leaf @ leaf.T for leaf in flat]), 0)
 
-            return jax.lax.map(of_logit, jnp.arange(network.signals(x1.shape[1:])[-1].channels)).mean(0)
+        return jax.lax.map(of_logit, jnp.arange(network.signals(x1.shape[1:])[-1].channels)).mean(0)
 
-        return jax.lax.map(one, params)
-
-    return of_all(params)
+    return jax.lax.map(one, params)
 
 
 def ntk_of_run(

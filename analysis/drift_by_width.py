@@ -56,13 +56,15 @@ def drift_figure(networks: Mapping[str, ByWidth], names: Mapping[str, str], titl
         _draw_law(of_mean, found, index, names[network], mean=True)
     steps = next(iter(next(iter(networks.values())).values())).step.values
     for axis, what in ((of_members, "each member"), (of_mean, "the members' mean kernel")):
-        _label_widths(axis, next(iter(networks.values())), intervals=axis is of_members)
+        _label_widths(axis, networks, intervals=axis is of_members)
         axis.set_title(f"Drift of {what} after {steps[-1]} steps", fontsize=10)
     of_members.set_ylabel(DRIFT)
     axes = bottom.subplots(1, len(networks), sharey=True, squeeze=False)[0]
     for axis, (network, found) in zip(axes, networks.items(), strict=True):
         _draw_over_time(axis, found, names[network])
     axes[0].set_ylabel(f"{DRIFT}, mean over members")
+    axes[0].legend(title="width", fontsize=8, title_fontsize=8, frameon=False, loc="lower right")
+    bottom.suptitle("During training", fontsize=10)
     return figure
 
 
@@ -81,11 +83,11 @@ def _draw_law(axis: Axes, found: ByWidth, index: int, name: str, mean: bool) -> 
     axis.plot(widths[-FITTED:], law.at(widths[-FITTED:]), "-", color=colour, lw=1.5)
 
 
-def _label_widths(axis: Axes, found: ByWidth, intervals: bool) -> None:
-    widths = np.array(list(found), float)
-    low = min(each.drift.values[-1].min() for each in found.values())
+def _label_widths(axis: Axes, networks: Mapping[str, ByWidth], intervals: bool) -> None:
+    widths = np.array(list(next(iter(networks.values()))), float)
     fitted = widths[-FITTED:]
-    axis.plot(fitted, 0.6 * low * fitted[-1] / fitted, ":", color="0.3", lw=1.2, label="slope of width$^{-1}$")
+    above = 1.4 * max((last_drifts(found)[-FITTED:].max(1) * fitted).max() for found in networks.values())
+    axis.plot(fitted, above / fitted, ":", color="0.3", lw=1.2, label="slope of width$^{-1}$")
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xticks(widths, [f"{width:g}" for width in widths])
@@ -93,7 +95,7 @@ def _label_widths(axis: Axes, found: ByWidth, intervals: bool) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("width (channels of each hidden layer)")
     axis.grid(alpha=0.2, which="both")
-    title = f"fitted at widths {fitted[0]:g} to {fitted[-1]:g}" + ("  [95 % of resampled members]" if intervals else "")
+    title = f"fitted at widths {fitted[0]:g} to {fitted[-1]:g}" + ("  [95 %]" if intervals else "")
     axis.legend(fontsize=8, frameon=False, loc="lower left", title=title, title_fontsize=8, alignment="left")
 
 
@@ -105,5 +107,5 @@ def _draw_over_time(axis: Axes, found: ByWidth, name: str) -> None:
     axis.set_yscale("log")
     axis.set_xlabel("training time t (steps × learning rate)")
     axis.set_title(name, fontsize=10)
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.grid(alpha=0.2, which="both")
-    axis.legend(title="width", fontsize=8, title_fontsize=8, frameon=False)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 import xarray as xr
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -184,12 +185,12 @@ def summary(found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, f
 
 def table(found: Mapping[str, Mapping[int, xr.Dataset]]) -> Table:
     """Drift after the last step, a row for each kind of network."""
-    made = Table(title="Drift after the last step, mean over members; exponents at the three largest widths")
-    for column in ("network", *map(str, next(iter(found.values()))), "exponent", "of the mean kernel"):
+    made = Table(title="Drift after the last step; exponents at the three largest widths", box=SIMPLE_HEAD)
+    for column in ("network", *map(str, next(iter(found.values()))), "exponent", "interval", "of the mean"):
         made.add_column(column, justify="right")
     for network, by_width in found.items():
         members, mean = drift_laws(by_width)
         low, high = members.interval
         drifts = (f"{value:.3f}" for value in last_drifts(by_width).mean(1))
-        made.add_row(network, *drifts, f"{members.exponent:.2f} [{low:.2f}, {high:.2f}]", f"{mean.exponent:.2f}")
+        made.add_row(network, *drifts, f"{members.exponent:.2f}", f"{low:.2f}, {high:.2f}", f"{mean.exponent:.2f}")
     return made

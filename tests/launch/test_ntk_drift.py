@@ -54,7 +54,7 @@ def test_end_to_end(command, tmp_path, monkeypatch):
                 np.testing.assert_allclose(store.time, found["learning_rate"] * np.array(found["steps"]), rtol=1e-6)
         drifts = np.mean(found["drift_of_members"], axis=1)
         np.testing.assert_allclose(found["exponent"], np.log2(drifts[1] / drifts[0]), rtol=1e-9)
-        assert f"{found['exponent']:.2f} [" in text
+        assert f" {found['exponent']:.2f} " in text
     picture = matplotlib.image.imread(output / "ntk-drift.png")
     ink = (picture[..., :3] < 0.9).any(-1)
     for half in np.array_split(ink, 2):

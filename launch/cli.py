@@ -57,6 +57,7 @@ def run(arguments: Sequence[str]) -> None:
     from ensembles.recorder import SickMembersError
     from ensembles.trainer import DivergedError
     from launch.config import ConfigError
+    from launch.convergence_run import SampleError
     from launch.data import ACTIONS
     from launch.kernel import KernelCommand
     from launch.models_table import ModelsTable
@@ -85,7 +86,7 @@ def run(arguments: Sequence[str]) -> None:
             recipe.reproduce(name, Console())
         else:
             fail(f"unknown command {command!r}; the commands are: reproduce, kernel, ntk, data, models")
-    except (ConfigError, DataError, RunDirectoryError, DivergedError, SickMembersError, OSError) as error:
+    except (ConfigError, DataError, RunDirectoryError, DivergedError, SampleError, SickMembersError, OSError) as error:
         fail(str(error))
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 from rich.console import Console
 
+from analysis.empirical import empirical_ntk
 from analysis.gram import Gram
 from analysis.kernel_evolution import kernel_evolution
 from ensembles.data import Dataset
@@ -22,7 +22,7 @@ from ensembles.data.dataset import Inputs
 from ensembles.losses import MeanSquaredError
 from ensembles.recorder import Sick
 from launch.kernel_run import compute_gram
-from launch.progress import counted_progress
+from launch.progress import kernel_progress
 from launch.run_directory import RunDirectoryError, claim, reading
 from launch.stored_members import StackedParams, StoredRun, stored_parameters, stored_steps
 from models.architecture import Architecture
@@ -33,21 +33,6 @@ STORE = "ntk.zarr"
 LOGITS_AGREE = 0.05  # of their size: other devices round otherwise, other draws are off by more than their size
 
 Report = Callable[[int], None]
-
-
-@partial(jax.jit, static_argnums=0)
-def empirical_ntk(network: Architecture, params: StackedParams, x1: Array) -> Float[Array, "member n n"]:
-    """Stand-in for analysis.empirical.empirical_ntk."""
-
-    def one(params: StackedParams) -> Array:
-        def of_logit(k: Array) -> Array:
-            jacobian = jax.jacrev(lambda params: network.apply(params, x1)[:, k])(params)
-            flat = [leaf.reshape(len(x1), -1) for leaf in jax.tree.leaves(jacobian)]
-            return jnp.sum(jnp.stack([leaf @ leaf.T for leaf in flat]), 0)
-
-        return jax.lax.map(of_logit, jnp.arange(network.signals(x1.shape[1:])[-1].channels)).mean(0)
-
-    return jax.lax.map(one, params)
 
 
 def ntk_of_run(
@@ -92,7 +77,7 @@ def _compute(run: StoredRun, data: Dataset, samples: int, steps: list[int], dire
     if not missing:
         return
     x = jnp.asarray(data.inputs[:samples])
-    with counted_progress(console, "ntk", len(missing) * members, "kernels") as report:
+    with kernel_progress(console, "ntk", len(missing) * members) as report:
         for number, step in enumerate(missing):
             params = stored_parameters(run, data.inputs.shape[1:], step)
             if step == 0:

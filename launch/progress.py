@@ -1,4 +1,4 @@
-"""Progress of training, of a Gram matrix, or of so many things: a bar on a terminal, plain lines elsewhere."""
+"""Progress of an ensemble's training, a Gram matrix, or sampled kernels: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import time
@@ -75,50 +75,41 @@ def _lines(console: Console, name: str, members: int, steps: int, rate: Callable
 @contextlib.contextmanager
 def gram_progress(console: Console, name: str) -> Iterator[Callable[[GramProgress], None]]:
     """A function to be told how many tiles are computed; shows them, pairs of inputs a second and the time left."""
-    began = last = time.perf_counter()
-
-    def rate(now: GramProgress) -> float:
-        return now.done * now.pairs_a_tile / max(time.perf_counter() - began, 1e-9)
-
-    def line(now: GramProgress) -> None:
-        nonlocal last
-        if now.done < now.total and (now.done == 0 or time.perf_counter() - last < SECONDS_BETWEEN_LINES):
-            return
-        last, speed = time.perf_counter(), rate(now)
-        left = f", {(now.total - now.done) * now.pairs_a_tile / speed:.0f} s left" if 0 < now.done < now.total else ""
-        text = f"{name}: {now.done}/{now.total} tiles, {speed:.0f} pairs/s{left}"
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    if not console.is_terminal:
-        yield line
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.completed}/{task.total} tiles"),
-        TextColumn("{task.fields[rate]:.0f} pairs/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(name, rate=0.0)
-        yield lambda now: bar.update(task, completed=now.done, total=now.total, rate=rate(now))
+    with _counted(console, name, "tiles", "pairs/s") as report:
+        yield lambda now: report(now.done, now.total, now.pairs_a_tile)
 
 
 @contextlib.contextmanager
-def counted_progress(console: Console, name: str, total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """A function to be told how many of `total` are done; shows them, how many a second, and the time left."""
+def member_progress(console: Console, name: str, members: int, start: int) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many members are done; shows them, members a second and the time left."""
+    with _counted(console, name, "members", "members/s", start) as report:
+        yield lambda done: report(done, members, 1)
+
+
+@contextlib.contextmanager
+def kernel_progress(console: Console, name: str, kernels: int) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many kernels are computed; shows them, kernels a second and the time left."""
+    with _counted(console, name, "kernels", "kernels/s") as report:
+        yield lambda done: report(done, kernels, 1)
+
+
+@contextlib.contextmanager
+def _counted(
+    console: Console, name: str, things: str, unit: str, start: int = 0
+) -> Iterator[Callable[[int, int, int], None]]:
+    """A function to be told how many things of how many are done, and how many units one is worth."""
     began = last = time.perf_counter()
 
-    def rate(done: int) -> float:
-        return done / max(time.perf_counter() - began, 1e-9)
+    def rate(done: int, worth: int) -> float:
+        return (done - start) * worth / max(time.perf_counter() - began, 1e-9)
 
-    def line(done: int) -> None:
+    def line(done: int, total: int, worth: int) -> None:
         nonlocal last
-        if done < total and (done == 0 or time.perf_counter() - last < SECONDS_BETWEEN_LINES):
+        if done < total and (done == start or time.perf_counter() - last < SECONDS_BETWEEN_LINES):
             return
-        last, speed = time.perf_counter(), rate(done)
-        left = f", {(total - done) / speed:.0f} s left" if done < total else ""
-        text = f"{name}: {done}/{total} {what}, {speed:.3g} {what}/s{left}"
+        last, speed = time.perf_counter(), rate(done, worth)
+        left = f", {(total - done) * worth / speed:.0f} s left" if start < done < total else ""
+        text = f"{name}: {done}/{total} {things}, {_rounded(speed)} {unit}{left}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     if not console.is_terminal:
@@ -127,10 +118,14 @@ def counted_progress(console: Console, name: str, total: int, what: str) -> Iter
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
-        TextColumn(f"{{task.completed}}/{{task.total}} {what}"),
-        TextColumn(f"{{task.fields[rate]:.3g}} {what}/s"),
+        TextColumn(f"{{task.completed}}/{{task.total}} {things}"),
+        TextColumn(f"{{task.fields[rate]}} {unit}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(name, total=total, rate=0.0)
-        yield lambda done: bar.update(task, completed=done, rate=rate(done))
+        task = bar.add_task(name, completed=start, rate="0")
+        yield lambda done, total, worth: bar.update(task, completed=done, total=total, rate=_rounded(rate(done, worth)))
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"

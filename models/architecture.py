@@ -82,14 +82,23 @@ class Architecture:
                 "[sample, A, …]"
             )
         x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
-        graph, shapes = _skeleton(self, tuple(x.shape[1:]), formulation)
+        return self.network(params, x.shape[1:], formulation)(to_layout(x)).T
+
+    def network(
+        self,
+        params: PyTree[Float[Array, "..."]],
+        input_shape: Sequence[int],
+        formulation: Formulation | None = "patches",
+    ) -> Network:
+        """The finite network with these parameters, which acts in the layout of models/signal.py."""
+        graph, shapes = _skeleton(self, tuple(input_shape), formulation)
         found = jax.tree.map(jnp.shape, params)
         if found != shapes:
             raise ValueError(
-                f"the parameters are not of this architecture and inputs of shape {tuple(x.shape[1:])}: "
+                f"the parameters are not of this architecture and inputs of shape {tuple(input_shape)}: "
                 f"they have shapes {found}, and {shapes} is needed"
             )
-        return nnx.merge(graph, params)(to_layout(x)).T
+        return nnx.merge(graph, params)
 
 
 def _network(architecture: Architecture, input_shape: Sequence[int], rngs: nnx.Rngs) -> Network:

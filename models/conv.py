@@ -54,3 +54,7 @@ class ConvModule(AffineModule[Conv]):
         window = self.layer.window
         bank = self.scaled_weight().reshape(-1, window.size, window.size, len(x))
         return self.add_bias(correlate(bank, x, window, self.formulation))
+
+    def _inputs(self, x: Float[Array, "channel row column sample"]) -> Float[Array, "block fan_in place sample"]:
+        patches = self.layer.window.views(x)
+        return patches.reshape(1, self.fan_in, -1, x.shape[-1])

@@ -33,3 +33,6 @@ class DenseModule(AffineModule[Dense]):
     def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "feature *point sample"]:
         z = self.scaled_weight() @ x.reshape(x.shape[0], -1)
         return self.add_bias(z.reshape(-1, *x.shape[1:]))
+
+    def _inputs(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "block fan_in place sample"]:
+        return x.reshape(1, len(x), -1, x.shape[-1])

@@ -109,6 +109,25 @@ class GroupAffineModule(AffineModule[_GroupAffine]):
         basis = jnp.asarray(rotated_filters(group, self.layer.size)[:, r], weight.dtype)
         return jnp.einsum("fbcp,bij->fijcp", weight, basis)
 
+    def _inputs(self, x: Float[Array, "channel *group row column sample"]) -> Float[Array, "block fan_in place sample"]:
+        size = self.layer.size
+        patches = self.layer.window.views(x if isinstance(self.layer, GroupConv) else x[:, None])
+        patches = patches.reshape(size, size, *patches.shape[1:])
+        each = [self._read_by(patches, r) for r in self.layer.group.elements]
+        return jnp.stack(each, axis=-4).reshape(1, self.fan_in, -1, x.shape[-1])
+
+    def _read_by(
+        self, patches: Float[Array, "row column channel p new_row new_column sample"], r: int
+    ) -> Float[Array, "*support channel q new_row new_column sample"]:
+        """(y, q) ↦ x(t+ρ_r y, rq), what the weights multiply in output element r: the transpose of `_filter_of`."""
+        group = self.layer.group
+        if patches.shape[3] > 1:
+            patches = jnp.stack([patches[:, :, :, group.product(r, q)] for q in group.elements], axis=3)
+        if group.is_exact:
+            return group.rotate(patches, group.inverse(r), axes=(0, 1))
+        basis = jnp.asarray(rotated_filters(group, self.layer.size)[:, r], patches.dtype)
+        return jnp.einsum("ij...,bij->b...", patches, basis)
+
 
 def rotated_filters(group: Group, size: int) -> Float[np.ndarray, "basis element row column"]:
     """The basis functions of a group's filters at every element, `[basis, element, row, column]`."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from models.groups import Group
 from models.layer import Layer
-from models.network import Network, checked_layers, signal_after_body
+from models.network import Around, Network, Through, checked_layers, signal_after_body
 from models.parts import check_acting, check_image
 from models.signal import Signal, to_layout
 
@@ -93,12 +93,14 @@ class Canonicalize(InputMap):
         return jax.vmap(lambda images, g: images[g], in_axes=(1, 0))(orbit, best)
 
 
-class InputMapModule(nnx.Module):
+class InputMapModule(Around[Network | None]):
     """Finite-width InputMap, and the network that reads what it makes, if it has one."""
 
     def __init__(self, layer: InputMap, body: Network | None):
         self.layer, self.body = layer, body
 
-    def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "feature *new_point sample"]:
+    def around(
+        self, through: Through, x: Float[Array, "channel *point sample"], extra: Any
+    ) -> tuple[Float[Array, "feature *new_point sample"], Any]:
         z = to_layout(self.layer.mapped(to_layout(x)))
-        return z if self.body is None else self.body(z)
+        return (z, extra) if self.body is None else through(self.body, z, extra)

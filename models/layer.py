@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -106,6 +107,25 @@ class AffineModule(nnx.Module, Generic[AffineLayer]):
         self.fan_in = math.prod(shape[1:])
         self.scale = layer.w_std / math.sqrt(self.fan_in)
         self.bias_scale = layer.b_std
+
+    def weight_inputs(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "block fan_in place sample"]:
+        """What the weights multiply: z = Σ_i W_i x_i at every place, in `block`s that share no weights.
+
+        With `weight_outputs` this is the layer's derivative by its weights: that of Σ g z is, in each block, the
+        product of the two, summed over places. A bias is the weight of one more, constant input (arXiv:2206.08720).
+        """
+        inputs = self.scale * self._inputs(x)
+        return inputs if self.bias is None else jnp.concatenate([inputs, self._constant(inputs)], axis=1)
+
+    def weight_outputs(self, g: Float[Array, "feature *point sample"]) -> Float[Array, "block feature place sample"]:
+        """What of a cotangent g of z meets the weights."""
+        return g.reshape(1, len(g), -1, g.shape[-1])
+
+    def _inputs(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "block fan_in place sample"]:
+        raise NotImplementedError
+
+    def _constant(self, inputs: Float[Array, "block fan_in place sample"]) -> Float[Array, "block 1 place sample"]:
+        return jnp.full_like(inputs[:, :1], self.bias_scale)
 
     def scaled_weight(self) -> Float[Array, "feature *fan_in"]:
         """σ_w/√fan_in W."""

@@ -1,6 +1,7 @@
 """Layers in sequence: the signals between them, and the finite network."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 from flax import nnx
 from jaxtyping import Array, Float
@@ -60,7 +61,29 @@ class Network(nnx.Module):
         for layer in self.layers:
             if isinstance(layer, AffineModule):
                 yield layer
-                continue
-            body = getattr(layer, "body", None)
-            if isinstance(body, Network):
-                yield from body.affine_modules()
+            elif isinstance(layer, Around) and layer.body is not None:
+                yield from layer.body.affine_modules()
+
+
+Through = Callable[[Network, Array, Any], tuple[Array, Any]]
+
+
+Body = TypeVar("Body", bound=Network | None)
+
+
+class Around(nnx.Module, Generic[Body]):
+    """A layer around a network, `body`, or around none."""
+
+    body: Body
+
+    def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "feature *new_point sample"]:
+        return self.around(lambda body, x, _: (body(x), None), x, None)[0]
+
+    def around(
+        self, through: Through, x: Float[Array, "channel *point sample"], extra: Any
+    ) -> tuple[Float[Array, "feature *new_point sample"], Any]:
+        """The layer, with `through(body, x, extra)` in place of `body(x)`; and what that returns beside its output.
+
+        Where the body's weights have a leading axis, so have `extra` and what is returned.
+        """
+        raise NotImplementedError

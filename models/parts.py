@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from models.groups import Group
 from models.layer import Layer
-from models.network import Network, checked_layers, signal_after_body
+from models.network import Around, Network, Through, checked_layers, signal_after_body
 from models.signal import Signal, to_layout
 
 
@@ -105,7 +105,7 @@ class AtomSum(PartSum):
         return jnp.any(x != 0, axis=tuple(range(2, x.ndim))).astype(x.dtype)
 
 
-class PartSumModule(nnx.Module):
+class PartSumModule(Around[Network]):
     """Finite-width PartSum; where weights are not shared, each of them has a leading axis over parts."""
 
     def __init__(self, layer: PartSum, signal: Signal, rngs: nnx.Rngs):
@@ -119,15 +119,22 @@ class PartSumModule(nnx.Module):
             stacked = jax.vmap(lambda key: nnx.state(Network(layer.body, part, nnx.Rngs(key))))(keys)
             self.body = nnx.merge(graph, stacked)
 
-    def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "feature sample"]:
+    def around(
+        self, through: Through, x: Float[Array, "channel *point sample"], extra: Any
+    ) -> tuple[Float[Array, "feature sample"], Any]:
         x = to_layout(x)  # its own inverse
         parts = self.layer.parts(x)
         if self.layer.is_shared:
-            z = self.body(to_layout(parts.reshape(-1, *parts.shape[2:]))).reshape(-1, *parts.shape[:2])
+            z, returned = through(self.body, to_layout(parts.reshape(-1, *parts.shape[2:])), extra)
+            z = z.reshape(-1, *parts.shape[:2])
         else:
             graph, state = nnx.split(self.body)
-            z = jax.vmap(lambda state, part: nnx.merge(graph, state)(to_layout(part)), (0, 1), -1)(state, parts)
-        return jnp.sum(z * self.layer.weights(x), axis=-1)
+
+            def of_slot(state: Any, part: Array, extra: Any) -> tuple[Array, Any]:
+                return through(nnx.merge(graph, state), to_layout(part), extra)
+
+            z, returned = jax.vmap(of_slot, (0, 1, 0), (-1, 0))(state, parts, extra)
+        return jnp.sum(z * self.layer.weights(x), axis=-1), returned
 
 
 def check_acting(name: str, group: Group) -> Group:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from flax import nnx
 from jaxtyping import Array, Float
 
 from models.layer import Layer, Reduction
-from models.network import Network, checked_layers, signal_after_body
+from models.network import Around, Network, Through, checked_layers, signal_after_body
 from models.signal import Signal
 
 
@@ -57,11 +57,14 @@ class IdentityModule(nnx.Module):
         return x
 
 
-class ResidualModule(nnx.Module):
+class ResidualModule(Around[Network]):
     """Finite-width Residual."""
 
     def __init__(self, body: Network):
         self.body = body
 
-    def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "channel *point sample"]:
-        return x + self.body(x)
+    def around(
+        self, through: Through, x: Float[Array, "channel *point sample"], extra: Any
+    ) -> tuple[Float[Array, "channel *point sample"], Any]:
+        z, returned = through(self.body, x, extra)
+        return x + z, returned

@@ -11,7 +11,9 @@ value at the identity. The rest is the update of every layer: κ ← σ_w² κ +
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -161,7 +163,25 @@ class SO3Pool(Reduction):
         return jnp.tensordot(jnp.asarray(weights, kappa.dtype), kappa, 1)
 
 
-class SphereLiftingModule(AffineModule[SphereLifting]):
+SphericalLayer = TypeVar("SphericalLayer", bound=Spherical)
+
+
+class SphericalModule(AffineModule[SphericalLayer]):
+    """What the finite layers share: weights meet coefficients, degree by degree, each order m with the same weights."""
+
+    def weight_outputs(self, g: Float[Array, "feature group sample"]) -> Float[Array, "l feature*n m sample"]:
+        L, samples = self.layer.bandlimit_out, g.shape[-1]
+        z = jax.ShapeDtypeStruct((len(g), L, 2 * L - 1, 2 * L - 1, samples), g.dtype)
+        (z,) = jax.linear_transpose(lambda z: so3_synthesis(z, L * self.layer.oversampling), z)(g)
+        return jnp.einsum("klmns->lknms", z).reshape(L, -1, 2 * L - 1, samples)
+
+    def _constant(self, inputs: Float[Array, "l fan_in m sample"]) -> Float[Array, "l 1 m sample"]:
+        """The coefficients of a constant on SO(3): of degree and orders zero alone."""
+        of_one = self.bias_scale * math.sqrt(8 * math.pi**2)
+        return jnp.zeros_like(inputs[:, :1]).at[0, 0, self.layer.bandlimit_out - 1].set(of_one)
+
+
+class SphereLiftingModule(SphericalModule[SphereLifting]):
     """Finite-width SphereLifting; per degree z^l_mn = σ_w √(2/(2l+1)n) Σ_c f^l_cm W^l_cn."""
 
     def __init__(self, layer: SphereLifting, channels: int, rngs: nnx.Rngs):
@@ -174,8 +194,13 @@ class SphereLiftingModule(AffineModule[SphereLifting]):
         z = jnp.einsum("clms,kcln->klmns", sphere_analysis(x, L), weight)
         return self.add_bias(so3_synthesis(z, L * self.layer.oversampling))
 
+    def _inputs(self, x: Float[Array, "channel theta phi sample"]) -> Float[Array, "l channel m sample"]:
+        L = self.layer.bandlimit_out
+        f = sphere_analysis(x, L) / norms(L, 8 * np.pi**2)[:, None, None].astype(x.dtype)
+        return jnp.moveaxis(f, 1, 0)
 
-class SO3ConvModule(AffineModule[SO3Conv]):
+
+class SO3ConvModule(SphericalModule[SO3Conv]):
     """Finite-width SO3Conv; per degree z^l = σ_w/√((2l+1)n) Σ_c x^l_c (W^l_c)ᵀ."""
 
     def __init__(self, layer: SO3Conv, channels: int, rngs: nnx.Rngs):
@@ -188,6 +213,11 @@ class SO3ConvModule(AffineModule[SO3Conv]):
         weight = padded(self.scaled_weight(), _so3_index(L)) / norms(L, 8 * np.pi**2)[:, None, None].astype(x.dtype)
         z = jnp.einsum("clmns,kclpn->klmps", so3_analysis(x, L), weight)
         return self.add_bias(so3_synthesis(z, L * self.layer.oversampling))
+
+    def _inputs(self, x: Float[Array, "channel group sample"]) -> Float[Array, "l channel*n m sample"]:
+        L = self.layer.bandlimit_out
+        x = so3_analysis(x, L) / norms(L, 8 * np.pi**2)[:, None, None, None].astype(x.dtype)
+        return jnp.einsum("clmns->lcnms", x).reshape(L, -1, 2 * L - 1, x.shape[-1])
 
 
 class SO3PoolModule(nnx.Module):

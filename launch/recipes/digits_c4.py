@@ -1,6 +1,5 @@
 """The demo: on real 8×8 digits, augmented CNN ensemble and C4 group-CNN ensemble against each other and theory."""
 
-import os
 import time
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_step
 from ensembles.augmentation import Policy
 from ensembles.data import Dataset, Digits, letters, matched_noise
 from ensembles.data.out_of_distribution import at_temperature, standardised
+from launch.recipes.options import check_limits, check_output
 from launch.report import report
 from launch.run import Run
 from launch.run_directory import claim
@@ -65,18 +65,14 @@ class DigitsC4:
     def __post_init__(self):
         limits = {"members": (2, 100_000), "width": (2, 4096), "steps": (1, 1_000_000), "records": (2, 1000)}
         limits |= {"train": (1, 1000), "samples": (1, 512), "seed": (0, 2**31 - 1)}
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"--{name} is {getattr(self, name)}; it must be between {low} and {high}")
+        check_limits(self, limits)
         if self.width % 2:
             raise ValueError(f"--width is {self.width}; it must be even, as the group-CNNs take half of it")
         if not 0 < self.rate < 1:
             raise ValueError(f"--rate is {self.rate}; descent converges for fractions between 0 and 1")
         if not self.ood or len(set(self.ood)) < len(self.ood):
             raise ValueError("--ood names no set, or one twice; choose one or more of noise, letters, ising")
-        there = next(path for path in (self.output.absolute(), *self.output.absolute().parents) if path.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            raise ValueError(f"--output is {self.output}, but {there} is not a directory that can be written to")
+        check_output(self.output)
 
     @property
     def cnn(self) -> Architecture:

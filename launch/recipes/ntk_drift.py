@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
@@ -20,10 +21,11 @@ from rich.table import Table
 from analysis.drawing import save_figure
 from analysis.drift_by_width import FITTED, drift_figure, drift_laws, last_drifts
 from analysis.dynamics import largest_eigenvalue
+from analysis.empirical import empirical_ntk
 from analysis.kernels import analytic_kernel
 from ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
 from ensembles.data import Dataset, Digits
-from launch.ntk_run import empirical_ntk, ntk_of_run
+from launch.ntk_run import ntk_of_run
 from launch.run import Run
 from launch.run_directory import claim, write_json
 from launch.runner import Execution, peak_memory, run_ensemble
@@ -114,8 +116,9 @@ class NtkDrift:
     def _largest_stable(self, network: Network) -> float:
         x, architecture = self.data[0].inputs, self.architecture(network, self.widths[len(self.widths) // 2])
         if network == "maxpool":
-            params = Trainer(architecture, TrainingRecipe(1.0), self.members, self.seed, Strategy(1)).init(x.shape[1:])
-            ntk = np.asarray(empirical_ntk(architecture, params.params, jnp.asarray(x))).mean(0)
+            trainer = Trainer(architecture, TrainingRecipe(1.0), self.members, self.seed, Strategy(1))
+            params = jax.tree.map(trainer.on_host, trainer.init(x.shape[1:]).params)
+            ntk = np.asarray(empirical_ntk(architecture, params, jnp.asarray(x))).mean(0)
         else:
             ntk = analytic_kernel(architecture)(x).ntk
         return 2 * len(x) / float(largest_eigenvalue(ntk))

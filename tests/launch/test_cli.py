@@ -35,8 +35,14 @@ def options(text):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["reproduce", "nope"], "unknown recipe 'nope'; the recipes are: digits-c4, ntk-drift"),
-        (["reproduce"], "no recipe named; the recipes are: digits-c4, ntk-drift"),
+        (
+            ["reproduce", "nope"],
+            "unknown recipe 'nope'; the recipes are: digits-c4, kernel-convergence-c4, kernel-convergence-so3, ntk-drift",
+        ),
+        (
+            ["reproduce"],
+            "no recipe named; the recipes are: digits-c4, kernel-convergence-c4, kernel-convergence-so3, ntk-drift",
+        ),
         (["train"], "unknown command 'train'; the commands are: reproduce, kernel, ntk, data, models"),
         (["models", "--width", "1"], "--width is 1; it must be between 2 and 65536"),
         (["models", "gcnn"], "gcnn"),
@@ -113,4 +119,7 @@ def test_the_installed_command_is_this_one(tmp_path):
     done = subprocess.run([command, "reproduce", "nope"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "widesym: unknown recipe 'nope'; the recipes are: digits-c4, ntk-drift\n"
+    assert (
+        done.stderr
+        == "widesym: unknown recipe 'nope'; the recipes are: digits-c4, kernel-convergence-c4, kernel-convergence-so3, ntk-drift\n"
+    )

@@ -1,4 +1,4 @@
-"""Kernels of finite networks: of one draw of the weights, and sampled over many."""
+"""NTK and NNGP of networks as they are initialised: of one draw of the weights, and sampled over many."""
 
 from functools import partial
 
@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from analysis.empirical.factors import gradient_factors
+from analysis.empirical.structured import layer_ntk
 from analysis.kernels import Kernel
 from models.architecture import Architecture
 from models.invariants import Canonicalize
@@ -24,9 +26,8 @@ def empirical_kernel(
     other parametrizations than `ntk`, and for networks that do not end in a layer with weights, or averages after it.
     """
     check_linear_head(architecture)
-    jacobian = jax.jacrev(lambda params: architecture.apply(params, x)[:, 0])(params)
-    nngp, ntk = (sum(map(_gram, jax.tree.leaves(part))) for part in (_last_weights(jacobian), jacobian))
-    return Kernel(jnp.asarray(nngp), jnp.asarray(ntk))
+    each = [layer_ntk(factors, factors, "full")[..., 0, 0] for factors in gradient_factors(architecture, params, x, 1)]
+    return Kernel(each[-1], sum(each))  # pyright: ignore[reportArgumentType]
 
 
 def sampled_kernel(
@@ -57,16 +58,3 @@ def check_linear_head(architecture: Architecture) -> None:
                 "with nothing but averages after it"
             )
         layers = last.body
-
-
-def _last_weights(tree: dict) -> dict:
-    """The parameters of the layer with weights that acts last, in layers inside layers, too."""
-    while "weight" not in tree:
-        layers = tree["body"]["layers"] if "body" in tree else tree["layers"]
-        tree = next(layers[index] for index in sorted(layers, reverse=True) if jax.tree.leaves(layers[index]))
-    return tree
-
-
-def _gram(leaf: Float[Array, "n *weight"]) -> Float[Array, "n n"]:
-    flat = leaf.reshape(len(leaf), -1)
-    return flat @ flat.T

@@ -1,0 +1,207 @@
+"""How kernels of finite networks come to the analytic ones: their bias and spread against width, from many members.
+
+A member is one initialisation. Its kernels are added to running sums and forgotten, so memory does not grow with the
+number of members. The sums have a row for the members as they are, and one for each *draw* of the Poisson bootstrap,
+in which every member counts as often as a Poisson(1) number of its own says: resampling that needs no stored members
+(Hanley & MacGibbon 2006, doi:10.1016/j.cmpb.2006.04.006).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+LEVEL = 0.95  # of all intervals
+EXPONENTS = np.linspace(-4.0, 1.0, 2501)  # among which the bias's is looked for
+
+Rows = Float[np.ndarray, " row"]
+Widths = Int[np.ndarray, " width"]
+Intervals = Float[np.ndarray, "width 2"]
+Exact = Float[np.ndarray, "n n"]
+
+
+class Moments(NamedTuple):
+    """Sum of weights, weighted mean, and weighted sum of squares about it; row 0 weighs each member once."""
+
+    weight: Rows
+    mean: Float[np.ndarray, "row *entry"]
+    squares: Float[np.ndarray, "row *entry"]
+
+    @property
+    def members(self) -> int:
+        """How many have been added."""
+        return int(self.weight[0])
+
+
+class Fit(NamedTuple):
+    """The power law coefficient · width^exponent, and the exponent's interval."""
+
+    coefficient: float
+    exponent: float
+    interval: tuple[float, float]
+
+
+class Convergence(NamedTuple):
+    """One kernel against its analytic limit, by width; all sizes are relative to the latter's entries."""
+
+    widths: Widths
+    members: int
+    error: Float[np.ndarray, " width"]
+    error_interval: Intervals
+    noise_floor: Float[np.ndarray, " width"]
+    bias_squared: Float[np.ndarray, " width"]
+    bias_squared_interval: Intervals
+    spread: Float[np.ndarray, " width"]
+    spread_interval: Intervals
+    bias_fit: Fit | None
+    spread_fit: Fit
+
+    @property
+    def resolved(self) -> Bool[np.ndarray, " width"]:
+        """Where the bias is above noise: the interval of its square does not reach zero."""
+        return self.bias_squared_interval[:, 0] > 0
+
+
+def no_moments(shape: tuple[int, ...], draws: int) -> Moments:
+    """Of no members yet, each with an array of this shape."""
+    rows = 1 + draws
+    return Moments(np.zeros(rows), np.zeros((rows, *shape)), np.zeros((rows, *shape)))
+
+
+def bootstrap_weights(seed: int, width: int, member: int, draws: int) -> Rows:
+    """A one, and a Poisson(1) number for each draw; they depend on nothing else than is said here."""
+    drawn = np.random.default_rng((seed, width, member)).poisson(1.0, draws)
+    return np.concatenate([[1.0], drawn])
+
+
+def add_member(moments: Moments, value: Float[np.ndarray, "*entry"], weights: Rows) -> Moments:
+    """With one member more: the update of Welford (1962), with weights as of West (1979, doi:10.1145/359146.359153)."""
+    across = (-1, *[1] * np.ndim(value))
+    total = moments.weight + weights
+    apart = np.asarray(value, np.float64) - moments.mean
+    mean = moments.mean + (weights / np.maximum(total, 1)).reshape(across) * apart
+    return Moments(total, mean, moments.squares + weights.reshape(across) * apart * (value - mean))
+
+
+def convergence(moments: Mapping[int, Moments], exact: Exact) -> Convergence:
+    """What the moments of kernels [n, n], by width, say about bias and spread (theory.md §5; arXiv:2406.06504, F.1).
+
+    Raises ValueError for less than two widths, for widths with different numbers of members, or less than ten, for
+    members that are all alike, and for entries of `exact` that are zero, to which nothing is relative.
+    """
+    widths = np.array(sorted(moments))
+    check(moments, exact)
+    ordered = [moments[width] for width in widths]
+    usable = np.all([drawn_apart(each) for each in ordered], axis=0)
+    ordered = [Moments(*(rows[usable] for rows in each)) for each in ordered]
+    errors = np.stack([relative_errors(each, exact) for each in ordered], axis=1)
+    biases = np.stack([squared_biases(each, exact) for each in ordered], axis=1)
+    spreads = np.stack([relative_spreads(each, exact) for each in ordered], axis=1)
+    found = intervals(biases[1:])
+    return Convergence(
+        widths=widths,
+        members=ordered[0].members,
+        error=errors[0],
+        # Resampled means scatter about K̂ as K̂ does about its expectation, which lifts their errors once more.
+        error_interval=np.maximum(intervals(errors[1:] - errors[1:].mean(0) + errors[0]), 0),
+        noise_floor=np.array([noise_floor(each, exact) for each in ordered]),
+        bias_squared=biases[0],
+        bias_squared_interval=found,
+        spread=spreads[0],
+        spread_interval=intervals(spreads[1:]),
+        bias_fit=as_fit(*fit_squares(widths, biases)) if (found[:, 0] > 0).sum() >= 2 else None,
+        spread_fit=as_fit(*fit_logarithms(widths, spreads)),
+    )
+
+
+def check(moments: Mapping[int, Moments], exact: Exact) -> None:
+    """Raise ValueError for what `convergence` cannot use."""
+    members = {width: each.members for width, each in moments.items()}
+    if len(members) < 2:
+        raise ValueError(f"there are kernels of {len(members)} widths; an exponent needs two or more")
+    if len(set(members.values())) > 1 or min(members.values()) < 10:
+        raise ValueError(f"members by width are {members}; they must be as many at each, and ten or more")
+    if not np.all(exact):
+        raise ValueError(f"{(exact == 0).sum()} entries of the analytic kernel are zero; nothing is relative to them")
+    alike = [width for width, each in moments.items() if not each.squares[0].any()]
+    if alike:
+        raise ValueError(f"kernels of width {alike[0]} are the same for all members; there is no spread to fit")
+
+
+def drawn_apart(moments: Moments) -> Bool[np.ndarray, " row"]:
+    """Which draws hold two different members or more; others, rare with ten members, have no variance."""
+    return np.asarray(moments.squares.reshape(len(moments.weight), -1).any(axis=1))
+
+
+def relative_errors(moments: Moments, exact: Exact) -> Rows:
+    """Mean over entries of |K̂ − K|/|K| (theory.md §5)."""
+    return np.abs(moments.mean / exact - 1).mean((-2, -1))
+
+
+def variances(moments: Moments) -> Float[np.ndarray, "row n n"]:
+    """Unbiased variance of each entry over members, in every row.
+
+    A draw's own variance is on average that of the M members as a population, (M − 1)/M times too small.
+    """
+    own = moments.squares / (moments.weight - 1)[:, None, None]
+    own[1:] *= moments.members / (moments.members - 1)
+    return own
+
+
+def squared_biases(moments: Moments, exact: Exact) -> Rows:
+    """B² = mean over entries of ((K̂ − K)² − var K̂)/K², zero on average where there is no bias; it may be negative.
+
+    The mean of M members has the variance s²/M. That of a draw of weight W has it, too, and about it the variance
+    s²(M − 1)/MW of resampling, so that draws scatter about row 0. Without bias they do so more widely than B² itself
+    (by √3), with a bias above noise as widely: intervals err on the safe side.
+    """
+    members, again = moments.members, np.ones_like(moments.weight)
+    again[0] = 0
+    factors = 1 / members + again * (members - 1) / (members * moments.weight)
+    noise = variances(moments) * factors[:, None, None]
+    return (((moments.mean - exact) ** 2 - noise) / exact**2).mean((-2, -1))
+
+
+def relative_spreads(moments: Moments, exact: Exact) -> Rows:
+    """S = √(mean over entries of s²/K²): how far one member's kernel lies from their mean."""
+    return np.sqrt((variances(moments) / exact**2).mean((-2, -1)))
+
+
+def noise_floor(moments: Moments, exact: Exact) -> float:
+    """What the relative error would be without bias: mean over entries of √(2/π)·s/(√M |K|), for a normal K̂."""
+    deviation = np.sqrt(variances(moments)[0] / moments.members)
+    return float(np.sqrt(2 / np.pi) * (deviation / np.abs(exact)).mean())
+
+
+def intervals(draws: Float[np.ndarray, "draw width"]) -> Intervals:
+    """The middle 95 % of the draws, width by width."""
+    return np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
+
+
+def fit_squares(widths: Widths, squares: Float[np.ndarray, "row width"]) -> tuple[Rows, Rows]:
+    """c and α of c·width^α, whose square is the nearest to each row; each width weighed by its variance over draws.
+
+    In linear space, where squares may be negative. For each α of a grid the best c² ≥ 0 has a closed form.
+    """
+    weights = 1 / squares[1:].var(axis=0)
+    powers = np.exp(2 * np.outer(EXPONENTS, np.log(widths)))
+    overlaps, norms = np.maximum((weights * squares) @ powers.T, 0), powers**2 @ weights
+    best = (overlaps**2 / norms).argmax(axis=1)
+    return np.sqrt(overlaps[np.arange(len(squares)), best] / norms[best]), EXPONENTS[best]
+
+
+def fit_logarithms(widths: Widths, values: Float[np.ndarray, "row width"]) -> tuple[Rows, Rows]:
+    """c and α of c·width^α, by weighted least squares of the logarithms; each width weighed as in `fit_squares`."""
+    x, y = np.log(widths), np.log(values)
+    weights = 1 / y[1:].var(axis=0)
+    weights /= weights.sum()
+    x_mean, y_mean = weights @ x, y @ weights
+    slope = (y @ (weights * (x - x_mean))) / (weights @ (x - x_mean) ** 2)
+    return np.exp(y_mean - slope * x_mean), slope
+
+
+def as_fit(coefficients: Rows, exponents: Rows) -> Fit:
+    """Row 0's power law, with the interval of the draws' exponents."""
+    low, high = intervals(exponents[1:, None])[0]
+    return Fit(float(coefficients[0]), float(exponents[0]), (float(low), float(high)))

@@ -1,0 +1,6 @@
+"""Kernels of finite networks: of given weights, and sampled over many draws of them (docs/empirical-ntk.md)."""
+
+from analysis.empirical.ntk import empirical_nngp, empirical_ntk
+from analysis.empirical.sampled import check_linear_head, empirical_kernel, sampled_kernel
+
+__all__ = ["check_linear_head", "empirical_kernel", "empirical_nngp", "empirical_ntk", "sampled_kernel"]

@@ -1,0 +1,183 @@
+"""Kernels of many initialisations at several widths, in one directory: computed, gone on with, or found finished."""
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+from rich.console import Console
+
+from analysis.convergence import Moments, add_member, bootstrap_weights, no_moments
+from analysis.empirical import check_linear_head, empirical_kernel
+from analysis.gram.compute import on_devices
+from analysis.gram.spec import described_inputs
+from analysis.kernels import Kernel, analytic_kernel
+from launch.interrupts import heed, stops_noted
+from launch.progress import member_progress
+from launch.run_directory import RunDirectoryError, claim
+from models.architecture import Architecture
+from models.checks import check_positive
+from models.description import describe
+
+WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
+A_CALL = 10  # members, at most
+
+Kernels = Float[np.ndarray, "member kernel n n"]
+
+
+class SampleError(ValueError):
+    """Kernels of random networks that are not finite."""
+
+
+@dataclass(frozen=True, eq=False)
+class KernelSample:
+    """Empirical kernels at initialisation between all of `x`, of `members` networks of each architecture, by width.
+
+    The architectures differ in their width alone, so that they have one analytic kernel. Raises ValueError for networks
+    without a linear head (`analysis.empirical`), without a closed form, or that `x` does not fit.
+    """
+
+    architectures: Mapping[int, Architecture]
+    x: Float[np.ndarray, "n *point channel"]
+    members: int = 100
+    seed: int = 0
+    draws: int = 400
+
+    def __post_init__(self):
+        for name in ("members", "draws"):
+            check_positive("KernelSample", name, getattr(self, name))
+        if not self.architectures:
+            raise ValueError("KernelSample: there are no architectures; give one or more, by width")
+        for architecture in self.architectures.values():
+            check_linear_head(architecture)
+            _ = architecture.signals(self.x.shape[1:])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All of it as JSON values; inputs by shape and fingerprint."""
+        rest = {"members": self.members, "seed": self.seed, "draws": self.draws}
+        return {"architectures": describe(dict(self.architectures)), "x": described_inputs(self.x), **rest}
+
+    def a_call(self, width: int) -> int:
+        """How many members are computed at once; no more than there are."""
+        return max(1, min(A_CALL, WIDE // width, self.members))
+
+
+def sample_kernels(sample: KernelSample, directory: Path, console: Console) -> tuple[Kernel, dict[int, Moments]]:
+    """The analytic kernel in float64, and moments of the sampled ones by width, entries [kernel, n, n] as in `Kernel`.
+
+    In `directory`, from where a killed or interrupted computation of them stopped, with the same numbers. All devices
+    of this process compute; SIGINT and SIGTERM are heeded whenever one is done with some members. Raises SampleError
+    where a network's kernels are not finite, and RunDirectoryError where the directory holds another sample (naming the
+    keys that differ), is in use, or has files that are damaged.
+    """
+
+    def say(message: str) -> None:
+        console.print(f"{directory.name}: {message}", highlight=False, markup=False, soft_wrap=True)
+
+    with claim(directory, sample.config):
+        exact = _analytic(sample, directory)
+        found = {width: _sampled(sample, width, directory, console, say) for width in sorted(sample.architectures)}
+    return exact, found
+
+
+def _analytic(sample: KernelSample, directory: Path) -> Kernel:
+    path = directory / "analytic.npz"
+    if not path.exists():
+        with jax.enable_x64(True):
+            narrowest = sample.architectures[min(sample.architectures)]
+            kernel = analytic_kernel(narrowest)(np.asarray(sample.x, np.float64))
+            _write(path, {name: np.asarray(values) for name, values in kernel._asdict().items()})
+    return Kernel(**_read(path, Kernel._fields))
+
+
+def _sampled(
+    sample: KernelSample, width: int, directory: Path, console: Console, say: Callable[[str], None]
+) -> Moments:
+    path = directory / f"width-{width}.npz"
+    moments = no_moments((2, len(sample.x), len(sample.x)), sample.draws)
+    if path.exists():
+        moments = Moments(**_read(path, Moments._fields))
+        say(f"width {width}: {moments.members} of {sample.members} members found")
+    if moments.members == sample.members:
+        return moments
+    with stops_noted(say) as request:
+        start = moments.members
+        with member_progress(console, f"{directory.name}, width {width}", sample.members, start) as report:
+            report(start)
+            for kernels in computed(sample, width, start):
+                for kernel in kernels:
+                    moments = _added(moments, kernel, sample, width)
+                _write(path, moments._asdict())
+                report(moments.members)
+                if request.made:
+                    break
+        heed(request.number)
+    return moments
+
+
+def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
+    """Kernels of the members from `start` on, some at a time, in their order whichever device is the first."""
+    size = sample.a_call(width)
+    architecture = sample.architectures[width]
+
+    def compute(first: int, device: Any) -> tuple[int, Kernels]:
+        # Members beyond the last one fill the last call up, so that all compile once and round alike.
+        members = np.arange(first, first + size)
+        with jax.default_device(device):
+            key = jax.random.fold_in(jax.random.key(sample.seed), width)
+            kernels = np.asarray(kernels_of_members(architecture, key, members, sample.x))
+        return first, kernels[: sample.members - first]
+
+    early: dict[int, Kernels] = {}
+    for first, kernels in on_devices(compute, range(start, sample.members, size), jax.local_devices()):
+        early[first] = kernels
+        while start in early:
+            yield early.pop(start)
+            start += size
+
+
+@partial(jax.jit, static_argnums=0)
+def kernels_of_members(
+    architecture: Architecture, key: Key[Array, ""], members: Int[Array, " member"], x: Float[Array, "n *point channel"]
+) -> Float[Array, "member kernel n n"]:
+    """Empirical kernels, in the order of `Kernel`, of networks initialised by their number, one after the other."""
+
+    def one(member: Int[Array, ""]) -> Float[Array, "kernel n n"]:
+        params = architecture.init(jax.random.fold_in(key, member), x.shape[1:])
+        return jnp.stack(empirical_kernel(architecture, params, x))
+
+    return jax.lax.map(one, members)
+
+
+def _added(moments: Moments, kernel: Float[np.ndarray, "kernel n n"], sample: KernelSample, width: int) -> Moments:
+    member = moments.members
+    if not np.isfinite(kernel).all():
+        raise SampleError(
+            f"width {width}, member {member}: kernels are not finite; in {kernel.dtype} they may overflow: "
+            "scale the inputs or weights down"
+        )
+    return add_member(moments, kernel, bootstrap_weights(sample.seed, width, member, sample.draws))
+
+
+def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """So that a reader sees the old file or the new one, never a part."""
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("wb") as file:
+        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+    os.replace(temporary, path)
+
+
+def _read(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as stream, np.load(stream) as file:
+            return {name: file[name] for name in names}
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunDirectoryError(f"{path} is damaged ({error}); remove it, and it is computed again") from None

@@ -1,0 +1,135 @@
+"""How fast kernels of finite networks come to the analytic ones as the width grows, on the plane and on the sphere."""
+
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from jaxtyping import Float
+from rich.console import Console
+
+from ensembles.data import Digits
+from ensembles.data.transforms import resize, to_sphere
+from launch.convergence_report import report
+from launch.convergence_run import KernelSample, sample_kernels
+from launch.recipes.options import check_limits, check_output
+from launch.run_directory import claim
+from launch.runner import peak_memory
+from models import (
+    Architecture,
+    Dense,
+    GroupConv,
+    GroupPool,
+    LiftingConv,
+    Relu,
+    SO3Conv,
+    SO3Pool,
+    SphereLifting,
+    cyclic,
+)
+from models.description import describe
+
+HIDDEN_STD = 2**0.5  # keeps K constant through ReLU layers
+MEMBERS, PAPER_MEMBERS = 100, 1000
+WIDTHS, PAPER_WIDTHS = (8, 16, 32, 64), (4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class KernelConvergence:
+    """What both recipes share: their options, and what they do."""
+
+    members: int = MEMBERS
+    """Initialisations of each width."""
+    widths: tuple[int, ...] = WIDTHS
+    """Channels of the hidden layers."""
+    inputs: int = 4
+    """Digits between all of which kernels are computed."""
+    seed: int = 0
+    """Seed of digits, networks and bootstrap."""
+    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/kernel-convergence")
+    """Where sums over members, figure and summary go; members found there are not computed again."""
+    paper: bool = False
+    """1000 initialisations of widths 4, 8, … 256."""
+
+    def __post_init__(self):
+        if self.paper:
+            if (self.members, self.widths) not in ((MEMBERS, WIDTHS), (PAPER_MEMBERS, PAPER_WIDTHS)):
+                raise ValueError("--paper says what --members and --widths are; leave these out, or --paper")
+            object.__setattr__(self, "members", PAPER_MEMBERS)
+            object.__setattr__(self, "widths", PAPER_WIDTHS)
+        limits = {"members": (10, 1_000_000), "inputs": (1, 32), "seed": (0, 2**31 - 1)}
+        check_limits(self, limits)
+        if len(self.widths) < 2 or len(set(self.widths)) < len(self.widths):
+            raise ValueError(f"--widths are {self.widths}; exponents need two or more, each named once")
+        if not all(1 <= width <= 4096 for width in self.widths):
+            raise ValueError(f"--widths are {self.widths}; each must be between 1 and 4096")
+        check_output(self.output)
+
+    @property
+    def digits(self) -> Float[np.ndarray, "n 8 8 1"]:
+        """The digits, normalised over their pixels."""
+        return Digits(self.inputs, 1, self.seed).load().train.inputs
+
+    @property
+    def x(self) -> Float[np.ndarray, "n row column 1"]:
+        """The digits as the networks take them."""
+        raise NotImplementedError
+
+    def network(self, width: int) -> Architecture:
+        """The network of this width."""
+        raise NotImplementedError
+
+    def reproduce(self, name: str, console: Console) -> None:
+        """Sample kernels, fit, draw; members whose kernels are in the sums on disk are not computed again."""
+        began = time.perf_counter()
+        names = [field.name for field in fields(self) if field.name not in ("output", "paper")]
+        options = {option: describe(getattr(self, option)) for option in names}
+        networks = {width: self.network(width) for width in self.widths}
+        sample = KernelSample(networks, self.x, self.members, self.seed)
+        with claim(self.output, options):
+            exact, moments = sample_kernels(sample, self.output / "kernels", console)
+            report(name, exact, moments, self.output, console)
+        seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
+        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
+
+
+@dataclass(frozen=True)
+class KernelConvergenceC4(KernelConvergence):
+    """Means of the NTK and the NNGP over initialisations of C4 group-CNNs - a lifting and four group convolutions,
+    group pooling - on 16×16 digits, against the analytic kernels: bias and spread by width.
+    """
+
+    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/kernel-convergence-c4")
+    """Where sums over members, figure and summary go; members found there are not computed again."""
+
+    @property
+    def x(self) -> Float[np.ndarray, "n 16 16 1"]:
+        """Digits of 16×16 pixels, each of the original ones four times."""
+        return resize(self.digits, 16, 16)
+
+    def network(self, width: int) -> Architecture:
+        """3×3 filters with SAME padding, ReLU after each of the five convolutions (arXiv:2406.06504, F.1)."""
+        lifting, conv = (kind(cyclic(4), width, 3, w_std=HIDDEN_STD) for kind in (LiftingConv, GroupConv))
+        return Architecture((lifting, Relu(), *(conv, Relu()) * 4, GroupPool(), Dense(1)))
+
+
+@dataclass(frozen=True)
+class KernelConvergenceSO3(KernelConvergence):
+    """Means of the NTK and the NNGP over initialisations of spherical CNNs - a lifting to SO(3), a convolution there,
+    pooling - on digits projected on the sphere, against the analytic kernels: bias and spread by width.
+    """
+
+    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/kernel-convergence-so3")
+    """Where sums over members, figure and summary go; members found there are not computed again."""
+
+    @property
+    def x(self) -> Float[np.ndarray, "n 12 11 1"]:
+        """Digits on the northern hemisphere, on the grid of bandlimit 6; all around is the mean of all pixels, 0."""
+        return to_sphere(self.digits, 6)
+
+    def network(self, width: int) -> Architecture:
+        """Bandlimits 6 → 3 → 3, as in arXiv:2406.06504, table 2."""
+        lifting, conv = SphereLifting(width, 6, 3, w_std=HIDDEN_STD), SO3Conv(width, 3, 3, w_std=HIDDEN_STD)
+        return Architecture((lifting, Relu(), conv, Relu(), SO3Pool(), Dense(1)))

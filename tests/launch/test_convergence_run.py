@@ -1,0 +1,207 @@
+"""Sampled kernels in a directory: killed, interrupted, found finished; and what is told of them."""
+
+import io
+import json
+import re
+import signal
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from analysis.convergence import Moments
+from analysis.empirical import empirical_kernel
+from analysis.kernels import analytic_kernel
+from launch import convergence_run
+from launch.convergence_report import of_kernel, report
+from launch.convergence_run import KernelSample, SampleError, computed, sample_kernels
+from launch.interrupts import PreemptedError
+from launch.run_directory import RunDirectoryError
+from models import Architecture, Dense, Flatten, MaxPool, Relu
+
+CONSOLE = Console(quiet=True)
+X = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+MEMBERS = 25  # three calls of ten, the last one not full
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches SIGKILL."""
+
+
+def mlp(width):
+    return Architecture((Dense(width, w_std=2**0.5), Relu(), Dense(width, w_std=2**0.5), Relu(), Dense(1)))
+
+
+def make_sample(**changes):
+    return KernelSample(
+        **({"architectures": {4: mlp(4), 8: mlp(8)}, "x": X, "members": MEMBERS, "draws": 20} | changes)
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Computed without interruption: the directory and what came of it."""
+    directory = tmp_path_factory.mktemp("whole") / "kernels"
+    return directory, *sample_kernels(make_sample(), directory, CONSOLE)
+
+
+def assert_same(found, expected):
+    """Bit for bit."""
+    assert found.keys() == expected.keys()
+    for width, moments in expected.items():
+        for one, other in zip(found[width], moments, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_moments_are_of_the_networks_that_width_and_member_name(whole):
+    _, exact, moments = whole
+    for width, found in moments.items():
+        key, kernels = jax.random.fold_in(jax.random.key(0), width), []
+        for member in range(MEMBERS):
+            params = mlp(width).init(jax.random.fold_in(key, member), X.shape[1:])
+            kernels.append(np.float64(np.stack(empirical_kernel(mlp(width), params, X))))
+        assert found.members == MEMBERS
+        np.testing.assert_allclose(found.mean[0], np.mean(kernels, axis=0), rtol=1e-5)  # float32 kernels
+        np.testing.assert_allclose(found.squares[0], MEMBERS * np.var(kernels, axis=0), rtol=1e-4)
+    assert exact.ntk.dtype == np.float64
+    for one, other in zip(exact, analytic_kernel(mlp(1))(X), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    part, values = of_kernel("ntk", exact, moments)
+    np.testing.assert_array_equal(values, exact.ntk)
+    assert (np.diagonal(part[4].mean[0]) > np.diagonal(of_kernel("nngp", exact, moments)[0][4].mean[0])).all()
+
+
+def test_a_members_kernel_does_not_depend_on_how_many_are_computed_a_call(monkeypatch):
+    monkeypatch.setattr(convergence_run, "A_CALL", 1)
+    kernels = np.concatenate(list(computed(make_sample(members=4), 8, start=0)))
+    monkeypatch.setattr(convergence_run, "A_CALL", 3)
+    np.testing.assert_allclose(np.concatenate(list(computed(make_sample(members=4), 8, 0))), kernels, rtol=1e-5)
+    np.testing.assert_array_equal(np.concatenate(list(computed(make_sample(members=4), 8, 3))).shape, (1, 2, 3, 3))
+
+
+def test_members_come_in_their_order_whichever_device_is_first(monkeypatch):
+    def backwards(function, items, devices):
+        yield from [function(item, devices[0]) for item in items][::-1]
+
+    expected = np.concatenate(list(computed(make_sample(), 4, 0)))
+    monkeypatch.setattr(convergence_run, "on_devices", backwards)
+    np.testing.assert_array_equal(np.concatenate(list(computed(make_sample(), 4, 0))), expected)
+
+
+def raising(function, call, before):
+    """The function, but raising in its n-th call: before it does anything, or after it has done everything."""
+    calls = 0
+
+    def wrapped(*arguments):
+        nonlocal calls
+        calls += 1
+        if before and calls == call:
+            raise Killed
+        result = function(*arguments)
+        if calls == call:
+            raise Killed
+        return result
+
+    return wrapped
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(("stage", "call"), [("_write", 1), ("_write", 3), ("_write", 5), ("add_member", 12)])
+def test_killed_then_finished(whole, tmp_path, monkeypatch, stage, call, before):
+    with monkeypatch.context() as patch:
+        patch.setattr(convergence_run, stage, raising(getattr(convergence_run, stage), call, before))
+        with pytest.raises(Killed):
+            sample_kernels(make_sample(), tmp_path, CONSOLE)
+    assert_same(sample_kernels(make_sample(), tmp_path, CONSOLE)[1], whole[2])
+
+
+@pytest.mark.parametrize(("number", "stop"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, PreemptedError)])
+def test_a_signal_is_heeded_between_calls_and_nothing_is_lost(whole, tmp_path, monkeypatch, number, stop):
+    added = convergence_run.add_member
+
+    def signalled(moments, *rest):
+        if moments.members == 12:
+            signal.raise_signal(number)
+        return added(moments, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(convergence_run, "add_member", signalled)
+        with pytest.raises(stop):
+            sample_kernels(make_sample(), tmp_path, CONSOLE)
+    with np.load(tmp_path / "width-4.npz") as state:
+        assert Moments(**state).members == 20  # those of the call in which the signal came
+    assert_same(sample_kernels(make_sample(), tmp_path, CONSOLE)[1], whole[2])
+
+
+def test_what_is_finished_is_not_computed_again(whole, monkeypatch):
+    directory, exact, moments = whole
+    monkeypatch.setattr(convergence_run, "computed", None)
+    monkeypatch.setattr(convergence_run, "analytic_kernel", None)
+    found = sample_kernels(make_sample(), directory, CONSOLE)
+    assert_same(found[1], moments)
+    np.testing.assert_array_equal(found[0].ntk, exact.ntk)
+    with pytest.raises(RunDirectoryError, match="members: 25 on disk, 30 asked for"):
+        sample_kernels(make_sample(members=30), directory, CONSOLE)
+
+
+def test_damaged_files_are_named(tmp_path):
+    sample_kernels(make_sample(), tmp_path, CONSOLE)
+    path = tmp_path / "width-8.npz"
+    for content in (b"", path.read_bytes()[:1000], b"no archive"):
+        path.write_bytes(content)
+        with pytest.raises(RunDirectoryError, match=r"width-8.npz is damaged .* remove it, and it is computed again"):
+            sample_kernels(make_sample(), tmp_path, CONSOLE)
+    path.unlink()
+    assert sample_kernels(make_sample(), tmp_path, CONSOLE)[1][8].members == MEMBERS
+
+
+def test_kernels_that_are_not_finite_are_refused_by_width_and_member(tmp_path, monkeypatch):
+    def overflowing(architecture, key, members, x):
+        kernels = np.ones((len(members), 2, 3, 3), np.float32)
+        kernels[np.asarray(members) == 13, 1, 0, 0] = np.inf
+        return kernels
+
+    monkeypatch.setattr(convergence_run, "kernels_of_members", overflowing)
+    with pytest.raises(SampleError, match="width 4, member 13: kernels are not finite; in float32 they may overflow"):
+        sample_kernels(make_sample(), tmp_path, CONSOLE)
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["lines", "bar"])
+def test_progress_is_shown(tmp_path, terminal):
+    console = Console(record=True, width=200, force_terminal=terminal, file=io.StringIO())
+    sample_kernels(make_sample(), tmp_path / "kernels", console)
+    shown = console.export_text()
+    assert "kernels, width 8" in shown
+    assert f"{MEMBERS}/{MEMBERS} members" in shown
+    assert re.search(r"\b[1-9][0-9.]* members/s", shown)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"members": 0}, "KernelSample: members is 0"),
+        ({"architectures": {}}, "there are no architectures"),
+        ({"architectures": {4: Architecture((Flatten(), Relu()))}}, "the network ends in Relu"),
+        ({"architectures": {4: Architecture((MaxPool(2), Flatten(), Dense(1)))}}, "MaxPool"),
+    ],
+    ids=["members", "none", "head", "closed form"],
+)
+def test_samples_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_sample(**changes)
+
+
+def test_unresolved_bias_is_said(whole, tmp_path):
+    """25 members cannot resolve it; a bias put in by hand is."""
+    _, exact, moments = whole
+    console = Console(record=True, width=100, file=io.StringIO())
+    report("small", exact, moments, tmp_path, console)
+    assert "exponent of the bias not resolved above noise at two widths" in console.export_text()
+    assert json.loads((tmp_path / "summary.json").read_text())["ntk"]["bias_fit"] is None
+    shifted = {width: of._replace(mean=of.mean + 100 / width * np.stack(exact)) for width, of in moments.items()}
+    report("small", exact, shifted, tmp_path, console)
+    fit = json.loads((tmp_path / "summary.json").read_text())["ntk"]["bias_fit"]
+    assert abs(fit["exponent"] + 1) < 0.05  # 25 and 12.5 times the kernel, known to 0.3
+    assert fit["interval"][0] <= fit["exponent"] <= fit["interval"][1]
+    assert f"NTK: exponent of the bias −{-fit['exponent']:.2f} [−{-fit['interval'][0]:.2f}, " in console.export_text()

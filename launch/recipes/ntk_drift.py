@@ -188,12 +188,14 @@ def summary(found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, f
 
 def table(found: Mapping[str, Mapping[int, xr.Dataset]]) -> Table:
     """Drift after the last step, a row for each kind of network."""
-    made = Table(title="Drift after the last step; exponents at the three largest widths", box=SIMPLE_HEAD)
-    for column in ("network", *map(str, next(iter(found.values()))), "exponent", "interval", "of the mean"):
-        made.add_column(column, justify="right")
+    made = Table(
+        title="Drift after the last step; exponents at the three largest widths", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for column in ("network", *map(str, next(iter(found.values()))), "exponent", "95 %", "of mean"):
+        made.add_column(column, justify="right", no_wrap=True)
     for network, by_width in found.items():
         members, mean = drift_laws(by_width)
         low, high = members.interval
         drifts = (f"{value:.3f}" for value in last_drifts(by_width).mean(1))
-        made.add_row(network, *drifts, f"{members.exponent:.2f}", f"{low:.2f}, {high:.2f}", f"{mean.exponent:.2f}")
+        made.add_row(network, *drifts, f"{members.exponent:.2f}", f"{low:.2f} to {high:.2f}", f"{mean.exponent:.2f}")
     return made

@@ -15,11 +15,13 @@ PREEMPTED = 75  # EX_TEMPFAIL: what is to be tried again
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
        widesym kernel CONFIG [--info] [OPTIONS]
+       widesym ntk RUN [OPTIONS]
        widesym data list | show NAME | prepare NAME | verify [OPTIONS]
        widesym models [OPTIONS]
 
 reproduce    run a named experiment. NAME is one of: {recipes}
 kernel       compute the analytic kernels of a data set, and what infinitely wide networks learn of it
+ntk          compute how the empirical NTKs of a trained ensemble have changed, from its run directory
 data         list data sets, draw a contact sheet of one, cache one before it is used, check the cache
 models       list the model zoo
 
@@ -59,6 +61,7 @@ def run(arguments: Sequence[str]) -> None:
     from launch.data import ACTIONS
     from launch.kernel import KernelCommand
     from launch.models_table import ModelsTable
+    from launch.ntk import NtkCommand
     from launch.recipes import RECIPES
     from launch.run_directory import RunDirectoryError
 
@@ -76,11 +79,13 @@ def run(arguments: Sequence[str]) -> None:
             tyro.cli(action, args=options, prog=f"widesym data {name}").run(Console())
         elif command == "kernel":
             tyro.cli(KernelCommand, args=list(arguments[1:]), prog="widesym kernel").run(Console())
+        elif command == "ntk":
+            tyro.cli(NtkCommand, args=list(arguments[1:]), prog="widesym ntk").run(Console())
         elif command == "reproduce":
             recipe = tyro.cli(chosen("recipe", name, RECIPES), args=options, prog=f"widesym reproduce {name}")
             recipe.reproduce(name, Console())
         else:
-            fail(f"unknown command {command!r}; the commands are: reproduce, kernel, data, models")
+            fail(f"unknown command {command!r}; the commands are: reproduce, kernel, ntk, data, models")
     except (ConfigError, DataError, RunDirectoryError, DivergedError, SampleError, SickMembersError, OSError) as error:
         fail(str(error))
 

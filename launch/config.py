@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import yaml
 
+import ensembles
+import ensembles.augmentation
 import ensembles.data
 import models
 from ensembles.data import Source, find_source
@@ -98,8 +100,9 @@ def named(name: Any, choices: Mapping[str, Any], where: str) -> Any:
 
 @functools.cache
 def spec_types() -> dict[str, type]:
-    """The specs that a file can name: layers, groups, architectures and data sources."""
-    exported = [getattr(module, name) for module in (models, ensembles.data) for name in module.__all__]
+    """The specs that a file can name: layers, groups, architectures, data sources, training recipes and their parts."""
+    modules = (models, ensembles, ensembles.data, ensembles.augmentation)
+    exported = [getattr(module, name) for module in modules for name in module.__all__]
     return {each.__name__: each for each in exported if isinstance(each, type) and dataclasses.is_dataclass(each)}
 
 

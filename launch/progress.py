@@ -87,6 +87,13 @@ def member_progress(console: Console, name: str, members: int, start: int) -> It
 
 
 @contextlib.contextmanager
+def kernel_progress(console: Console, name: str, kernels: int) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many kernels are computed; shows them, kernels a second and the time left."""
+    with _counted(console, name, "kernels", "kernels/s") as report:
+        yield lambda done: report(done, kernels, 1)
+
+
+@contextlib.contextmanager
 def _counted(
     console: Console, name: str, things: str, unit: str, start: int = 0
 ) -> Iterator[Callable[[int, int, int], None]]:

@@ -42,6 +42,20 @@ def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Hold `path` for reading, beside other readers; raises RunDirectoryError while a process writes it."""
+    with contextlib.ExitStack() as held:
+        try:
+            lock = held.enter_context((path / ".lock").open())
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:  # a copy, which nobody writes
+            pass
+        except BlockingIOError:
+            raise RunDirectoryError(f"{path} is still being written by another process; wait for its end") from None
+        yield
+
+
 def check_config(path: Path, config: dict[str, Any]) -> None:
     """Raise RunDirectoryError if `path` holds a run of another configuration; reads only."""
     try:

@@ -12,6 +12,7 @@ from launch import cli
 from models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
+NAMES = "digits-c4, kernel-convergence-c4, kernel-convergence-so3, ntk-drift"
 
 
 @pytest.mark.parametrize(
@@ -35,9 +36,9 @@ def options(text):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["reproduce", "nope"], "unknown recipe 'nope'; the recipes are: digits-c4"),
-        (["reproduce"], "no recipe named; the recipes are: digits-c4"),
-        (["train"], "unknown command 'train'; the commands are: reproduce, kernel, data, models"),
+        (["reproduce", "nope"], f"unknown recipe 'nope'; the recipes are: {NAMES}"),
+        (["reproduce"], f"no recipe named; the recipes are: {NAMES}"),
+        (["train"], "unknown command 'train'; the commands are: reproduce, kernel, ntk, data, models"),
         (["models", "--width", "1"], "--width is 1; it must be between 2 and 65536"),
         (["models", "gcnn"], "gcnn"),
         (options("--colour red"), "Unrecognized options: --colour"),
@@ -113,4 +114,4 @@ def test_the_installed_command_is_this_one(tmp_path):
     done = subprocess.run([command, "reproduce", "nope"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "widesym: unknown recipe 'nope'; the recipes are: digits-c4\n"
+    assert done.stderr == f"widesym: unknown recipe 'nope'; the recipes are: {NAMES}\n"

@@ -1,0 +1,71 @@
+"""`widesym ntk`: how the empirical NTKs of a trained ensemble have changed, from its run directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+
+from analysis.drawing import save_figure
+from analysis.kernel_evolution_figures import evolution_figure
+from launch.ntk_run import STORE, ntk_of_run
+from launch.stored_data import training_set
+from launch.stored_members import StoredRun, stored_steps
+
+
+@dataclass(frozen=True)
+class NtkCommand:
+    """Compute the empirical NTK of every member of a run at every time whose parameters it has kept: how far the
+    kernels have moved, how they are aligned with the targets, and their spectra.
+    """
+
+    run_directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Directory of one ensemble, as `widesym reproduce` and `run_ensemble` leave them."""
+    samples: int = 32
+    """Inputs, the first of the training set."""
+    data: str = "digits"
+    """The source of the training set: a name (`widesym data list`) or path. It is checked against the run's digest."""
+    data_seed: int = 0
+    """Seed that the training set was drawn by."""
+    sick: Literal["refuse", "exclude"] = "refuse"
+    """What to do where members are not healthy: refuse, or leave these out."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
+    """Where kernels, numbers and figure go; by default RUN/ntk. Times found there are not computed again."""
+
+    def __post_init__(self):
+        if self.samples < 1:
+            raise ValueError(f"--samples is {self.samples}; a kernel needs at least one input")
+        if self.data_seed < 0:
+            raise ValueError(f"--data-seed is {self.data_seed}; it must be at least 0")
+
+    def run(self, console: Console) -> None:
+        """Compute what is missing, draw, and print a table."""
+        run = StoredRun(self.run_directory)
+        _ = stored_steps(run)  # what cannot be had is said before data are loaded
+        data, output = training_set(run.config, self.data, self.data_seed), self.output or self.run_directory / "ntk"
+        found = ntk_of_run(run, data, self.samples, output, console, self.sick)
+        title = f"Empirical NTKs of {found.sizes['member']} networks during training, on {found.sizes['input']} inputs"
+        written = [output / STORE, *save_figure(evolution_figure(found, title), output / "ntk")]
+        console.print(table(found))
+        console.print(f"written: {', '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)
+
+
+def table(found: xr.Dataset) -> Table:
+    """A row for every time."""
+    made = Table(title=f"Empirical NTKs of {found.sizes['member']} members on {found.sizes['input']} inputs")
+    for column in ("step", "drift", "drift of the mean", "alignment", "λ_max of the mean"):
+        made.add_column(column, justify="right")
+    for index, step in enumerate(found.step.values):
+        at = found.isel(time=index)
+        aligned = f"{float(at.alignment.mean()):.3f}" if "alignment" in found else "-"
+        made.add_row(
+            str(step),
+            f"{float(at.drift.mean()):.4f} ± {float(at.drift.std()):.4f}",
+            f"{float(at.mean_drift):.4f}",
+            aligned,
+            f"{float(at.mean_spectrum[0]):.4g}",
+        )
+    return made

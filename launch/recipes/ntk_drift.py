@@ -1,0 +1,201 @@
+"""How far the NTKs of finite networks move in training, against their width, on real 8×8 digits."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+import xarray as xr
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from analysis.drawing import save_figure
+from analysis.drift_by_width import FITTED, drift_figure, drift_laws, last_drifts
+from analysis.dynamics import largest_eigenvalue
+from analysis.empirical import empirical_ntk
+from analysis.kernels import analytic_kernel
+from ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
+from ensembles.data import Dataset, Digits
+from launch.ntk_run import ntk_of_run
+from launch.run import Run
+from launch.run_directory import claim, write_json
+from launch.runner import Execution, peak_memory, run_ensemble
+from launch.snapshots import Parameters
+from launch.stored_members import StoredRun
+from models import Architecture, Conv, Dense, Flatten, MaxPool, Relu
+from models.description import describe
+
+HIDDEN_STD = 2**0.5  # keeps K constant through ReLU layers
+# A trial for each of fifteen small ensembles would take longer than their training.
+EXECUTION = Execution(Strategy(4))
+
+Network = Literal["mlp", "cnn", "maxpool"]
+NAMES = {"mlp": "MLP", "cnn": "CNN", "maxpool": "CNN with max pooling"}
+
+
+@dataclass(frozen=True)
+class NtkDrift:
+    """Train ensembles of MLPs, CNNs and CNNs with max pooling at several widths on 8×8 digits, compute the empirical
+    NTK of every member at log-spaced times, and fit how its drift falls with the width.
+    """
+
+    networks: tuple[Network, ...] = ("mlp", "cnn", "maxpool")
+    """Kinds of networks."""
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256)
+    """Channels of each hidden layer, ascending."""
+    members: int = 8
+    """Networks per ensemble."""
+    steps: int = 32
+    """Steps of full-batch gradient descent."""
+    records: int = 6
+    """Recorded times: step 0, and log-spaced from 1 to the last step."""
+    train: int = 64
+    """Training images."""
+    samples: int = 16
+    """Training images that the kernels are between."""
+    rate: float = 0.1
+    """Learning rate, as a fraction of the largest stable one, 2N/λ_max: of the analytic kernel or, for max pooling, of
+    the mean kernel of untrained networks of the middle width. It is the same at all widths."""
+    seed: int = 0
+    """Seed of data split and networks."""
+    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/ntk-drift")
+    """Where runs, kernels, figure and summary go; what is found there is not computed again."""
+
+    def __post_init__(self):
+        limits = {"members": (2, 10_000), "steps": (1, 1_000_000), "records": (2, 1000)}
+        limits |= {"train": (1, 1000), "samples": (1, 1000), "seed": (0, 2**31 - 1)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"--{name} is {getattr(self, name)}; it must be between {low} and {high}")
+        if not 0 < self.rate < 1:
+            raise ValueError(f"--rate is {self.rate}; descent converges for fractions between 0 and 1")
+        if self.samples > self.train:
+            raise ValueError(f"--samples is {self.samples}, but there are {self.train} training images (--train)")
+        if not self.networks or len(set(self.networks)) < len(self.networks):
+            raise ValueError("--networks names no kind, or one twice; choose one or more of mlp, cnn, maxpool")
+        ascending = all(a < b for a, b in zip(self.widths, self.widths[1:], strict=False))
+        if len(self.widths) < 2 or not ascending or not 1 <= self.widths[0] <= self.widths[-1] <= 4096:
+            given = " ".join(map(str, self.widths))
+            raise ValueError(f"--widths is {given!r}; give two or more between 1 and 4096, ascending")
+        there = next(path for path in (self.output.absolute(), *self.output.absolute().parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise ValueError(f"--output is {self.output}, but {there} is not a directory that can be written to")
+
+    @cached_property
+    def data(self) -> tuple[Dataset, Dataset]:
+        """Training and test set."""
+        return Digits(self.train, 1, self.seed).load()
+
+    def architecture(self, network: Network, width: int) -> Architecture:
+        """Two hidden layers: dense, strided convolutions, or convolutions each with a max pool."""
+        dense, hidden = Dense(width, w_std=HIDDEN_STD), {"features": width, "size": 3, "w_std": HIDDEN_STD}
+        strided, conv = Conv(**hidden, stride=2), Conv(**hidden)
+        layers = {
+            "mlp": (Flatten(), dense, Relu(), dense, Relu()),
+            "cnn": (strided, Relu(), strided, Relu(), Flatten()),
+            "maxpool": (conv, Relu(), MaxPool(2), conv, Relu(), MaxPool(2), Flatten()),
+        }
+        return Architecture((*layers[network], Dense(10)))
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each kind of network; computed once and kept in `output`."""
+        file = self.output / "rates.json"
+        if not file.exists():
+            write_json(file, {network: self.rate * self._largest_stable(network) for network in self.networks})
+        return json.loads(file.read_text())
+
+    def _largest_stable(self, network: Network) -> float:
+        x, architecture = self.data[0].inputs, self.architecture(network, self.widths[len(self.widths) // 2])
+        if network == "maxpool":
+            trainer = Trainer(architecture, TrainingRecipe(1.0), self.members, self.seed, Strategy(1))
+            params = jax.tree.map(trainer.on_host, trainer.init(x.shape[1:]).params)
+            ntk = np.asarray(empirical_ntk(architecture, params, jnp.asarray(x))).mean(0)
+        else:
+            ntk = analytic_kernel(architecture)(x).ntk
+        return 2 * len(x) / float(largest_eigenvalue(ntk))
+
+    def run(self, network: Network, width: int, learning_rate: float) -> Run:
+        """An ensemble; no two of them are initialised alike."""
+        number = list(NAMES).index(network) * 4097 + width
+        return Run(
+            architecture=self.architecture(network, width),
+            recipe=TrainingRecipe(learning_rate),
+            members=self.members,
+            seed=self.seed * 4097 * len(NAMES) + number,
+            record_steps=log_spaced_steps(self.steps, self.records),
+            training_set=self.data[0],
+            evaluation_sets=(self.data[1],),
+            snapshots=(Parameters(),),
+        )
+
+    def reproduce(self, name: str, console: Console) -> None:
+        """Train, compute kernels, compare; every stage that is already on disk is skipped."""
+        began = time.perf_counter()
+        options = {field.name: describe(getattr(self, field.name)) for field in fields(self) if field.name != "output"}
+        with claim(self.output, options):
+            rates = self.rates()
+            found = {
+                network: {width: self._trained(network, width, rates[network], console) for width in self.widths}
+                for network in self.networks
+            }
+            self._report(name, found, rates, console)
+        seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
+        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
+
+    def _trained(self, network: Network, width: int, learning_rate: float, console: Console) -> xr.Dataset:
+        path = self.output / f"{network}-{width}"
+        run_ensemble(self.run(network, width, learning_rate), path, console, EXECUTION)
+        return ntk_of_run(StoredRun(path), self.data[0], self.samples, path / "ntk", console)
+
+    def _report(
+        self, name: str, found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, float], console: Console
+    ) -> None:
+        title = f"NTKs of wider networks move less: {self.members} networks a width, trained on {self.train} 8×8 digits"
+        written = save_figure(drift_figure(found, NAMES, title), self.output / name)
+        write_json(self.output / "summary.json", summary(found, rates))
+        console.print(table(found))
+        files = ", ".join(map(str, (*written, self.output / "summary.json")))
+        console.print(f"written: {files}", highlight=False, markup=False, soft_wrap=True)
+
+
+def summary(found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, float]) -> dict[str, dict]:
+    """Exponents with intervals, and drifts after the last step, by network."""
+    laws = {network: drift_laws(by_width) for network, by_width in found.items()}
+    return {
+        network: {
+            "learning_rate": rates[network],
+            "steps": next(iter(by_width.values())).step.values.tolist(),
+            "widths": list(by_width),
+            "fitted_widths": list(by_width)[-FITTED:],
+            "exponent": laws[network].of_members.exponent,
+            "exponent_interval": list(laws[network].of_members.interval),
+            "exponent_of_mean_kernel": laws[network].of_mean.exponent,
+            "drift_of_members": last_drifts(by_width).tolist(),
+            "drift_of_mean_kernel": [float(each.mean_drift[-1]) for each in by_width.values()],
+        }
+        for network, by_width in found.items()
+    }
+
+
+def table(found: Mapping[str, Mapping[int, xr.Dataset]]) -> Table:
+    """Drift after the last step, a row for each kind of network."""
+    made = Table(
+        title="Drift after the last step; exponents at the three largest widths", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for column in ("network", *map(str, next(iter(found.values()))), "exponent", "95 %", "of mean"):
+        made.add_column(column, justify="right", no_wrap=True)
+    for network, by_width in found.items():
+        members, mean = drift_laws(by_width)
+        low, high = members.interval
+        drifts = (f"{value:.3f}" for value in last_drifts(by_width).mean(1))
+        made.add_row(network, *drifts, f"{members.exponent:.2f}", f"{low:.2f} to {high:.2f}", f"{mean.exponent:.2f}")
+    return made

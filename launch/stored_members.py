@@ -1,0 +1,185 @@
+"""The parameters of a run's members at every time that its directory has kept them.
+
+They are in the store where `Parameters()` were recorded, and else in the checkpoints; those of step 0, which follow
+from the seed, are drawn again where they were not kept.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float, PyTree
+
+from ensembles import Strategy, Trainer, TrainingRecipe
+from ensembles.checkpoints import Checkpoints, saved_steps
+from ensembles.recorder import Sick, members_kept
+from launch.config import ConfigError, built
+from launch.run_directory import RunDirectoryError
+from launch.snapshots import named_leaves
+from models.architecture import Architecture
+
+PREFIX = "parameters."
+REMEDY = (
+    "train with Run(snapshots=(Parameters(),)) to record them beside the logits, or with "
+    "Execution(checkpoints_kept=…) to keep more checkpoints than two"
+)
+
+StackedParams = PyTree[Float[np.ndarray, "member ..."]]
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run directory to read from. Raises RunDirectoryError for what is none, or one where nothing is recorded yet."""
+
+    path: Path
+
+    def __post_init__(self):
+        _ = self.config
+        if not (self.path / "logits.zarr").exists() or not self.recorded_steps:
+            raise RunDirectoryError(f"{self.path}: nothing is recorded yet; start the run again, and let it go on")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The run's configuration, as it was written down."""
+        if not self.path.is_dir():
+            raise RunDirectoryError(f"there is no directory {self.path}; name a run directory")
+        try:
+            config = json.loads((self.path / "config.json").read_text())["config"]
+        except FileNotFoundError:
+            config = {}
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunDirectoryError(
+                f"{self.path / 'config.json'} is not a run's configuration ({type(error).__name__}: {error})"
+            ) from None
+        if not {"architecture", "recipe", "members", "seed", "data"} <= set(config):
+            within = sorted(str(store.parent) for store in self.path.glob("*/logits.zarr"))
+            hint = f"; there are {', '.join(within)}" if within else ""
+            raise RunDirectoryError(f"{self.path} is not the directory of one ensemble{hint}")
+        return config
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """Of the members; raises ConfigError for one with layers that are not this package's."""
+        return built(self.config["architecture"], f"{self.path / 'config.json'}: architecture")
+
+    @cached_property
+    def recipe(self) -> TrainingRecipe:
+        """What they were trained by; raises ConfigError as `architecture` does."""
+        return built(self.config["recipe"], f"{self.path / 'config.json'}: recipe")
+
+    def trainer(self, recipe: TrainingRecipe) -> Trainer:
+        """The ensemble."""
+        return Trainer(self.architecture, recipe, self.config["members"], self.config["seed"], Strategy(1))
+
+    @property
+    def recorded_steps(self) -> list[int]:
+        """Steps whose record is in the store, ascending."""
+        with self._store() as store:
+            return store.step.values[store.recorded.values].tolist()
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether parameters were recorded."""
+        with self._store() as store:
+            return any(str(name).startswith(PREFIX) for name in store.data_vars)
+
+    def members(self, sick: Sick) -> Bool[np.ndarray, " member"]:
+        """Whom to read; raises SickMembersError as `read_logits` does."""
+        with self._store() as store:
+            return members_kept(self.path / "logits.zarr", store, sick)
+
+    def snapshots(self, step: int) -> dict[str, Float[np.ndarray, "member ..."]]:
+        """The parameters recorded at a step, by name."""
+        with self._store() as store:
+            at = store.step.values.tolist().index(step)
+            return {str(name): store[name][at].values for name in store.data_vars if str(name).startswith(PREFIX)}
+
+    @property
+    def initial_logits(self) -> Float[np.ndarray, "member sample logit"]:
+        """Recorded at step 0, the training inputs' first."""
+        with self._store() as store:
+            return store.logits[store.step.values.tolist().index(0)].values
+
+    def times(self, steps: list[int]) -> Float[np.ndarray, "time"] | Float[np.ndarray, "time member"]:
+        """Training times of steps, from the store or, where that lacks one, from the recipe."""
+        with self._store() as store:
+            at = {step: index for index, step in enumerate(store.step.values.tolist())}
+            if set(steps) - {0} <= set(at):
+                times = store["time"] if "time" in store.variables else store["training_time"]
+                return np.stack([times.values[at[step]] if step in at else 0 * times.values[0] for step in steps])
+        times = self.recipe.training_time(tuple(steps))
+        return times[0] if len(times) == 1 else times.T
+
+    def _store(self) -> xr.Dataset:
+        try:
+            return xr.open_zarr(self.path / "logits.zarr")
+        except Exception as error:  # zarr raises many kinds for a damaged store
+            raise RunDirectoryError(f"{self.path / 'logits.zarr'} cannot be read ({type(error).__name__})") from None
+
+
+def stored_steps(run: StoredRun) -> list[int]:
+    """Steps whose parameters can be had, ascending, step 0 among them.
+
+    Raises RunDirectoryError, which says how to keep them, where that is the only one.
+    """
+    kept = run.recorded_steps if run.has_snapshots else saved_steps(run.path / "checkpoints")
+    if not set(kept) - {0}:
+        raise RunDirectoryError(f"{run.path} holds neither parameters nor checkpoints after step 0; {REMEDY}")
+    return sorted({0, *kept})
+
+
+def stored_parameters(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:
+    """All members' parameters after `step` steps, one of `stored_steps`, for inputs of this shape.
+
+    Raises RunDirectoryError for a checkpoint that cannot be read, and for parameters of another architecture.
+    """
+    if run.has_snapshots and step in run.recorded_steps:
+        return _from_snapshots(run, input_shape, step)
+    if not run.has_snapshots and step in saved_steps(run.path / "checkpoints"):
+        return _from_checkpoint(run, input_shape, step)
+    if step != 0:
+        raise RunDirectoryError(f"{run.path} has no parameters of step {step}, only of {stored_steps(run)}")
+    trainer = run.trainer(TrainingRecipe(1.0))  # initialisation is the same under every recipe
+    return jax.tree.map(trainer.on_host, trainer.init(input_shape).params)
+
+
+def all_parameters(run: StoredRun, input_shape: tuple[int, ...]) -> Iterator[tuple[int, StackedParams]]:
+    """Every stored step and its parameters, one time after the other."""
+    return ((step, stored_parameters(run, input_shape, step)) for step in stored_steps(run))
+
+
+def _from_snapshots(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:
+    tree = jax.eval_shape(lambda: run.architecture.init(jax.random.key(0), input_shape))
+    found = run.snapshots(step)
+    expected = {name: (run.config["members"], *leaf.shape) for name, leaf in named_leaves(tree).items()}
+    shapes = {name: array.shape for name, array in found.items()}
+    if shapes != expected:
+        name = next(name for name in sorted(shapes.keys() | expected.keys()) if shapes.get(name) != expected.get(name))
+        raise RunDirectoryError(
+            f"the parameters in {run.path / 'logits.zarr'} are not of the run's architecture on inputs of shape "
+            f"{input_shape}: {name} has shape {shapes.get(name)}, and {expected.get(name)} is needed"
+        )
+    return jax.tree.unflatten(jax.tree.structure(tree), [found[name] for name in expected])
+
+
+def _from_checkpoint(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:
+    try:
+        trainer = run.trainer(run.recipe)
+    except ConfigError as error:
+        raise RunDirectoryError(f"checkpoints need the recipe, but {error}; {REMEDY.split(', or')[0]}") from None
+    directory = run.path / "checkpoints"
+    try:
+        state = Checkpoints(directory, trainer).restore(step, input_shape)
+    except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
+        reason = next(iter(str(error).splitlines()), "")[:200]
+        raise RunDirectoryError(
+            f"checkpoint {directory / str(step)} cannot be read for inputs of shape {input_shape} "
+            f"({type(error).__name__}: {reason}); remove it to do without"
+        ) from None
+    return jax.tree.map(trainer.on_host, state.params)

@@ -1,0 +1,33 @@
+"""Small runs on digits, from whose directories parameters are read."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from ensembles import Strategy, TrainingRecipe
+from ensembles.data import Digits
+from launch.run import Run
+from launch.runner import Execution, run_ensemble
+from launch.snapshots import Parameters
+from models import Architecture, Conv, Dense, Flatten, MaxPool, Relu
+
+STEPS = (0, 1, 4)
+TRAIN, TEST = Digits(train=8, test=4, seed=3).load()
+CONV = Architecture((Conv(3, 3, stride=2, w_std=2**0.5), Relu(), Flatten(), Dense(10, w_std=0.5, b_std=0.1)))
+POOLED = Architecture((Conv(3, 3, w_std=2**0.5), MaxPool(2), Relu(), Flatten(), Dense(10)))
+LINEAR = Architecture((Flatten(), Dense(10)))
+
+
+DESCENT = TrainingRecipe(0.1)
+
+
+def trained(path: Path, architecture=CONV, recipe=DESCENT, data=(TRAIN, TEST), members=3, kept=9, snapshots=()) -> Path:
+    """The run's directory; whatever is not said is small."""
+    run = Run(architecture, recipe, members, 5, STEPS, data[0], data[1:], snapshots=snapshots)
+    run_ensemble(run, path, Console(quiet=True), Execution(Strategy(1), checkpoints_kept=kept))
+    return path
+
+
+def with_parameters(path: Path, **options) -> Path:
+    """The same, parameters recorded beside the logits."""
+    return trained(path, snapshots=(Parameters(),), **options)

@@ -1,6 +1,6 @@
 """Every architecture of the zoo that has an analytic kernel, against networks of finite width, sampled.
 
-    python -m examples.zoo_kernels            # width 512, 48 networks each: an hour on two cores
+    python -m examples.zoo_kernels            # width 1024, 16 networks each, with ReLU and with Erf
     python -m examples.zoo_kernels --only mlp cnn --members 100
 
 Writes docs/figures/zoo-kernels.png and .csv, row by row of the zoo. Each point is one pair of three inputs: how far the
@@ -8,7 +8,7 @@ mean over networks lies from the analytic kernel, in percent of √(K(x,x) K(x',
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,22 +20,26 @@ from rich.progress import track
 
 from analysis import analytic_kernel
 from analysis.empirical import sampled_kernel
-from models import NoClosedFormError
+from models import Architecture, Erf, NoClosedFormError, Relu
+from models.activations import Activation
+from models.layer import Layer
 from models.zoo import MODELS, Model
 
 PAIRS = np.triu_indices(3)
 NAMES = tuple(model.name for model in MODELS)
-HEADER = ("model", "kernel", "width", "members", "gap_percent", "standard_error_percent")
-Row = tuple[str, str, int, int, float, float]
+ACTIVATIONS = {"ReLU": Relu(), "erf": Erf()}
+COLOURS = {"ReLU": "C0", "erf": "C1"}
+HEADER = ("model", "activation", "kernel", "width", "members", "gap_percent", "standard_error_percent")
+Row = tuple[str, str, str, int, int, float, float]
 
 
 @dataclass(frozen=True)
 class ZooKernels:
     """Compare analytic kernels of the zoo with sampled ones."""
 
-    width: int = 512
+    width: int = 1024
     """Width of the sampled networks."""
-    members: int = 48
+    members: int = 16
     """Networks per architecture."""
     only: tuple[Literal[NAMES], ...] = NAMES  # pyright: ignore[reportInvalidTypeForm]
     """Models to sample; the others' rows are kept as they are found in the .csv."""
@@ -48,15 +52,18 @@ def main() -> None:
     table = options.output.with_suffix(".csv")
     rows = [row for row in read(table) if row[0] not in options.only]
     for model in track([model for model in MODELS if model.name in options.only], "models"):
-        rows = sorted(rows + compare(model, options.width, options.members), key=lambda row: NAMES.index(row[0]))
-        if rows:
-            draw(rows, options)
-            write(rows, table)
+        for activation in ACTIVATIONS:
+            rows += compare(model, activation, options.width, options.members)
+            rows.sort(key=lambda row: NAMES.index(row[0]))
+            if rows:
+                draw(rows, options)
+                write(rows, table)
 
 
-def compare(model: Model, width: int, members: int) -> list[Row]:
+def compare(model: Model, activation: str, width: int, members: int) -> list[Row]:
     """Gap and standard error of every pair, in percent; nothing for a model without analytic kernel."""
-    architecture, x = model.make(width), inputs(model)
+    made, x = model.make(width), inputs(model)
+    architecture = Architecture(with_activation(made.layers, ACTIVATIONS[activation]))
     try:
         analytic = analytic_kernel(architecture)(x)
     except NoClosedFormError:
@@ -70,10 +77,22 @@ def compare(model: Model, width: int, members: int) -> list[Row]:
         gaps = (samples.mean(0) - exact) / scale
         errors = samples.std(0, ddof=1) / np.sqrt(members) / scale
         rows += [
-            (model.name, kind, width, members, *map(float, pair))
+            (model.name, activation, kind, width, members, *map(float, pair))
             for pair in zip(gaps[PAIRS], errors[PAIRS], strict=True)
         ]
     return rows
+
+
+def with_activation(layers: tuple[Layer, ...], activation: Activation) -> tuple[Layer, ...]:
+    """The layers, and those inside them, with this activation in place of every ReLU."""
+
+    def changed(layer: Layer) -> Layer:
+        if isinstance(layer, Relu):
+            return activation
+        body = getattr(layer, "body", None)
+        return layer if body is None else replace(layer, body=with_activation(body, activation))  # pyright: ignore[reportCallIssue]
+
+    return tuple(map(changed, layers))
 
 
 def inputs(model: Model) -> np.ndarray:
@@ -87,17 +106,20 @@ def inputs(model: Model) -> np.ndarray:
 def draw(rows: list[Row], options: ZooKernels) -> None:
     """The figure, put in place whole."""
     names = list(dict.fromkeys(name for name, *_ in rows))
-    figure, axes = plt.subplots(1, 2, figsize=(9, 0.6 + 0.38 * len(names)), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 0.9 + 0.45 * len(names)), sharey=True, layout="constrained")
     for axis, kind in zip(axes, ("K", "Θ"), strict=True):
         for place, name in enumerate(names):
-            found = np.array([row[4:] for row in rows if row[:2] == (name, kind)])
-            offsets = place + np.linspace(-0.25, 0.25, len(found))
-            axis.errorbar(found[:, 0], offsets, xerr=found[:, 1], fmt="o", ms=3, lw=1, color=f"C{place % 10}")
+            for offset, activation in zip((-0.2, 0.2), ACTIVATIONS, strict=True):
+                found = np.array([row[5:] for row in rows if row[:3] == (name, activation, kind)]).reshape(-1, 2)
+                heights, label = place + offset + np.linspace(-0.15, 0.15, len(found)), None if place else activation
+                style = {"fmt": "o", "ms": 3, "lw": 1, "color": COLOURS[activation], "label": label}
+                axis.errorbar(found[:, 0], heights, xerr=found[:, 1], **style)
         axis.axvline(0, color="black", lw=0.8)
         axis.set(xlabel=f"(sampled {kind} − analytic {kind}) / scale, %", yticks=range(len(names)), yticklabels=names)
         axis.grid(axis="x", alpha=0.3)
     axes[0].invert_yaxis()
-    figure.suptitle(f"Means over random networks of width {rows[0][2]}; bars are one standard error")
+    axes[1].legend(loc="lower right")
+    figure.suptitle(f"Means over random networks of width {rows[0][3]}; bars are one standard error")
     part = options.output.with_suffix(".part.png")
     figure.savefig(part, dpi=110)
     plt.close(figure)
@@ -110,8 +132,8 @@ def read(table: Path) -> list[Row]:
         return []
     with table.open(newline="") as file:
         return [
-            (name, kind, int(w), int(m), float(gap), float(error))
-            for name, kind, w, m, gap, error in [*csv.reader(file)][1:]
+            (name, activation, kind, int(w), int(m), float(gap), float(error))
+            for name, activation, kind, w, m, gap, error in [*csv.reader(file)][1:]
         ]
 
 

@@ -103,11 +103,17 @@ class KernelConvergenceC4(KernelConvergence):
 
     output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/kernel-convergence-c4")
     """Where sums over members, figure and summary go; members found there are not computed again."""
+    side: int = 16
+    """Pixels along a side of the digits; the original ones have 8."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_limits(self, {"side": (3, 64)})
 
     @property
-    def x(self) -> Float[np.ndarray, "n 16 16 1"]:
-        """Digits of 16×16 pixels, each of the original ones four times."""
-        return resize(self.digits, 16, 16)
+    def x(self) -> Float[np.ndarray, "n row column 1"]:
+        """The digits, resized."""
+        return self.digits if self.side == 8 else resize(self.digits, self.side, self.side)
 
     def network(self, width: int) -> Architecture:
         """3×3 filters with SAME padding, ReLU after each of the five convolutions (arXiv:2406.06504, F.1)."""

@@ -4,9 +4,6 @@ Processor time, which on one idle core is wall time. The mean over ten logits, f
 takes images in batches where its Jacobians of all of them do not fit, or take too long: then one tile is timed.
 """
 
-import os
-import statistics
-import time
 from functools import partial
 
 import jax
@@ -15,9 +12,9 @@ from jax.example_libraries import stax as plain_stax
 
 from analysis.empirical.checks import checked
 from analysis.empirical.ntk import DEFAULT_MEMORY
-from analysis.empirical.plan import Method, _plan, tile_ntk
+from analysis.empirical.plan import Method, make_plan, tile_ntk
 from analysis.tangents import import_neural_tangents
-from benchmarks.timing import print_table
+from benchmarks.timing import number, pin_to_one_core, print_table, processor_seconds
 from models import (
     Architecture,
     Conv,
@@ -41,8 +38,7 @@ CASES = ((128, 64, 64, 4), (512, 64, 8, 2))
 
 def main() -> None:
     """Print all tables."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # JAX's threads, started later, inherit it
+    pin_to_one_core()
     print_against_peer()
     print_memory()
     print_plans()
@@ -53,7 +49,7 @@ def print_against_peer() -> None:
     rows = []
     for width, images, *batches in CASES:
         network, x = published(width), inputs(images)
-        ours = seconds(partial(tile_ntk, network, "structured", "trace"), drawn(network), x, None)
+        ours = processor_seconds(partial(tile_ntk, network, "structured", "trace"), drawn(network), x, None)
         kinds = zip(("JACOBIAN_CONTRACTION", "NTK_VECTOR_PRODUCTS"), batches, strict=True)
         theirs = [peer_seconds(kind, width, images, batch) for kind, batch in kinds]
         rows.append([str(width), str(images), *map(number, (ours, *theirs, min(theirs) / ours))])
@@ -85,19 +81,14 @@ def print_plans() -> None:
     """What the cost model says of each algorithm, against what it takes."""
     rows = []
     for name, (network, count) in networks().items():
-        params, x = drawn(network), inputs(count)
+        params, x, memory = drawn(network), inputs(count), 16.0 * DEFAULT_MEMORY
         given = checked(network, params, x, None)
-        leaves, tree = jax.tree.flatten(given.one)
-        samples = (jax.ShapeDtypeStruct(x.shape, x.dtype), None)
-        plans = [
-            _plan(network, tree, tuple(leaves), samples, "trace", method, 64.0 * DEFAULT_MEMORY) for method in METHODS
-        ]
-        measured = [seconds(partial(tile_ntk, network, method, "trace"), params, x, None) for method in METHODS]
-        chosen = METHODS[int(np.argmin([plan.cost for plan in plans]))]
-        rates = [
-            f"{number(taken)} ({number(plan.cost / taken / 1e9)})" for plan, taken in zip(plans, measured, strict=True)
-        ]
-        rows.append([name, str(count), *rates, chosen, METHODS[int(np.argmin(measured))]])
+        plans = [make_plan(given, "trace", method, memory) for method in METHODS]
+        taken = [processor_seconds(partial(tile_ntk, network, method, "trace"), params, x, None) for method in METHODS]
+        rates = [plan.cost / seconds / 1e9 for plan, seconds in zip(plans, taken, strict=True)]
+        found = [f"{number(seconds)} ({number(rate)})" for seconds, rate in zip(taken, rates, strict=True)]
+        chosen, fastest = make_plan(given, "trace", "auto", memory).method, METHODS[int(np.argmin(taken))]
+        rows.append([name, str(count), *found, chosen, fastest])
     header = ["network", "images", *METHODS, "chosen", "fastest"]
     print_table("Seconds, and work counted / time (10⁹ a second; alike if the model is right)", header, rows)
 
@@ -133,7 +124,7 @@ def peer_seconds(implementation: str, width: int, images: int, batch: int) -> fl
     _, params = init(jax.random.key(1), (1, *SHAPE))
     first, second, tiles = inputs(batch), inputs(2 * batch)[batch:], images // batch
     tile = jax.jit(lambda params, x1, x2: kernel(x1, x2, params))
-    return seconds(tile, params, first, None if tiles == 1 else second) * tiles * (tiles + 1) / 2
+    return processor_seconds(tile, params, first, None if tiles == 1 else second) * tiles * (tiles + 1) / 2
 
 
 def _peer(stax, width: int):
@@ -163,21 +154,6 @@ def compiled_bytes(network: Architecture, method: Method, params, x) -> int:
     """What the compiled program holds beside its inputs."""
     used = tile_ntk.lower(network, method, "trace", params, x, None).compile().memory_analysis()
     return used.temp_size_in_bytes + used.output_size_in_bytes
-
-
-def seconds(function, *arguments, repeats: int = 3) -> float:
-    """Median processor time of a call that has been made once before."""
-    times = []
-    for _ in range(repeats + 1):
-        began = time.process_time()
-        jax.block_until_ready(function(*arguments))
-        times.append(time.process_time() - began)
-    return statistics.median(times[1:])
-
-
-def number(value: float) -> str:
-    """Three digits."""
-    return f"{value:.3g}"
 
 
 if __name__ == "__main__":

@@ -3,17 +3,13 @@
 Processor time, which on one idle core is wall time.
 """
 
-import os
-import statistics
-import time
-
 import jax
 import jax.numpy as jnp
 
 from analysis import analytic_kernel
 from analysis.kernels import engines
 from analysis.tangents import import_neural_tangents
-from benchmarks.timing import print_table
+from benchmarks.timing import number, pin_to_one_core, print_table, processor_seconds
 from models import (
     Architecture,
     Conv,
@@ -40,8 +36,7 @@ GROUPS = {"C1": cyclic(1), "C2": cyclic(2), "C4": cyclic(4), "D4": dihedral(4)}
 
 def main() -> None:
     """Print milliseconds per pair of inputs, and megabytes."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # JAX's threads, started later, inherit it
+    pin_to_one_core()
     print_against_peer()
     print_growth()
     print_sphere()
@@ -128,12 +123,8 @@ def ms_per_pair_of(kernel, side: int, shape: tuple[int, int]) -> float:
 
 def _median_ms(kernel, shape1: tuple[int, ...], shape2: tuple[int, ...], repeats: int = 5) -> float:
     x1, x2 = (jax.random.normal(jax.random.key(seed), shape) for seed, shape in enumerate((shape1, shape2)))
-    times = []
-    for _ in range(repeats + 1):  # the first compiles
-        began = time.process_time()
-        jax.block_until_ready(kernel(x1, x2).ntk)
-        times.append(time.process_time() - began)
-    return 1e3 * statistics.median(times[1:]) / (len(x1) * len(x2))
+    taken = processor_seconds(lambda: kernel(x1, x2).ntk, repeats=repeats)
+    return 1e3 * taken / (len(x1) * len(x2))
 
 
 def megabytes(network: Architecture, side: int) -> str:
@@ -144,11 +135,6 @@ def megabytes(network: Architecture, side: int) -> str:
     rows, columns = (jax.eval_shape(engine.prepare, x) for x in images)
     used = engines._tile.lower(engine, rows, columns, 0).compile().memory_analysis()
     return f"{(used.temp_size_in_bytes + used.argument_size_in_bytes + used.output_size_in_bytes) / 1e6:.0f}"
-
-
-def number(value: float) -> str:
-    """Three digits."""
-    return f"{value:.3g}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ backward for each logit, and are far smaller than their product.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -18,44 +18,77 @@ from models.network import Around, Network
 from models.parts import PartSumModule
 from models.signal import to_layout
 
+Params = PyTree[Float[Array, "..."]]
 
-class Factors(NamedTuple):
-    """∂f_k/∂W = outputs_k · inputsᵀ in each of a layer's blocks of weights; the bias is one of the inputs."""
+CACHED = 8  # samples whose signals a CPU holds in its caches together
 
-    inputs: Float[Array, "block fan_in place sample"]
-    outputs: Float[Array, "logit block feature place sample"]
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """∂f_k/∂W = Σ_place outputs_k inputsᵀ in each of a layer's blocks of weights; the bias is one of the inputs.
+
+    The inputs, patches of a convolution for example, are many times larger than the layer's input `x`, and made from
+    it sample by sample.
+    """
+
+    module: AffineModule
+    stacked: bool  # whether there are weights for each part of the input, over the first axis of a sample
+    x: Float[Array, "sample *point copy"]
+    outputs: Float[Array, "sample logit block feature place"]
 
     @property
-    def sizes(self) -> tuple[int, int, int, int, int]:
-        """Logits, blocks, features, inputs and places."""
-        logits, blocks, features, places, _ = self.outputs.shape
-        return logits, blocks, features, self.inputs.shape[1], places
+    def sizes(self) -> tuple[int, int, int, int, int, int]:
+        """Samples, logits, blocks, features, inputs and places."""
+        inputs = jax.eval_shape(self.inputs, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[1]
+        samples, logits, blocks, features, places = self.outputs.shape
+        return samples, logits, blocks, features, inputs, places
+
+    def inputs(self, x: Float[Array, "*point copy"]) -> Float[Array, "block fan_in place"]:
+        """Of one sample. Its copies that went through the same weights, such as its atoms, are places."""
+        return _in_blocks(self.module.weight_inputs, self.stacked, x)
 
 
 def gradient_factors(
-    architecture: Architecture,
-    params: PyTree[Float[Array, "..."]],
-    x: Float[Array, "sample *point channel"],
-    logits: int | None = None,
+    architecture: Architecture, params: Params, x: Float[Array, "sample *point channel"], logits: int | None = None
 ) -> list[Factors]:
     """Of all layers with weights, in the order in which they act, and of the first so many logits or all."""
-    # As in training, a CPU computes transposes faster that are written by hand (models/correlation.py).
-    formulation = "reverse" if jax.default_backend() == "cpu" else "patches"
-    network, at_input = architecture.network(params, x.shape[1:], formulation), to_layout(x)
-    outputs = jax.eval_shape(lambda: recorded(network, at_input, None)[1])
+    on_cpu = jax.default_backend() == "cpu"
+    network = architecture.network(params, x.shape[1:], "reverse" if on_cpu else "patches")
+    places = list(modules(network))
+
+    def of(x: Float[Array, "sample *point channel"]) -> list[tuple[Array, Array]]:
+        inputs, cotangents = signals(network, to_layout(x), logits)
+        parts = zip(places, inputs, cotangents, strict=True)
+        return [_by_layer(module, stacked, into, g, len(x)) for (module, stacked), into, g in parts]
+
+    together = max(n for n in range(1, CACHED + 1) if len(x) % n == 0) if on_cpu else len(x)
+    if together == len(x):
+        found = of(x)
+    else:
+        chunks = jax.lax.map(of, x.reshape(-1, together, *x.shape[1:]))
+        found = jax.tree.map(lambda leaf: leaf.reshape(len(x), *leaf.shape[2:]), chunks)
+    return [Factors(*place, into, outputs) for place, (into, outputs) in zip(places, found, strict=True)]
+
+
+def signals(
+    network: Network, x: Float[Array, "channel *point sample"], logits: int | None
+) -> tuple[list[Array], list[Array]]:
+    """What goes into each layer with weights, and the first logits' cotangents [logit, …] of what comes out."""
+    outputs = jax.eval_shape(lambda: recorded(network, x, None)[1])
     nothing = [jnp.zeros(z.shape, z.dtype) for _, z in outputs]
 
     def displaced(shifts: list[Array]) -> tuple[Array, list[Array]]:
-        z, passed = recorded(network, at_input, shifts)
+        z, passed = recorded(network, x, shifts)
         return z, [at_layer for at_layer, _ in passed]
 
     z, pull, inputs = jax.vjp(displaced, nothing, has_aux=True)
-    units = jnp.broadcast_to(jnp.eye(logits or len(z), len(z), dtype=z.dtype)[..., None], (logits or len(z), *z.shape))
-    (cotangents,) = jax.vmap(pull)(units)
-    return [
-        _of_layer(module, stacked, into, out_of, len(x))
-        for (module, stacked), into, out_of in zip(modules(network), inputs, cotangents, strict=True)
-    ]
+    units = jnp.eye(logits or len(z), len(z), dtype=z.dtype)
+
+    def backward(unit: Float[Array, " logit"]) -> list[Array]:
+        return pull(jnp.broadcast_to(unit[:, None], z.shape))[0]
+
+    each = jax.lax.map if jax.default_backend() == "cpu" else lambda function, over: jax.vmap(function)(over)
+    return inputs, each(backward, units)
 
 
 def recorded(
@@ -87,18 +120,19 @@ def modules(network: Network, stacked: bool = False) -> Iterator[tuple[AffineMod
             yield from modules(layer.body, stacked or by_part)
 
 
-def _of_layer(module: AffineModule, stacked: bool, x: Array, g: Array, samples: int) -> Factors:
-    def blocks(function: Callable[[Array], Array], array: Array) -> Float[Array, "block row place sample"]:
-        found = jax.vmap(function)(array) if stacked else function(array)[None]
-        return _by_sample(found.reshape(-1, *found.shape[2:]), samples)
+def _by_layer(module: AffineModule, stacked: bool, x: Array, g: Array, samples: int) -> tuple[Array, Array]:
+    """A layer's input and its cotangents, sample by sample, the latter as its weights meet them."""
 
-    return Factors(blocks(module.weight_inputs, x), jax.vmap(lambda g: blocks(module.weight_outputs, g))(g))
+    def output(g: Float[Array, "*point copy"]) -> Float[Array, "block feature place"]:
+        return _in_blocks(module.weight_outputs, stacked, g)
+
+    return _by_sample(x, samples), jax.vmap(jax.vmap(output))(_by_sample(g, samples))
 
 
-def _by_sample(factor: Float[Array, "block row place copy"], samples: int) -> Float[Array, "block row place sample"]:
-    """Copies of a sample that went through the same weights, such as its atoms, are places."""
-    copies = factor.shape[-1] // samples
-    if copies == 1:
-        return factor
-    split = factor.reshape(*factor.shape[:-1], samples, copies)
-    return jnp.swapaxes(split, -1, -2).reshape(*factor.shape[:2], -1, samples)
+def _in_blocks(function: Callable[[Array], Array], stacked: bool, x: Array) -> Float[Array, "block row place"]:
+    found = jax.vmap(function)(x) if stacked else function(x)[None]
+    return found.reshape(-1, found.shape[2], found.shape[3] * found.shape[4])
+
+
+def _by_sample(x: Float[Array, "*point sample*copy"], samples: int) -> Float[Array, "sample *point copy"]:
+    return jnp.moveaxis(x.reshape(*x.shape[:-1], samples, -1), -2, 0)

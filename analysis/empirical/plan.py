@@ -81,7 +81,7 @@ def make_plan(given: Given, output: Output, method: Literal["auto", Method], mem
     fitting = [plan for plan in plans.values() if plan.bytes <= memory]
     if not fitting:
         needs = ", ".join(f"{name} {plan.bytes / 2**20:.3g} MiB" for name, plan in plans.items())
-        others = ", ".join(set(allowed) - set(plans))
+        others = ", ".join(each for each in allowed if each not in plans)
         raise ValueError(
             f"memory is {memory / 2**20:.3g} MiB, but a single pair of samples takes more: {needs}; allow that"
             + (f", or try {others}" if others else "")

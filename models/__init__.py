@@ -13,7 +13,8 @@ from models.parts import AtomSum, OrbitAverage
 from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
 from models.quadrature import Elementwise, Tanh
 from models.residual import Identity, Residual
-from models.spherical import SO3, SO3Conv, SO3Pool, SphereLifting
+from models.so3 import SO3
+from models.spherical import SO3Conv, SO3Pool, SphereLifting
 
 __all__ = [
     "SO3",

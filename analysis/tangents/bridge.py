@@ -21,7 +21,8 @@ from models.parts import PartSum
 from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool
 from models.residual import Identity, Residual
 from models.signal import Domain
-from models.spherical import SO3, SO3Conv, SO3Pool, SphereLifting
+from models.so3 import SO3
+from models.spherical import SO3Conv, SO3Pool, SphereLifting
 
 Triple = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 

@@ -16,7 +16,8 @@ from so3_oracles import BandLimited, dh_so3, dh_sphere, gauss_so3, gauss_sphere,
 from models import Architecture, Dense, Relu
 from models.harmonics import rotate_so3, rotate_sphere, so3_synthesis, sphere_synthesis
 from models.signal import Signal
-from models.spherical import SO3, SO3Conv, SO3Pool, SphereLifting, values
+from models.so3 import SO3
+from models.spherical import SO3Conv, SO3Pool, SphereLifting, values
 from models.wigner import gauss_and_pole, norms, orders, real_wigner, so3_weights, sphere_weights
 
 # float32: sums of some hundred products of size one.

@@ -4,7 +4,8 @@ import pytest
 
 from models import Architecture, cyclic
 from models.signal import Signal
-from models.spherical import SO3, SO3Conv, SO3Pool, SphereLifting
+from models.so3 import SO3
+from models.spherical import SO3Conv, SO3Pool, SphereLifting
 
 BAD = [
     (lambda: SphereLifting(0, 3, 3), "SphereLifting: features is 0; it must be a positive integer"),

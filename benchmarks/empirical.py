@@ -12,7 +12,7 @@ from jax.example_libraries import stax as plain_stax
 
 from analysis.empirical.checks import checked
 from analysis.empirical.ntk import DEFAULT_MEMORY
-from analysis.empirical.plan import Method, make_plan, tile_ntk
+from analysis.empirical.plan import SLOWNESS, Method, make_plan, tile_ntk
 from analysis.tangents import import_neural_tangents
 from benchmarks.timing import number, pin_to_one_core, print_table, processor_seconds
 from models import (
@@ -85,12 +85,12 @@ def print_plans() -> None:
         given = checked(network, params, x, None)
         plans = [make_plan(given, "trace", method, memory) for method in METHODS]
         taken = [processor_seconds(partial(tile_ntk, network, method, "trace"), params, x, None) for method in METHODS]
-        rates = [plan.cost / seconds / 1e9 for plan, seconds in zip(plans, taken, strict=True)]
+        rates = [plan.cost / SLOWNESS[plan.method] / seconds / 1e9 for plan, seconds in zip(plans, taken, strict=True)]
         found = [f"{number(seconds)} ({number(rate)})" for seconds, rate in zip(taken, rates, strict=True)]
         chosen, fastest = make_plan(given, "trace", "auto", memory).method, METHODS[int(np.argmin(taken))]
         rows.append([name, str(count), *found, chosen, fastest])
     header = ["network", "images", *METHODS, "chosen", "fastest"]
-    print_table("Seconds, and work counted / time (10⁹ a second; alike if the model is right)", header, rows)
+    print_table("Seconds, and in brackets the operations counted by a second of them, 10⁹", header, rows)
 
 
 def networks() -> dict[str, tuple[Architecture, int]]:

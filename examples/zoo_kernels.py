@@ -127,14 +127,17 @@ def draw(rows: list[Row], options: ZooKernels) -> None:
 
 
 def read(table: Path) -> list[Row]:
-    """The numbers found so far."""
+    """The numbers found so far; none if the table has other columns."""
     if not table.exists():
         return []
     with table.open(newline="") as file:
-        return [
-            (name, activation, kind, int(w), int(m), float(gap), float(error))
-            for name, activation, kind, w, m, gap, error in [*csv.reader(file)][1:]
-        ]
+        header, *rows = csv.reader(file)
+    if tuple(header) != HEADER:
+        return []
+    return [
+        (name, activation, kind, int(w), int(m), float(gap), float(error))
+        for name, activation, kind, w, m, gap, error in rows
+    ]
 
 
 def write(rows: list[Row], table: Path) -> None:

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float
 
+from analysis.empirical.factors import Params
 from analysis.empirical.functions import Apply
 from models.architecture import Architecture
 
 Network = Architecture | Apply
-Params = PyTree[Float[Array, "..."]]
 Inputs = Float[Array, "n *point channel"]
 SHOWN = 10  # names or numbers in a message
 
@@ -45,13 +45,10 @@ def checked(network: Network, params: Params, x1: Inputs, x2: Inputs | None) -> 
     """Raise ValueError for parameters or inputs that do not fit the network or each other, or are not finite."""
     if not isinstance(network, Architecture) and not callable(network):
         raise ValueError(f"network is {network!r}; it must be an Architecture, or a function of parameters and inputs")
-    leaves = jax.tree.leaves(params)
-    if not leaves:
-        raise ValueError("there are no parameters, and so no kernel")
-    dtype = np.result_type(*(leaf.dtype for leaf in leaves))
-    if dtype == np.float64 and not jax.config.read("jax_enable_x64"):
-        raise ValueError("the parameters are float64, with which JAX computes under jax.enable_x64(True) alone")
-    params, x1 = jax.tree.map(jnp.asarray, params), jnp.asarray(x1, dtype)
+    if type(network).__hash__ is None:
+        raise ValueError(f"network is of {type(network).__name__}, which has no hash; wrap it into a function")
+    params, dtype = _in_one_precision(params)
+    x1 = jnp.asarray(x1, dtype)
     _check_inputs("x1", x1)
     if x2 is not None:
         x2 = jnp.asarray(x2, dtype)
@@ -59,8 +56,24 @@ def checked(network: Network, params: Params, x1: Inputs, x2: Inputs | None) -> 
         if x1.shape[1:] != x2.shape[1:]:
             raise ValueError(f"x1 has inputs of shape {x1.shape[1:]}, x2 of shape {x2.shape[1:]}; they must agree")
     members = count_members(network, params, x1)
+    if members == 0:
+        raise ValueError("the parameters are of no member at all; an ensemble has one or more")
     check_finite_members(params, members)
     return Given(network, params, members, x1, x2)
+
+
+def _in_one_precision(params: Params) -> tuple[Params, Any]:
+    """The parameters as arrays of their widest type."""
+    leaves = [np.asarray(leaf) if np.isscalar(leaf) else leaf for leaf in jax.tree.leaves(params)]
+    if not leaves:
+        raise ValueError("there are no parameters, and so no kernel")
+    for leaf in leaves:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise ValueError(f"the parameters have an array of {leaf.dtype}; all must be floating-point numbers")
+    dtype = np.result_type(*(leaf.dtype for leaf in leaves))
+    if dtype == np.float64 and not jax.config.read("jax_enable_x64"):
+        raise ValueError("the parameters are float64, with which JAX computes under jax.enable_x64(True) alone")
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params), dtype
 
 
 def applied(network: Network) -> Apply:
@@ -77,7 +90,8 @@ def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
 def count_members(network: Network, params: Params, x: Inputs) -> int | None:
     """How many members' parameters are stacked along the leaves' first axis, or None for those of one member alone.
 
-    Raises ValueError where they are neither, naming the first array that does not fit.
+    A function that makes logits of the parameters as they are is taken to have one member's. Raises ValueError where
+    they are neither, naming the first array that does not fit.
     """
     one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
     if isinstance(network, Architecture):

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
+from analysis.empirical.factors import Params
 from analysis.empirical.structured import Output, Values
 
-Params = PyTree[Float[Array, "..."]]
 Batch = Float[Array, "sample *point channel"]
 Apply = Callable[[Params, Batch], Float[Array, "sample logit"]]
 

@@ -34,13 +34,15 @@ def empirical_ntk(
     """Θ_kl(x, x') = Σ_θ ∂f_k(x) ∂f_l(x') between x1 and x2, or of x1 with itself (theory.md §2; arXiv:2206.08720).
 
     `network` is an architecture, or any function of parameters and inputs that makes logits [sample, logit]; `params`
-    are one member's, or an ensemble's with a member axis in front of every array, which the result then has, too. The
+    are one member's, or an ensemble's with a member axis in front of every array, which the result then has, too (a
+    function that takes them as they are is understood to have one member's). The
     `output` is all of Θ_kl, [n1, n2, k, l] ("full"), its diagonal k = l, [n1, n2, k], or the *mean* of that over
     logits, [n1, n2] ("trace"), whose mean over initialisations has the analytic kernel as its limit.
 
     All methods give the same numbers: "structured" multiplies forward and backward signals layer by layer, and never
     holds a Jacobian (architectures alone); "jacobian" contracts gradients; "vector_products" pushes gradients forward.
-    "auto" takes the one with the least work that fits in `memory` bytes a device. `report` hears of every tile.
+    "auto" takes the one with the least work that fits in `memory` bytes, which devices that share it divide among
+    themselves. `report` hears of every tile.
 
     Raises ValueError for parameters that do not fit the network, or are not finite (naming the members), for inputs
     that are not finite, and where memory does not allow a single pair.
@@ -50,8 +52,7 @@ def empirical_ntk(
     given = checked(network, params, x1, x2)
     plan = make_plan(given, output, method, memory)
     found = _computed(given, output, plan, report)
-    if not np.isfinite(found).all():
-        raise ValueError("the kernel is not finite, as gradients overflow; take smaller inputs, or float64")
+    _check_finite(found, "gradients")
     return jnp.asarray(found if given.members is not None else found[0])
 
 
@@ -65,15 +66,24 @@ def empirical_nngp(
     """
     check_choice("output", output, typing.get_args(Output))
     _, params, members, x1, x2 = checked(network, params, x1, x2)
-    function = jax.jit(applied(network))
+    function = applied(network)
 
+    @jax.jit
     def logits(x: Inputs) -> Float[Array, "*member n k"]:
-        return function(params, x) if members is None else jax.lax.map(lambda params: function(params, x), params)
+        with jax.default_matmul_precision("float32"):
+            return function(params, x) if members is None else jax.lax.map(lambda params: function(params, x), params)
 
     products = {"trace": "...nk,...mk->...nm", "diagonal": "...nk,...mk->...nmk", "full": "...nk,...ml->...nmkl"}
     first = logits(x1)
     found = jnp.einsum(products[output], first, first if x2 is None else logits(x2), precision="highest")
+    _check_finite(found, "logits")
     return found / first.shape[-1] if output == "trace" else found
+
+
+def _check_finite(kernel: Float[Array, "..."] | Float[np.ndarray, "..."], what: str) -> None:
+    """Raise ValueError where a number is not."""
+    if not np.isfinite(kernel).all():
+        raise ValueError(f"the kernel is not finite, as {what} overflow; take smaller inputs, or float64")
 
 
 def _computed(

@@ -26,7 +26,9 @@ def empirical_kernel(
     other parametrizations than `ntk`, and for networks that do not end in a layer with weights, or averages after it.
     """
     check_linear_head(architecture)
-    each = [layer_ntk(factors, factors, "full")[..., 0, 0] for factors in gradient_factors(architecture, params, x, 1)]
+    with jax.default_matmul_precision("float32"):
+        factors = gradient_factors(architecture, params, x, 1)
+        each = [layer_ntk(of_layer, of_layer, "full")[..., 0, 0] for of_layer in factors]
     return Kernel(each[-1], sum(each))  # pyright: ignore[reportArgumentType]
 
 

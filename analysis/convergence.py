@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
-LEVEL = 0.95  # of all intervals
+from analysis.power_law import LEVEL, PowerLaw, Rows, Widths, fit_logarithms, law_of_rows
+
 EXPONENTS = np.linspace(-4.0, 1.0, 2501)  # among which the bias's is looked for
 
-Rows = Float[np.ndarray, " row"]
-Widths = Int[np.ndarray, " width"]
 Intervals = Float[np.ndarray, "width 2"]
 Exact = Float[np.ndarray, "n n"]
 
@@ -34,14 +33,6 @@ class Moments(NamedTuple):
         return int(self.weight[0])
 
 
-class Fit(NamedTuple):
-    """The power law coefficient · width^exponent, and the exponent's interval."""
-
-    coefficient: float
-    exponent: float
-    interval: tuple[float, float]
-
-
 class Convergence(NamedTuple):
     """One kernel against its analytic limit, by width; all sizes are relative to the latter's entries."""
 
@@ -54,8 +45,8 @@ class Convergence(NamedTuple):
     bias_squared_interval: Intervals
     spread: Float[np.ndarray, " width"]
     spread_interval: Intervals
-    bias_fit: Fit | None
-    spread_fit: Fit
+    bias_fit: PowerLaw | None
+    spread_fit: PowerLaw
 
     @property
     def resolved(self) -> Bool[np.ndarray, " width"]:
@@ -99,6 +90,7 @@ def convergence(moments: Mapping[int, Moments], exact: Exact) -> Convergence:
     biases = np.stack([squared_biases(each, exact) for each in ordered], axis=1)
     spreads = np.stack([relative_spreads(each, exact) for each in ordered], axis=1)
     found = intervals(biases[1:])
+    certainty = 1 / np.log(spreads[1:]).var(axis=0)
     return Convergence(
         widths=widths,
         members=ordered[0].members,
@@ -110,8 +102,8 @@ def convergence(moments: Mapping[int, Moments], exact: Exact) -> Convergence:
         bias_squared_interval=found,
         spread=spreads[0],
         spread_interval=intervals(spreads[1:]),
-        bias_fit=as_fit(*fit_squares(widths, biases)) if (found[:, 0] > 0).sum() >= 2 else None,
-        spread_fit=as_fit(*fit_logarithms(widths, spreads)),
+        bias_fit=bias_law(widths, biases) if (found[:, 0] > 0).sum() >= 2 else None,
+        spread_fit=law_of_rows(*fit_logarithms(widths, spreads, certainty)),
     )
 
 
@@ -179,29 +171,22 @@ def intervals(draws: Float[np.ndarray, "draw width"]) -> Intervals:
     return np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
 
 
+def bias_law(widths: Widths, squares: Float[np.ndarray, "row width"]) -> PowerLaw | None:
+    """The power law whose squares are those of row 0, its interval by `law_of_rows`; None where they have none."""
+    factors, exponents = fit_squares(widths, squares)
+    return None if np.isnan(exponents[0]) else law_of_rows(factors, exponents, (EXPONENTS[0], EXPONENTS[-1]))
+
+
 def fit_squares(widths: Widths, squares: Float[np.ndarray, "row width"]) -> tuple[Rows, Rows]:
     """c and α of c·width^α, whose square is the nearest to each row; each width weighed by its variance over draws.
 
-    In linear space, where squares may be negative. For each α of a grid the best c² ≥ 0 has a closed form.
+    In linear space, where squares may be negative. For each α of a grid the best c² ≥ 0 has a closed form. Rows whose
+    best c² is zero for every α have the exponent NaN; an exponent at the grid's end, −4 or 1, says no more than that
+    the best one lies there or beyond.
     """
     weights = 1 / squares[1:].var(axis=0)
     powers = np.exp(2 * np.outer(EXPONENTS, np.log(widths)))
     overlaps, norms = np.maximum((weights * squares) @ powers.T, 0), powers**2 @ weights
     best = (overlaps**2 / norms).argmax(axis=1)
-    return np.sqrt(overlaps[np.arange(len(squares)), best] / norms[best]), EXPONENTS[best]
-
-
-def fit_logarithms(widths: Widths, values: Float[np.ndarray, "row width"]) -> tuple[Rows, Rows]:
-    """c and α of c·width^α, by weighted least squares of the logarithms; each width weighed as in `fit_squares`."""
-    x, y = np.log(widths), np.log(values)
-    weights = 1 / y[1:].var(axis=0)
-    weights /= weights.sum()
-    x_mean, y_mean = weights @ x, y @ weights
-    slope = (y @ (weights * (x - x_mean))) / (weights @ (x - x_mean) ** 2)
-    return np.exp(y_mean - slope * x_mean), slope
-
-
-def as_fit(coefficients: Rows, exponents: Rows) -> Fit:
-    """Row 0's power law, with the interval of the draws' exponents."""
-    low, high = intervals(exponents[1:, None])[0]
-    return Fit(float(coefficients[0]), float(exponents[0]), (float(low), float(high)))
+    c_squared = overlaps[np.arange(len(squares)), best] / norms[best]
+    return np.sqrt(c_squared), np.where(c_squared > 0, EXPONENTS[best], np.nan)

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.convergence import LEVEL, Convergence, Fit
+from analysis.convergence import Convergence
 from analysis.drawing import BLUE, GREEN, RED, new_figure
+from analysis.power_law import LEVEL
 
 GUIDE = "0.55"
 ASIDE = 1.05  # of the bias, whose bars would lie on those of the error
@@ -50,22 +51,22 @@ def _draw_error(axis: Axes, one: Convergence) -> None:
 
 
 def _draw_spread(axis: Axes, one: Convergence) -> None:
-    label = f"spread of one initialisation ∝ {_power(one.spread_fit)}"
+    label = f"spread of one initialisation ∝ {one.spread_fit.label}"
     _with_bars(axis, one.widths, one.spread, one.spread_interval, "^", GREEN, label)
-    axis.plot(one.widths, _law(one.spread_fit, one.widths), "--", color=GREEN, lw=1)
+    axis.plot(one.widths, one.spread_fit.at(one.widths), "--", color=GREEN, lw=1)
 
 
 def _draw_bias(axis: Axes, one: Convergence) -> None:
     seen, fit, places = one.resolved, one.bias_fit, ASIDE * one.widths
     bias, interval = (np.sqrt(np.maximum(square, 0)) for square in (one.bias_squared, one.bias_squared_interval))
     if seen.any():
-        label = "bias, noise subtracted" + (f" ∝ {_power(fit)}" if fit else " (too few points for an exponent)")
+        label = "bias, noise subtracted" + (f" ∝ {fit.label}" if fit else " (no exponent)")
         _with_bars(axis, places[seen], bias[seen], interval[seen], "s", RED, label)
     if not seen.all():
         label = "bias not above noise: upper end of its interval"
         axis.plot(places[~seen], interval[~seen, 1], "v", color=RED, mfc="white", label=label)
     if fit:
-        axis.plot(one.widths, _law(fit, one.widths), "--", color=RED, lw=1)
+        axis.plot(one.widths, fit.at(one.widths), "--", color=RED, lw=1)
 
 
 def _draw_guides(axis: Axes, one: Convergence) -> None:
@@ -92,12 +93,3 @@ def _with_bars(
 ) -> None:
     below, above = np.maximum(y - interval[:, 0], 0), np.maximum(interval[:, 1] - y, 0)
     axis.errorbar(x, y, (below, above), fmt=style, color=colour, ms=5, lw=1.2, capsize=2, label=name)
-
-
-def _law(fit: Fit, widths: np.ndarray) -> np.ndarray:
-    return fit.coefficient * widths.astype(float) ** fit.exponent
-
-
-def _power(fit: Fit) -> str:
-    low, high = fit.interval
-    return f"width$^{{{fit.exponent:.2f}}}$ [{low:.2f}, {high:.2f}]"

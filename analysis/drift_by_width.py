@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from analysis.drawing import PALETTE, new_figure
 from analysis.kernel_evolution_figures import DRIFT
-from analysis.power_law import PowerLaw, fit_power_law
+from analysis.power_law import LEVEL, PowerLaw, fit_power_law
 
 MARKERS = "os^"
 FITTED = 3  # the largest widths: where the drift is of order one, it grows no further and follows no power law
@@ -25,7 +25,7 @@ class DriftLaws(NamedTuple):
     """Of the drift at the last time: of each member, averaged over members, and of the members' mean kernel."""
 
     of_members: PowerLaw
-    of_mean: PowerLaw  # of one kernel a width: its interval says nothing
+    of_mean: PowerLaw  # of one kernel a width: its interval is open
 
 
 def drift_laws(found: ByWidth) -> DriftLaws:
@@ -77,8 +77,7 @@ def _draw_law(axis: Axes, found: ByWidth, index: int, name: str, mean: bool) -> 
     else:
         shown, beside = values.mean(1), widths * 1.06 ** (index - 1)
         axis.plot(np.repeat(beside, values.shape[1]), values.ravel(), ".", color=colour, ms=4, alpha=0.5)
-        low, high = law.interval
-        label = f"{name}: width$^{{{law.exponent:.2f}}}$  [{low:.2f}, {high:.2f}]"
+        label = f"{name}: {law.label}"
     axis.plot(widths, shown, marker, color=colour, ms=7, mec="white", label=label)
     axis.plot(widths[-FITTED:], law.at(widths[-FITTED:]), "-", color=colour, lw=1.5)
 
@@ -95,7 +94,7 @@ def _label_widths(axis: Axes, networks: Mapping[str, ByWidth], intervals: bool) 
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("width (channels of each hidden layer)")
     axis.grid(alpha=0.2, which="both")
-    title = f"fitted at widths {fitted[0]:g} to {fitted[-1]:g}" + ("  [95 %]" if intervals else "")
+    title = f"fitted at widths {fitted[0]:g} to {fitted[-1]:g}" + (f"  [{LEVEL:.0%}]" if intervals else "")
     axis.legend(fontsize=8, frameon=False, loc="lower left", title=title, title_fontsize=8, alignment="left")
 
 

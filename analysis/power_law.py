@@ -1,36 +1,60 @@
-"""Power laws in the width: y ≈ factor · width^exponent, with an interval from resampled members."""
+"""Power laws in the width, y ≈ factor · width^exponent, with intervals from resampled members.
+
+What is fitted has a row for the members as they are, row 0, and one for each draw of them.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+
+LEVEL = 0.95  # of all intervals
+
+Rows = Float[np.ndarray, " row"]
+Widths = Int[np.ndarray, " width"]
 
 
 class PowerLaw(NamedTuple):
-    """A fitted law, and the interval of its exponent."""
+    """A fitted law, and the interval of its exponent, of which an end that is None is open: it was not found."""
 
     exponent: float
     factor: float
-    interval: tuple[float, float]
+    interval: tuple[float | None, float | None]
 
-    def at(self, width: Float[np.ndarray, " width"]) -> Float[np.ndarray, " width"]:
+    def at(self, widths: Sequence[int] | Widths) -> Float[np.ndarray, " width"]:
         """Its values."""
-        return self.factor * np.asarray(width, np.float64) ** self.exponent
+        return self.factor * np.asarray(widths, np.float64) ** self.exponent
+
+    @property
+    def interval_text(self) -> str:
+        """For people: [−1.50, −0.50] or [open, −0.50]."""
+        return "[{}, {}]".format(*("open" if end is None else _number(end) for end in self.interval))
+
+    @property
+    def exponent_text(self) -> str:
+        """For people: −1.00."""
+        return _number(self.exponent)
+
+    @property
+    def text(self) -> str:
+        """For people: −1.00 [−1.50, −0.50]."""
+        return f"{self.exponent_text} {self.interval_text}"
+
+    @property
+    def label(self) -> str:
+        """For legends."""
+        return f"width$^{{{self.exponent:.2f}}}$ {self.interval_text}"
 
 
 def fit_power_law(
-    widths: Sequence[int],
-    values: Float[np.ndarray, "width member"],
-    draws: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    widths: Sequence[int], values: Float[np.ndarray, "width member"], draws: int = 1000, seed: int = 0
 ) -> PowerLaw:
     """Least squares of log(mean over members) against log(width).
 
-    The interval is that of fits to members drawn with replacement at each width. It holds the members' scatter alone:
-    that the values may follow no power law is for the eye. Raises ValueError for fewer than two widths, and for values
-    that are not positive.
+    The interval is that of fits to members drawn with replacement at each width; of one member both ends are open. It
+    holds the members' scatter alone: that the values may follow no power law is for the eye. Raises ValueError for
+    fewer than two widths, and for values that are not positive.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or len(values) != len(widths) or len(set(widths)) < 2:
@@ -41,8 +65,35 @@ def fit_power_law(
         raise ValueError(f"{(~(values > 0)).sum()} values are not positive; they have no logarithm")
     size = values.shape[1]
     weights = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), (draws, len(values))) / size
-    resampled = np.einsum("dwm,wm->wd", weights, values)
-    x = np.log(np.asarray(widths, np.float64))
-    slope, intercept = np.polyfit(x, np.log(values.mean(1)), 1)
-    low, high = np.quantile(np.polyfit(x, np.log(resampled), 1)[0], [(1 - level) / 2, (1 + level) / 2])
-    return PowerLaw(float(slope), float(np.exp(intercept)), (float(low), float(high)))
+    rows = np.concatenate([values.mean(1)[None], np.einsum("dwm,wm->dw", weights, values)])
+    law = law_of_rows(*fit_logarithms(np.asarray(widths), rows, np.ones(len(values))))
+    return law if size > 1 else law._replace(interval=(None, None))
+
+
+def fit_logarithms(
+    widths: Widths, values: Float[np.ndarray, "row width"], weights: Float[np.ndarray, " width"]
+) -> tuple[Rows, Rows]:
+    """Factor and exponent of every row, by weighted least squares of the logarithms."""
+    x, y, weights = np.log(widths), np.log(values), weights / weights.sum()
+    x_mean, y_mean = weights @ x, y @ weights
+    slope = (y @ (weights * (x - x_mean))) / (weights @ (x - x_mean) ** 2)
+    return np.exp(y_mean - slope * x_mean), slope
+
+
+def law_of_rows(factors: Rows, exponents: Rows, searched: tuple[float, float] = (-np.inf, np.inf)) -> PowerLaw:
+    """Row 0's law, with the middle 95 % of the draws' exponents as interval.
+
+    Draws that no law fits, whose exponent is NaN, are left out if they are so few that they would fit in one end of
+    the draws that an interval leaves out (2.5 %). If they are more, any exponent may be, and both ends are open. So is
+    an end that lies at the end of the exponents that were searched, beyond which there may be better ones.
+    """
+    drawn, outside = exponents[1:], (1 - LEVEL) / 2
+    if np.isnan(drawn).mean() > outside:
+        return PowerLaw(float(exponents[0]), float(factors[0]), (None, None))
+    low, high = np.quantile(drawn[~np.isnan(drawn)], [outside, 1 - outside])
+    ends = None if low <= searched[0] else float(low), None if high >= searched[1] else float(high)
+    return PowerLaw(float(exponents[0]), float(factors[0]), ends)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")

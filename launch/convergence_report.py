@@ -8,18 +8,23 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from analysis.convergence import LEVEL, Convergence, Fit, Moments, convergence
+from analysis.convergence import Convergence, Moments, convergence
 from analysis.convergence_figures import convergence_figure
 from analysis.drawing import save_figure
 from analysis.kernels import Kernel
+from analysis.power_law import LEVEL
+from launch.convergence_run import SampleError
 from launch.run_directory import write_json
 
 NAMES = {"ntk": "NTK", "nngp": "NNGP"}
 
 
 def report(name: str, exact: Kernel, moments: Mapping[int, Moments], output: Path, console: Console) -> None:
-    """Fit bias and spread of both kernels; write and print what comes of it."""
-    found = {kernel: convergence(*of_kernel(kernel, exact, moments)) for kernel in NAMES}
+    """Fit bias and spread of both kernels; write and print what comes of it.
+
+    Raises SampleError for kernels that have no bias or spread to fit (`convergence`).
+    """
+    found = {kernel: _compared(kernel, exact, moments) for kernel in NAMES}
     write_json(output / "summary.json", summarise(found))
     title = f"{name}: random networks against the analytic kernels, {found['ntk'].members} initialisations a width"
     figure = convergence_figure({NAMES[kernel]: one for kernel, one in found.items()}, title)
@@ -71,19 +76,26 @@ def table(name: str, found: Convergence) -> Table:
 
 def exponents(name: str, found: Convergence) -> str:
     """The fitted power laws, for people."""
-    unresolved = "not resolved above noise at two widths or more (take more members)"
-    bias = unresolved if found.bias_fit is None else _law(found.bias_fit)
-    return f"{name}: exponent of the bias {bias}, expected −1; of the spread {_law(found.spread_fit)}, expected −0.5"
+    if found.bias_fit is not None:
+        bias = found.bias_fit.text
+    elif found.resolved.sum() >= 2:
+        bias = "not found, as widths disagree about any power law"
+    else:
+        bias = "not resolved above noise at two widths or more (take more members)"
+    return f"{name}: exponent of the bias {bias}, expected −1; of the spread {found.spread_fit.text}, expected −0.5"
+
+
+def _compared(name: str, exact: Kernel, moments: Mapping[int, Moments]) -> Convergence:
+    try:
+        return convergence(*of_kernel(name, exact, moments))
+    except ValueError as error:
+        raise SampleError(f"{NAMES[name]}: {error}") from error
 
 
 def _numbers(found: Convergence) -> dict[str, Any]:
     arrays = {key: of.tolist() for key, of in found._asdict().items() if isinstance(of, np.ndarray) and key != "widths"}
     fits = {key: None if of is None else of._asdict() for key, of in found._asdict().items() if key.endswith("_fit")}
     return arrays | {"bias_resolved": found.resolved.tolist()} | fits
-
-
-def _law(fit: Fit) -> str:
-    return "{:.2f} [{:.2f}, {:.2f}]".format(fit.exponent, *fit.interval).replace("-", "−")
 
 
 def _with_interval(value: float, interval: np.ndarray) -> str:

@@ -1,7 +1,5 @@
 """Kernels of many initialisations at several widths, in one directory: computed, gone on with, or found finished."""
 
-import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,19 +19,20 @@ from analysis.gram.spec import described_inputs
 from analysis.kernels import Kernel, analytic_kernel
 from launch.interrupts import heed, stops_noted
 from launch.progress import member_progress
-from launch.run_directory import RunDirectoryError, claim
+from launch.run_directory import claim, damage_named, write_whole
 from models.architecture import Architecture
 from models.checks import check_positive
 from models.description import describe
 
 WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
 A_CALL = 10  # members, at most
+AHEAD = 16  # calls a device, after which all wait for the slowest one
 
 Kernels = Float[np.ndarray, "member kernel n n"]
 
 
 class SampleError(ValueError):
-    """Kernels of random networks that are not finite."""
+    """Kernels of random networks that are not finite, or that cannot be compared with analytic ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +74,9 @@ def sample_kernels(sample: KernelSample, directory: Path, console: Console) -> t
 
     In `directory`, from where a killed or interrupted computation of them stopped, with the same numbers. All devices
     of this process compute; SIGINT and SIGTERM are heeded whenever one is done with some members. Raises SampleError
-    where a network's kernels are not finite, and RunDirectoryError where the directory holds another sample (naming the
-    keys that differ), is in use, or has files that are damaged.
+    where a network's kernels are not finite, or entries of the analytic one zero, to which nothing is relative; and
+    RunDirectoryError where the directory holds another sample (naming the keys that differ), is in use, or has files
+    that are damaged.
     """
 
     def say(message: str) -> None:
@@ -84,6 +84,7 @@ def sample_kernels(sample: KernelSample, directory: Path, console: Console) -> t
 
     with claim(directory, sample.config):
         exact = _analytic(sample, directory)
+        _check_entries(exact)
         found = {width: _sampled(sample, width, directory, console, say) for width in sorted(sample.architectures)}
     return exact, found
 
@@ -96,6 +97,18 @@ def _analytic(sample: KernelSample, directory: Path) -> Kernel:
             kernel = analytic_kernel(narrowest)(np.asarray(sample.x, np.float64))
             _write(path, {name: np.asarray(values) for name, values in kernel._asdict().items()})
     return Kernel(**_read(path, Kernel._fields))
+
+
+def _check_entries(exact: Kernel) -> None:
+    """Before hours of sampling, which they would leave without a result."""
+    for name, values in exact._asdict().items():
+        zeros = np.argwhere(np.asarray(values) == 0).tolist()
+        if zeros:
+            pairs = ", ".join(f"{a} and {b}" for a, b in zeros[:3]) + (", …" if len(zeros) > 3 else "")
+            raise SampleError(
+                f"{len(zeros)} entries of the analytic {name.upper()} are zero, of inputs {pairs}; nothing is relative "
+                "to them: take other inputs"
+            )
 
 
 def _sampled(
@@ -136,12 +149,15 @@ def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
             kernels = np.asarray(kernels_of_members(architecture, key, members, sample.x))
         return first, kernels[: sample.members - first]
 
-    early: dict[int, Kernels] = {}
-    for first, kernels in on_devices(compute, range(start, sample.members, size), jax.local_devices()):
-        early[first] = kernels
-        while start in early:
-            yield early.pop(start)
-            start += size
+    devices, early = jax.local_devices(), dict[int, Kernels]()
+    together = AHEAD * len(devices)  # so that no more results wait for those of a device that lags
+    calls = range(start, sample.members, size)
+    for begin in range(0, len(calls), together):
+        for first, kernels in on_devices(compute, calls[begin : begin + together], devices):
+            early[first] = kernels
+            while start in early:
+                yield early.pop(start)
+                start += size
 
 
 @partial(jax.jit, static_argnums=0)
@@ -168,16 +184,9 @@ def _added(moments: Moments, kernel: Float[np.ndarray, "kernel n n"], sample: Ke
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """So that a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
-    os.replace(temporary, path)
+    write_whole(path, lambda file: np.savez(file, **arrays))  # pyright: ignore[reportArgumentType]
 
 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as stream, np.load(stream) as file:
-            return {name: file[name] for name in names}
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunDirectoryError(f"{path} is damaged ({error}); remove it, and it is computed again") from None
+    with damage_named(path), path.open("rb") as stream, np.load(stream) as file:
+        return {name: file[name] for name in names}

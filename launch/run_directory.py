@@ -7,9 +7,10 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jax
 
@@ -112,11 +113,26 @@ def git_commit() -> str | None:
         return None
 
 
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Have `write` fill a file so that a reader sees the old one or the new one, never a part."""
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("wb") as file:
+        write(file)
+    os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Raise RunDirectoryError, which says what to do, where arrays cannot be read from `path`."""
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunDirectoryError(f"{path} is damaged ({error}); remove it, and it is computed again") from None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -16,6 +16,7 @@ import tyro
 import xarray as xr
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from analysis.drawing import save_figure
@@ -23,6 +24,7 @@ from analysis.drift_by_width import FITTED, drift_figure, drift_laws, last_drift
 from analysis.dynamics import largest_eigenvalue
 from analysis.empirical import empirical_ntk
 from analysis.kernels import analytic_kernel
+from analysis.power_law import LEVEL
 from ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
 from ensembles.data import Dataset, Digits
 from launch.ntk_run import ntk_of_run
@@ -176,9 +178,9 @@ def summary(found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, f
             "steps": next(iter(by_width.values())).step.values.tolist(),
             "widths": list(by_width),
             "fitted_widths": list(by_width)[-FITTED:],
-            "exponent": laws[network].of_members.exponent,
-            "exponent_interval": list(laws[network].of_members.interval),
-            "exponent_of_mean_kernel": laws[network].of_mean.exponent,
+            "level_of_intervals": LEVEL,
+            "fit_of_members": laws[network].of_members._asdict(),
+            "fit_of_mean_kernel": laws[network].of_mean._asdict(),
             "drift_of_members": last_drifts(by_width).tolist(),
             "drift_of_mean_kernel": [float(each.mean_drift[-1]) for each in by_width.values()],
         }
@@ -191,11 +193,10 @@ def table(found: Mapping[str, Mapping[int, xr.Dataset]]) -> Table:
     made = Table(
         title="Drift after the last step; exponents at the three largest widths", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
-    for column in ("network", *map(str, next(iter(found.values()))), "exponent", "95 %", "of mean"):
+    for column in ("network", *map(str, next(iter(found.values()))), f"exponent [{LEVEL:.0%}]", "of mean"):
         made.add_column(column, justify="right", no_wrap=True)
     for network, by_width in found.items():
         members, mean = drift_laws(by_width)
-        low, high = members.interval
         drifts = (f"{value:.3f}" for value in last_drifts(by_width).mean(1))
-        made.add_row(network, *drifts, f"{members.exponent:.2f}", f"{low:.2f} to {high:.2f}", f"{mean.exponent:.2f}")
+        made.add_row(network, *drifts, escape(members.text), mean.exponent_text)
     return made

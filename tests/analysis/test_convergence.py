@@ -8,9 +8,11 @@ import pytest
 
 from analysis.convergence import (
     add_member,
+    bias_law,
     bootstrap_weights,
     convergence,
     drawn_apart,
+    fit_squares,
     no_moments,
     relative_errors,
 )
@@ -96,11 +98,11 @@ def test_bias_and_spread_are_those_simulated(repeated):
 
 def test_exponents_are_found_and_covered(repeated):
     """Intervals of 95 %: of 40 about 38 hold the truth; under 33 has a probability below 0.1 %."""
-    for name, expected, coefficient in (("bias_fit", -1.0, 1.0), ("spread_fit", -0.5, 0.5)):
+    for name, expected, factor in (("bias_fit", -1.0, 1.0), ("spread_fit", -0.5, 0.5)):
         fits = [getattr(one, name) for one in repeated]
         exponents = np.array([fit.exponent for fit in fits])
         assert abs(np.mean(exponents) - expected) < 0.04  # four standard errors of the bias's, more of the spread's
-        assert abs(np.median([fit.coefficient for fit in fits]) / coefficient - 1) < 0.08
+        assert abs(np.median([fit.factor for fit in fits]) / factor - 1) < 0.08
         assert sum(fit.interval[0] <= expected <= fit.interval[1] for fit in fits) >= 33
         lengths = np.array([np.diff(fit.interval)[0] for fit in fits])
         assert 0.6 < np.mean(lengths) / (2 * 1.96 * exponents.std()) < 1.6  # nor is that because they are long
@@ -135,7 +137,42 @@ def test_a_strong_bias_has_its_exponent_whatever_the_sign():
     found = convergence(simulated(0, 50, bias=-2.0, spread=0.05), EXACT)
     assert found.resolved.all()
     assert abs(found.bias_fit.exponent + 1) < 0.02
-    assert abs(found.bias_fit.coefficient - 2) < 0.1
+    assert abs(found.bias_fit.factor - 2) < 0.1
+
+
+def test_an_uncertain_bias_has_open_ends_instead_of_the_grids():
+    """Squares at two widths with errors of a third: draws reach the grid's ends, and intervals hold −1 all the same.
+
+    Draws scatter about what was measured as that does about the truth. Of 200 intervals of 95 % some 190 hold it;
+    ends that are taken for data would be at −4 or 1.
+    """
+    rng, widths, truth = np.random.default_rng(0), np.array([4, 8, 16]), np.array([4.0, 8.0, 16.0]) ** -2
+    laws = []
+    for _ in range(200):
+        measured = truth * (1 + np.array([0.35, 0.5, 1.0]) * rng.standard_normal(3))
+        draws = measured + truth * np.array([0.35, 0.5, 1.0]) * rng.standard_normal((400, 3))
+        laws.append(bias_law(widths, np.concatenate([measured[None], draws])))
+    ends = np.array([law.interval for law in laws if law], float)  # None becomes NaN
+    assert len(ends) > 190
+    assert np.isnan(ends).any(1).sum() > 20
+    low, high = np.nan_to_num(ends[:, 0], nan=-np.inf), np.nan_to_num(ends[:, 1], nan=np.inf)
+    assert 0.9 < np.mean((low <= -1) & (high >= -1)) < 0.99
+    assert np.nanmin(ends) > -4
+    assert np.nanmax(ends) < 1
+
+
+def test_draws_without_a_positive_square_are_left_out_if_they_are_few():
+    widths, rng = np.array([4, 8, 16]), np.random.default_rng(0)
+    draws = np.array([4.0, 8.0, 16.0]) ** -2 * (1 + 0.1 * rng.standard_normal((1000, 3)))
+    draws[10:20] *= -1
+    exponents = fit_squares(widths, draws)[1]
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(exponents)), np.arange(10, 20))
+    low, high = bias_law(widths, draws).interval
+    np.testing.assert_array_equal((low, high), np.nanquantile(exponents[1:], [0.025, 0.975]))
+    assert -1.2 < low < -1 < high < -0.8
+    draws[20:40] *= -1
+    assert bias_law(widths, draws).interval == (None, None)
+    assert bias_law(widths, -draws) is None  # as is row 0
 
 
 def test_draws_of_one_member_are_left_out():

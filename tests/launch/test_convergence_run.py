@@ -1,7 +1,6 @@
 """Sampled kernels in a directory: killed, interrupted, found finished; and what is told of them."""
 
 import io
-import json
 import re
 import signal
 
@@ -14,7 +13,7 @@ from analysis.convergence import Moments
 from analysis.empirical import empirical_kernel
 from analysis.kernels import analytic_kernel
 from launch import convergence_run
-from launch.convergence_report import of_kernel, report
+from launch.convergence_report import of_kernel
 from launch.convergence_run import KernelSample, SampleError, computed, sample_kernels
 from launch.interrupts import PreemptedError
 from launch.run_directory import RunDirectoryError
@@ -87,6 +86,22 @@ def test_members_come_in_their_order_whichever_device_is_first(monkeypatch):
     expected = np.concatenate(list(computed(make_sample(), 4, 0)))
     monkeypatch.setattr(convergence_run, "on_devices", backwards)
     np.testing.assert_array_equal(np.concatenate(list(computed(make_sample(), 4, 0))), expected)
+
+
+def test_no_device_is_far_ahead_of_another(monkeypatch):
+    """However late a device is, others have results of no more calls than AHEAD for each device."""
+    handed = []
+
+    def noted(function, items, devices):
+        handed.append((len(items), len(devices)))
+        yield from (function(item, devices[0]) for item in reversed(items))
+
+    expected = np.concatenate(list(computed(make_sample(), 4, 0)))
+    monkeypatch.setattr(convergence_run, "on_devices", noted)
+    monkeypatch.setattr(convergence_run, "AHEAD", 1)
+    monkeypatch.setattr(convergence_run.jax, "local_devices", lambda: jax.devices()[:1] * 2)
+    np.testing.assert_array_equal(np.concatenate(list(computed(make_sample(), 4, 0))), expected)
+    assert handed == [(2, 2), (1, 2)]
 
 
 def raising(function, call, before):
@@ -167,6 +182,14 @@ def test_kernels_that_are_not_finite_are_refused_by_width_and_member(tmp_path, m
         sample_kernels(make_sample(), tmp_path, CONSOLE)
 
 
+def test_zero_entries_of_the_analytic_kernel_are_refused_before_sampling(tmp_path, monkeypatch):
+    """Of linear networks the kernel of orthogonal inputs is zero."""
+    monkeypatch.setattr(convergence_run, "computed", None)
+    sample = make_sample(architectures={4: Architecture((Dense(1),))}, x=np.eye(3, 4))
+    with pytest.raises(SampleError, match="6 entries of the analytic NNGP are zero, of inputs 0 and 1, 0 and 2, 1 and"):
+        sample_kernels(sample, tmp_path, CONSOLE)
+
+
 @pytest.mark.parametrize("terminal", [False, True], ids=["lines", "bar"])
 def test_progress_is_shown(tmp_path, terminal):
     console = Console(record=True, width=200, force_terminal=terminal, file=io.StringIO())
@@ -190,18 +213,3 @@ def test_progress_is_shown(tmp_path, terminal):
 def test_samples_that_cannot_be_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         make_sample(**changes)
-
-
-def test_unresolved_bias_is_said(whole, tmp_path):
-    """25 members cannot resolve it; a bias put in by hand is."""
-    _, exact, moments = whole
-    console = Console(record=True, width=100, file=io.StringIO())
-    report("small", exact, moments, tmp_path, console)
-    assert "exponent of the bias not resolved above noise at two widths" in console.export_text()
-    assert json.loads((tmp_path / "summary.json").read_text())["ntk"]["bias_fit"] is None
-    shifted = {width: of._replace(mean=of.mean + 100 / width * np.stack(exact)) for width, of in moments.items()}
-    report("small", exact, shifted, tmp_path, console)
-    fit = json.loads((tmp_path / "summary.json").read_text())["ntk"]["bias_fit"]
-    assert abs(fit["exponent"] + 1) < 0.05  # 25 and 12.5 times the kernel, known to 0.3
-    assert fit["interval"][0] <= fit["exponent"] <= fit["interval"][1]
-    assert f"NTK: exponent of the bias −{-fit['exponent']:.2f} [−{-fit['interval'][0]:.2f}, " in console.export_text()

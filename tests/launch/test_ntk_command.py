@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from rich.console import Console
 from stored_runs import CONV, LINEAR, POOLED, STEPS, TRAIN, trained, with_parameters
 
@@ -14,12 +15,13 @@ from analysis import analytic_kernel
 from analysis.kernel_evolution import distance, target_alignment
 from ensembles import Adam, TrainingRecipe
 from ensembles.data import Toy
-from launch import ntk_run
+from launch import ntk_files, ntk_run
+from launch.ntk_files import KernelFiles
 from launch.ntk_run import ntk_of_run
 from launch.run_directory import RunDirectoryError
 from launch.snapshots import EmpiricalNtk, Parameters
-from launch.stored_members import StoredRun, stored_parameters
-from models import Architecture, Dense, Relu
+from launch.stored_members import StoredRun, stored_parameters, stored_steps
+from models import Architecture, Dense, Flatten, Relu
 
 QUIET = Console(quiet=True)
 
@@ -104,20 +106,76 @@ def test_sick_members_are_left_out_if_asked(tmp_path):
     assert np.isfinite(found.drift).all()
 
 
+DEEP = Architecture((Flatten(), *(Dense(8, w_std=2**0.5), Relu()) * 3, Dense(10)))
+# The second member's weights become as large as its rate: finite, but products of four layers of them are not.
+HUGE = TrainingRecipe((0.01, 1e15, 0.02), Adam(eps=1e-30))
+
+
+@pytest.fixture(scope="module")
+def overflowing(tmp_path_factory):
+    return with_parameters(tmp_path_factory.mktemp("overflowing") / "run", architecture=DEEP, recipe=HUGE)
+
+
+def test_kernels_of_those_who_are_left_out_are_not_computed(overflowing, tmp_path):
+    """They overflow. The others' are as without them, and are found again."""
+    run = StoredRun(overflowing)
+    np.testing.assert_array_equal(run.members("exclude"), [True, False, True])
+    found = ntk_of_run(run, TRAIN, 4, tmp_path / "ntk", QUIET, "exclude")
+    np.testing.assert_array_equal(found.member, [0, 2])
+    for index, member in enumerate((0, 2)):
+        one = jax.tree.map(lambda leaf, member=member: leaf[member], stored_parameters(run, (8, 8, 1), 4))
+        np.testing.assert_allclose(found.ntk[2, index], trace_ntk(DEEP, one, TRAIN.inputs[:4]), rtol=1e-4, atol=1e-5)
+
+
+def test_whose_kernels_overflow_is_said_by_number(overflowing, tmp_path):
+    """Also in a directory that has the others' kernels; these and what could be computed stay."""
+    run, files = StoredRun(overflowing), KernelFiles(tmp_path / "ntk" / "kernels", 3, 4)
+    ntk_of_run(run, TRAIN, 4, tmp_path / "ntk", QUIET, "exclude")
+    with pytest.raises(RunDirectoryError, match=r"no empirical NTK of member 1 at step [14]: .*not finite"):
+        ntk_of_run(run, TRAIN, 4, tmp_path / "ntk", QUIET, "include")
+    np.testing.assert_array_equal(files.computed(0), [True] * 3)
+    np.testing.assert_array_equal(files.computed(4), [True, False, True])
+    before = files.path(4).read_bytes()
+    assert ntk_of_run(run, TRAIN, 4, tmp_path / "ntk", QUIET, "exclude").sizes["time"] == 3
+    assert files.path(4).read_bytes() == before
+
+
+def test_members_that_are_asked_for_later_are_computed_beside_the_others(recorded, found, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredRun, "members", lambda self, sick: np.array([True, False, True]))
+        assert ntk_of_run(StoredRun(recorded), TRAIN, 5, tmp_path / "ntk", QUIET).sizes["member"] == 2
+    console = Console(file=io.StringIO(), width=200)
+    xr.testing.assert_equal(ntk_of_run(StoredRun(recorded), TRAIN, 5, tmp_path / "ntk", console), found)
+    assert "ntk: 3/3 kernels" in console.file.getvalue()
+
+
+def test_too_little_memory_is_said(recorded, command, tmp_path):
+    shutil.copytree(recorded, tmp_path / "run")
+    code, _, error = command("ntk", "run", "--data-seed", "3", "--memory", "1e-6")
+    assert code == 2
+    assert "no empirical NTK of members 0, 1, 2 at step 0: memory is 0.00102 MiB, but a single pair" in error
+
+
 class Killed(BaseException):
     """Nothing catches it, as nothing catches SIGKILL."""
 
 
-@pytest.mark.parametrize("stage", ["np.save", "os.replace", "kernel_evolution", "xr.Dataset.to_zarr"])
+STAGES = (
+    (ntk_files.np, "save"),
+    (ntk_files.os, "replace"),
+    (ntk_run, "kernel_statistics"),
+    (xr.Dataset, "to_zarr"),
+    (ntk_files.zarr, "consolidate_metadata"),
+)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage[1])
 @pytest.mark.parametrize("call", [1, 2])
 def test_killed_at_any_stage_it_goes_on(recorded, found, tmp_path, monkeypatch, stage, call):
     """With the times that were written, to the numbers of an undisturbed computation."""
     calls, computed = 0, []
-    *owner, name = stage.split(".")
-    place = ntk_run
-    for part in owner:
-        place = getattr(place, part)
-    original, of_members = getattr(place, name), ntk_run._of_members
+    place, name = stage
+    original, kernels = getattr(place, name), ntk_run._kernels
 
     def wrapped(*arguments, **options):
         nonlocal calls
@@ -128,14 +186,14 @@ def test_killed_at_any_stage_it_goes_on(recorded, found, tmp_path, monkeypatch, 
 
     def counted(*arguments):
         computed.append(1)
-        return of_members(*arguments)
+        return kernels(*arguments)
 
     def compute():
         return ntk_of_run(StoredRun(recorded), TRAIN, 5, tmp_path / "ntk", QUIET)
 
     with monkeypatch.context() as patch:
         patch.setattr(place, name, wrapped)
-        for _ in range(call if stage in ("kernel_evolution", "xr.Dataset.to_zarr") else 1):
+        for _ in range(call if stage in STAGES[2:] else 1):
             try:
                 compute()
             except Killed:
@@ -143,7 +201,7 @@ def test_killed_at_any_stage_it_goes_on(recorded, found, tmp_path, monkeypatch, 
         else:
             raise AssertionError("it was not killed")
     there = len(list((tmp_path / "ntk" / "kernels").glob("*.npy")))
-    monkeypatch.setattr(ntk_run, "_of_members", counted)
+    monkeypatch.setattr(ntk_run, "_kernels", counted)
     xr.testing.assert_equal(compute(), found)
     assert len(computed) == len(STEPS) - there
     with xr.open_zarr(tmp_path / "ntk" / "ntk.zarr") as store:
@@ -163,6 +221,34 @@ def test_half_a_file_is_named(recorded, tmp_path):
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(RunDirectoryError, match=r"kernels/1.npy cannot be read .*; remove it, and it is"):
         ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", QUIET)
+
+
+def test_kernels_of_another_shape_are_named(recorded, tmp_path):
+    ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", QUIET)
+    np.save(tmp_path / "ntk" / "kernels" / "4.npy", np.zeros((2, 2, 2), np.float32))
+    message = r"kernels/4.npy holds float32 of shape \(2, 2, 2\), but .* of shape \(3, 2, 2\); remove it, and it is"
+    with pytest.raises(RunDirectoryError, match=message):
+        ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", QUIET)
+
+
+def test_kernels_stay_when_their_checkpoints_are_gone(tmp_path):
+    """As after more training, with which two checkpoints alone are kept: those of steps 0 and 1 have been computed."""
+    path = trained(tmp_path / "run")
+    early = ntk_of_run(StoredRun(path), TRAIN, 3, path / "ntk", QUIET)
+    shutil.rmtree(path / "checkpoints" / "1")
+    assert stored_steps(StoredRun(path)) == [0, 4]
+    xr.testing.assert_equal(ntk_of_run(StoredRun(path), TRAIN, 3, path / "ntk", QUIET), early)
+    np.testing.assert_array_equal(early.step, STEPS)
+
+
+def test_kernels_of_a_run_that_was_trained_anew_are_not_mixed(recorded, tmp_path):
+    """Its configuration is the same, but not what was drawn."""
+    path = shutil.copytree(recorded, tmp_path / "run")
+    ntk_of_run(StoredRun(path), TRAIN, 2, path / "ntk", QUIET)
+    root = zarr.open_group(path / "logits.zarr", mode="r+", use_consolidated=False)
+    root["logits"][0, 2] *= 1.001
+    with pytest.raises(RunDirectoryError, match=r"run.initial_logits: '\w+' on disk, '\w+' asked for"):
+        ntk_of_run(StoredRun(path), TRAIN, 2, path / "ntk", QUIET)
 
 
 def test_members_that_other_numbers_were_drawn_for_are_refused(tmp_path):
@@ -202,6 +288,7 @@ def test_the_command_from_run_to_figure(command, recorded, found, tmp_path):
         ("run --data-seed 3 --samples 0", "--samples is 0; a kernel needs at least one input"),
         ("run --data-seed -1", "--data-seed is -1"),
         ("run --sick include", "--sick"),
+        ("run --memory 0", "--memory is 0; it must be a number of GiB above 0"),
         ("run --data-seed 3 --output taken", "taken"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -66,10 +67,11 @@ def test_what_is_said_of_them_is_of_these_inputs(found):
 
 
 def test_they_are_those_recorded_in_training(tmp_path):
-    """Of networks with one logit, the first one's kernel, which is recorded, is the mean over logits."""
-    network, data = Architecture((Dense(4), Relu(), Dense(1))), Toy(6, 3).load()
+    """Means over three logits, both."""
+    network, data = Architecture((Dense(4), Relu(), Dense(3))), Toy(6, 3).load()
+    data = [replace(part, values=np.tile(part.values, 3), quantities=part.quantities * 3) for part in data]
     path = trained(tmp_path / "run", network, data=data, snapshots=(Parameters(), EmpiricalNtk(6)))
-    found = ntk_of_run(StoredRun(path), data.train, 6, tmp_path / "ntk", QUIET)
+    found = ntk_of_run(StoredRun(path), data[0], 6, tmp_path / "ntk", QUIET)
     with xr.open_zarr(path / "logits.zarr") as store:
         np.testing.assert_allclose(found.ntk, store.ntk, rtol=1e-4, atol=1e-6)  # float32, other orders of sums
         assert np.abs(store.ntk[2] - store.ntk[0]).max() > 1e-3

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
@@ -22,17 +22,21 @@ ByWidth = Mapping[int, xr.Dataset]  # results of kernel_evolution
 
 
 class DriftLaws(NamedTuple):
-    """Of the drift at the last time: of each member, averaged over members, and of the members' mean kernel."""
+    """Of the drift at the last time: of each member, averaged over members, and of the members' mean kernel.
 
-    of_members: PowerLaw
-    of_mean: PowerLaw  # of one kernel a width: its interval is open
+    None where some kernel has not moved at all, as at rates that float32 rounds away: 0 has no logarithm to fit.
+    """
+
+    of_members: PowerLaw | None
+    of_mean: PowerLaw | None  # of one kernel a width: its interval is open
 
 
 def drift_laws(found: ByWidth) -> DriftLaws:
     """Fits at the three largest widths, or at both; raises ValueError where there are fewer than two."""
     widths = list(found)[-FITTED:]
     of_mean = np.array([[found[width].mean_drift.values[-1]] for width in widths])
-    return DriftLaws(fit_power_law(widths, last_drifts(found)[-FITTED:]), fit_power_law(widths, of_mean))
+    drifts = (last_drifts(found)[-FITTED:], of_mean)
+    return DriftLaws(*(fit_power_law(widths, values) if (values > 0).all() else None for values in drifts))
 
 
 def last_drifts(found: ByWidth) -> Float[np.ndarray, "width member"]:
@@ -40,10 +44,13 @@ def last_drifts(found: ByWidth) -> Float[np.ndarray, "width member"]:
     return np.stack([each.drift.values[-1] for each in found.values()])
 
 
-def drift_figure(networks: Mapping[str, ByWidth], names: Mapping[str, str], title: str) -> Figure:
+def drift_figure(
+    networks: Mapping[str, ByWidth], laws: Mapping[str, DriftLaws], names: Mapping[str, str], title: str
+) -> Figure:
     """Drift at the last time against width, of members and of their mean kernel; and over time, for each width.
 
     `networks` holds, by network and by width, results of `kernel_evolution` at common times; at most three networks.
+    `laws` are their `drift_laws`.
     """
     if not 1 <= len(networks) <= len(MARKERS):
         raise ValueError(f"there are {len(networks)} networks; between 1 and {len(MARKERS)} can be shown")
@@ -52,8 +59,8 @@ def drift_figure(networks: Mapping[str, ByWidth], names: Mapping[str, str], titl
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.15, 1])[:, 0]
     of_members, of_mean = np.ravel(top.subplots(1, 2, sharey=True))
     for index, (network, found) in enumerate(networks.items()):
-        _draw_law(of_members, found, index, names[network], mean=False)
-        _draw_law(of_mean, found, index, names[network], mean=True)
+        _draw_members(of_members, found, laws[network].of_members, index, names[network])
+        _draw_mean(of_mean, found, laws[network].of_mean, index, names[network])
     steps = next(iter(next(iter(networks.values())).values())).step.values
     for axis, what in ((of_members, "each member"), (of_mean, "the members' mean kernel")):
         _label_widths(axis, networks, intervals=axis is of_members)
@@ -68,27 +75,46 @@ def drift_figure(networks: Mapping[str, ByWidth], names: Mapping[str, str], titl
     return figure
 
 
-def _draw_law(axis: Axes, found: ByWidth, index: int, name: str, mean: bool) -> None:
-    law, colour, marker = drift_laws(found)[int(mean)], PALETTE[index], MARKERS[index]
+def _draw_members(axis: Axes, found: ByWidth, law: PowerLaw | None, index: int, name: str) -> None:
     widths, values = np.array(list(found)), last_drifts(found)
-    if mean:
-        shown = np.array([each.mean_drift.values[-1] for each in found.values()])
-        label = f"{name}: width$^{{{law.exponent:.2f}}}$"
-    else:
-        shown, beside = values.mean(1), widths * 1.06 ** (index - 1)
-        axis.plot(np.repeat(beside, values.shape[1]), values.ravel(), ".", color=colour, ms=4, alpha=0.5)
-        label = f"{name}: {law.label}"
-    axis.plot(widths, shown, marker, color=colour, ms=7, mec="white", label=label)
-    axis.plot(widths[-FITTED:], law.at(widths[-FITTED:]), "-", color=colour, lw=1.5)
+    beside = widths * 1.06 ** (index - 1)
+    axis.plot(np.repeat(beside, values.shape[1]), _positive(values).ravel(), ".", color=PALETTE[index], ms=4, alpha=0.5)
+    label = f"{name}: no drift to fit" if law is None else f"{name}: {law.label}"
+    _draw_law(axis, widths, values.mean(1), law, index, label)
+
+
+def _draw_mean(axis: Axes, found: ByWidth, law: PowerLaw | None, index: int, name: str) -> None:
+    values = np.array([each.mean_drift.values[-1] for each in found.values()])
+    label = f"{name}: no drift to fit" if law is None else f"{name}: width$^{{{law.exponent:.2f}}}$"
+    _draw_law(axis, np.array(list(found)), values, law, index, label)
+
+
+def _draw_law(
+    axis: Axes,
+    widths: Int[np.ndarray, " width"],
+    values: Float[np.ndarray, " width"],
+    law: PowerLaw | None,
+    index: int,
+    label: str,
+) -> None:
+    axis.plot(widths, _positive(values), MARKERS[index], color=PALETTE[index], ms=7, mec="white", label=label)
+    if law is not None:
+        axis.plot(widths[-FITTED:], law.at(widths[-FITTED:]), "-", color=PALETTE[index], lw=1.5)
+
+
+def _positive(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """What a logarithmic axis can show."""
+    return np.where(values > 0, values, np.nan)
 
 
 def _label_widths(axis: Axes, networks: Mapping[str, ByWidth], intervals: bool) -> None:
     widths = np.array(list(next(iter(networks.values()))), float)
     fitted = widths[-FITTED:]
     above = 1.4 * max((last_drifts(found)[-FITTED:].max(1) * fitted).max() for found in networks.values())
-    axis.plot(fitted, above / fitted, ":", color="0.3", lw=1.2, label="slope of width$^{-1}$")
+    if above > 0:
+        axis.plot(fitted, above / fitted, ":", color="0.3", lw=1.2, label="slope of width$^{-1}$")
+        axis.set_yscale("log")
     axis.set_xscale("log")
-    axis.set_yscale("log")
     axis.set_xticks(widths, [f"{width:g}" for width in widths])
     axis.xaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_minor_formatter(NullFormatter())
@@ -101,9 +127,11 @@ def _label_widths(axis: Axes, networks: Mapping[str, ByWidth], intervals: bool) 
 def _draw_over_time(axis: Axes, found: ByWidth, name: str) -> None:
     colours = mpl.colormaps["viridis"](np.linspace(0, 0.9, len(found)))
     for (width, each), colour in zip(found.items(), colours, strict=True):
-        axis.plot(each["time"].values[1:], each.drift.values[1:].mean(1), "o-", ms=3, color=colour, label=f"{width}")
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+        drifts = _positive(each.drift.values[1:].mean(1))
+        axis.plot(each["time"].values[1:], drifts, "o-", ms=3, color=colour, label=f"{width}")
+    if any((each.drift.values[1:] > 0).any() for each in found.values()):  # else there is nothing to show
+        axis.set_xscale("log")
+        axis.set_yscale("log")
     axis.set_xlabel("training time t (steps × learning rate)")
     axis.set_title(name, fontsize=10)
     axis.xaxis.set_minor_formatter(NullFormatter())

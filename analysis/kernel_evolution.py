@@ -4,7 +4,7 @@ All functions are plain NumPy on Θ [time, member, n, n], from wherever the kern
 (`launch.stored_members`), or `empirical_ntk` of any function apply(params, x) and its parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -12,12 +12,23 @@ from jaxtyping import Float
 
 Kernels = Float[np.ndarray, "time member n n"]
 
+NTK_DIMENSIONS = ("time", "member", "input", "other_input")
+NTK_ABOUT = {"long_name": "empirical NTK, mean over logits", "units": "1"}
+ABOUT = {
+    "drift": (("time", "member"), "‖Θ_t − Θ_0‖/‖Θ_0‖ of each member"),
+    "mean_drift": (("time",), "‖Θ_t − Θ_0‖/‖Θ_0‖ of the mean kernel over members"),
+    "spectrum": (("time", "member", "eigenvalue"), "eigenvalues of Θ_t, descending"),
+    "mean_spectrum": (("time", "eigenvalue"), "eigenvalues of the mean kernel, descending"),
+    "alignment": (("time", "member"), "alignment of Θ_t with YYᵀ (Cristianini et al. 2001)"),
+    "mean_alignment": (("time",), "alignment of the mean kernel with YYᵀ"),
+    "distance_from_analytic": (("time",), "‖mean Θ_t − Θ_∞‖/‖Θ_∞‖, Θ_∞ at infinite width"),
+}
+
 
 def drift(kernels: Kernels) -> Float[np.ndarray, "time member"]:
     """‖Θ_t − Θ_0‖_F/‖Θ_0‖_F of every member, Θ_0 the first of the times."""
     check_kernels(kernels)
-    start = np.asarray(kernels[:1], np.float64)
-    return _norm(kernels - start) / _norm(start)
+    return distance(kernels, kernels[0])
 
 
 def mean_drift(kernels: Kernels) -> Float[np.ndarray, " time"]:
@@ -50,10 +61,10 @@ def spectra(kernels: Float[np.ndarray, "*leading n n"]) -> Float[np.ndarray, "*l
 
 
 def distance(
-    kernels: Float[np.ndarray, "*leading n n"], reference: Float[np.ndarray, "n n"]
+    kernels: Float[np.ndarray, "*leading n n"], reference: Float[np.ndarray, "*same n n"]
 ) -> Float[np.ndarray, "*leading"]:
-    """‖Θ − reference‖_F/‖reference‖_F."""
-    if np.shape(reference) != kernels.shape[-2:]:
+    """‖Θ − reference‖_F/‖reference‖_F, of one reference or of each member's own."""
+    if np.shape(reference)[-2:] != kernels.shape[-2:]:
         raise ValueError(f"the reference has shape {np.shape(reference)}, but the kernels {kernels.shape[-2:]}")
     return _norm(kernels - np.asarray(reference, np.float64)) / _norm(reference)
 
@@ -66,53 +77,82 @@ def kernel_evolution(
     analytic: Float[np.ndarray, "n n"] | None = None,
     members: Sequence[int] | None = None,
 ) -> xr.Dataset:
-    """Kernels and all that is said of them here, with dims (time, member, …) and coordinates step, time and member.
-
-    Training times that differ between members are `training_time` (time, member). Alignments are left out where there
-    are no targets, and distances from the analytic kernel where there is none. Raises ValueError for what does not fit.
-    """
+    """Kernels, as `ntk`, and their `kernel_statistics`."""
     check_kernels(kernels)
-    mean = _mean(kernels)[:, 0]
-    found = {
-        "ntk": (("time", "member", "input", "other_input"), kernels, "empirical NTK, mean over logits"),
-        "drift": (("time", "member"), drift(kernels), "‖Θ_t − Θ_0‖/‖Θ_0‖ of each member"),
-        "mean_drift": (("time",), mean_drift(kernels), "‖Θ_t − Θ_0‖/‖Θ_0‖ of the mean kernel over members"),
-        "spectrum": (("time", "member", "eigenvalue"), spectra(kernels), "eigenvalues of Θ_t, descending"),
-        "mean_spectrum": (("time", "eigenvalue"), spectra(mean), "eigenvalues of the mean kernel, descending"),
-    }
-    if targets is not None:
-        aligned = target_alignment(kernels, targets), target_alignment(mean, targets)
-        found["alignment"] = (("time", "member"), aligned[0], "alignment of Θ_t with YYᵀ (Cristianini et al. 2001)")
-        found["mean_alignment"] = (("time",), aligned[1], "alignment of the mean kernel with YYᵀ")
-    if analytic is not None:
-        away = distance(mean, analytic)
-        found["distance_from_analytic"] = (("time",), away, "‖mean Θ_t − Θ_∞‖/‖Θ_∞‖, Θ_∞ at infinite width")
+    found = kernel_statistics(kernels, steps, times, targets, analytic, members)
+    return found.assign(ntk=(NTK_DIMENSIONS, kernels, NTK_ABOUT))
+
+
+def kernel_statistics(
+    kernels: Iterable[Float[np.ndarray, "member n n"]],
+    steps: Sequence[int],
+    times: Float[np.ndarray, " time"] | Float[np.ndarray, "time member"],
+    targets: Float[np.ndarray, "n logit"] | None = None,
+    analytic: Float[np.ndarray, "n n"] | None = None,
+    members: Sequence[int] | None = None,
+) -> xr.Dataset:
+    """All that is said of kernels here, with dims (time, member, …) and coordinates step, time and member.
+
+    Kernels are taken one time after the other, and only those of the first time are kept. Training times that differ
+    between members are `training_time` (time, member). Alignments are left out where there are no targets, and
+    distances from the analytic kernel where there is none. Raises ValueError for what does not fit.
+    """
+    rows, start = [], None
+    for index, now in enumerate(kernels):
+        check_kernels(now[None], index, members)
+        start = now if start is None else start
+        rows.append(_at_one_time(now, start, targets, analytic))
+    if start is None:
+        raise ValueError("there are no kernels, of no time at all")
+    values = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return xr.Dataset(
-        {name: (dims, values, {"long_name": about, "units": "1"}) for name, (dims, values, about) in found.items()},
-        coords=_coordinates(kernels, steps, np.asarray(times, np.float64), members),
+        {name: (ABOUT[name][0], array, {"long_name": ABOUT[name][1], "units": "1"}) for name, array in values.items()},
+        coords=_coordinates((len(rows), len(start)), steps, np.asarray(times, np.float64), members),
     )
 
 
-def check_kernels(kernels: Kernels) -> None:
-    """Raise ValueError for what are not kernels [time, member, n, n] with finite entries that are not all zero."""
+def _at_one_time(
+    now: Float[np.ndarray, "member n n"],
+    start: Float[np.ndarray, "member n n"],
+    targets: Float[np.ndarray, "n logit"] | None,
+    analytic: Float[np.ndarray, "n n"] | None,
+) -> dict[str, Float[np.ndarray, "..."]]:
+    mean, first_mean = (kernels.mean(0, dtype=np.float64) for kernels in (now, start))
+    found = {"drift": distance(now, start), "mean_drift": distance(mean, first_mean)}
+    found |= {"spectrum": spectra(now), "mean_spectrum": spectra(mean)}
+    if targets is not None:
+        found |= {"alignment": target_alignment(now, targets), "mean_alignment": target_alignment(mean, targets)}
+    if analytic is not None:
+        found["distance_from_analytic"] = distance(mean, analytic)
+    return found
+
+
+def check_kernels(kernels: Kernels, first: int = 0, members: Sequence[int] | None = None) -> None:
+    """Raise ValueError for what are not kernels [time, member, n, n] with finite entries that at time 0 are not all
+    zero; `first` is the number of the first time, and `members` are those of the members, if not from 0 on.
+    """
     if kernels.ndim != 4 or kernels.shape[2] != kernels.shape[3] or not kernels.size:
         raise ValueError(f"kernels have shape {kernels.shape}; it must be [time, member, n, n], not empty")
+    numbers = range(kernels.shape[1]) if members is None else members
     finite = np.isfinite(kernels).all((2, 3))
     if not finite.all():
         time, member = np.argwhere(~finite)[0]
-        raise ValueError(f"the kernel of member {member} at time {time} (both from 0) is not finite")
-    if not kernels[0].any((1, 2)).all():
+        raise ValueError(f"the kernel of member {numbers[member]} at time {first + time} (both from 0) is not finite")
+    if first == 0 and not kernels[0].any((1, 2)).all():
         member = int(np.argmin(kernels[0].any((1, 2))))
         raise ValueError(
-            f"the first kernel of member {member} is zero, as of narrow networks whose units are all off; nothing can "
-            "be relative to it: take wider networks"
+            f"the first kernel of member {numbers[member]} is zero, as of narrow networks whose units are all off; "
+            "nothing can be relative to it: take wider networks"
         )
 
 
 def _coordinates(
-    kernels: Kernels, steps: Sequence[int], times: Float[np.ndarray, "time *member"], members: Sequence[int] | None
+    sizes: tuple[int, int],
+    steps: Sequence[int],
+    times: Float[np.ndarray, "time *member"],
+    members: Sequence[int] | None,
 ) -> dict[str, tuple]:
-    number, size = kernels.shape[:2]
+    number, size = sizes
     if len(steps) != number or times.shape not in ((number,), (number, size)):
         raise ValueError(
             f"{len(steps)} steps and times of shape {times.shape} do not fit {number} times, {size} members"

@@ -36,9 +36,11 @@ def _over_time(axis: Axes, found: xr.Dataset, name: str, label: str) -> None:
     axis.plot([], [], **THIN, label=f"each of {members.shape[1]} members")
     axis.plot(x, members.mean(1), "o-", ms=3, color=BLUE, lw=1.8, label="mean over members")
     axis.plot(x, of_mean, "s--", ms=3, color=RED, lw=1.8, label="of the mean kernel")
-    if len(x) > 2 and x[-1] > 20 * x[1]:
-        axis.set_xscale("symlog", linthresh=float(x[1]))  # linear up to the first time after 0, then logarithmic
-    axis.set_xlim(0, 1.02 * float(x[-1]))
+    later = x[x > 0]  # warmup begins with a rate of 0
+    if len(later) > 1 and x[-1] > 20 * later[0]:
+        axis.set_xscale("symlog", linthresh=float(later[0]))  # linear up to the first time after 0, then logarithmic
+    if len(later):
+        axis.set_xlim(0, 1.02 * float(x[-1]))
     axis.set_xlabel("training time t (steps × learning rate)" if common else "training step")
     axis.set_ylabel(label)
     axis.legend(fontsize=8, frameon=False)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.drawing import save_figure
+from analysis.empirical.ntk import DEFAULT_MEMORY
 from analysis.kernel_evolution_figures import evolution_figure
 from launch.ntk_run import STORE, ntk_of_run
 from launch.stored_data import training_set
@@ -32,6 +33,8 @@ class NtkCommand:
     """Seed that the training set was drawn by."""
     sick: Literal["refuse", "exclude"] = "refuse"
     """What to do where members are not healthy: refuse, or leave these out."""
+    memory: float = DEFAULT_MEMORY / 2**30
+    """Memory in GiB that kernels may take."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
     """Where kernels, numbers and figure go; by default RUN/ntk. Times found there are not computed again."""
 
@@ -40,13 +43,15 @@ class NtkCommand:
             raise ValueError(f"--samples is {self.samples}; a kernel needs at least one input")
         if self.data_seed < 0:
             raise ValueError(f"--data-seed is {self.data_seed}; it must be at least 0")
+        if not 0 < self.memory < 2**20:
+            raise ValueError(f"--memory is {self.memory:g}; it must be a number of GiB above 0")
 
     def run(self, console: Console) -> None:
         """Compute what is missing, draw, and print a table."""
         run = StoredRun(self.run_directory)
         _ = stored_steps(run)  # what cannot be had is said before data are loaded
-        data, output = training_set(run.config, self.data, self.data_seed), self.output or self.run_directory / "ntk"
-        found = ntk_of_run(run, data, self.samples, output, console, self.sick)
+        data, output = training_set(run, self.data, self.data_seed), self.output or self.run_directory / "ntk"
+        found = ntk_of_run(run, data, self.samples, output, console, self.sick, self.memory * 2**30)
         title = f"Empirical NTKs of {found.sizes['member']} networks during training, on {found.sizes['input']} inputs"
         written = [output / STORE, *save_figure(evolution_figure(found, title), output / "ntk")]
         console.print(table(found))

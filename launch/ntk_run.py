@@ -1,9 +1,5 @@
 """Empirical NTKs of a run's members at every stored time, computed into a directory from where it was left."""
 
-import os
-import shutil
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +7,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 from rich.console import Console
 
 from analysis.empirical import empirical_ntk
+from analysis.empirical.ntk import DEFAULT_MEMORY
 from analysis.gram import Gram
-from analysis.kernel_evolution import kernel_evolution
+from analysis.kernel_evolution import kernel_statistics
 from ensembles.data import Dataset
 from ensembles.data.dataset import Inputs
 from ensembles.losses import MeanSquaredError
 from ensembles.recorder import Sick
 from launch.kernel_run import compute_gram
-from launch.progress import kernel_progress
+from launch.ntk_files import KernelFiles, write_store
+from launch.progress import member_progress
 from launch.run_directory import RunDirectoryError, claim, reading
 from launch.stored_members import StackedParams, StoredRun, stored_parameters, stored_steps
 from models.architecture import Architecture
@@ -32,88 +30,117 @@ MEMBERS_AT_ONCE = 8  # how often progress shows
 STORE = "ntk.zarr"
 LOGITS_AGREE = 0.05  # of their size: other devices round otherwise, other draws are off by more than their size
 
-Report = Callable[[int], None]
+Members = Int[np.ndarray, " some"]
 
 
 def ntk_of_run(
-    run: StoredRun, data: Dataset, samples: int, directory: Path, console: Console, sick: Sick = "refuse"
+    run: StoredRun,
+    data: Dataset,
+    samples: int,
+    directory: Path,
+    console: Console,
+    sick: Sick = "refuse",
+    memory: float = DEFAULT_MEMORY,
 ) -> xr.Dataset:
     """Θ_t of every member on the first `samples` inputs of `data` at every stored time, and what is said of them.
 
-    Each time's kernels are written as soon as they are computed (`kernels/STEP.npy` in `directory`), and a later call
-    goes on from there, also when the run has been trained further; `ntk.zarr` appears whole or not at all. Raises
-    RunDirectoryError where the run is being written or its parameters cannot be had, or where `directory` holds kernels
-    of another run or other inputs, and SickMembersError as `read_logits` does.
+    Kernels take `memory` bytes a device at most. Each time's are written as soon as they are computed
+    (`kernels/STEP.npy` in `directory`), and a later call goes on from there. Where the run has been trained further,
+    times that were computed stay, though their checkpoints may be gone. `ntk.zarr` appears whole or not at all; what is
+    returned reads its kernels as they are used.
+
+    Raises RunDirectoryError where the run is being written or its parameters cannot be had, where kernels cannot be
+    computed, and where `directory` holds kernels of another run or other inputs, and SickMembersError as `read_logits`.
     """
     with reading(run.path):
-        kept, steps = run.members(sick), stored_steps(run)
-        with claim(directory, _config(run, data, samples)):
-            _compute(run, data, samples, steps, directory, console)
-            found = _gathered(run, data, samples, steps, kept, directory, console)
-            _write(found, directory / STORE)
-            return found
+        kept, steps, x = run.members(sick), stored_steps(run), data.inputs[:samples]
+        with claim(directory, _config(run, data, len(x))):
+            files = KernelFiles(directory / "kernels", run.config["members"], len(x))
+            _check_initialisation(run, data, len(x))
+            _compute(run, x, steps, kept, files, memory, console)
+            times = [step for step in files.steps if files.computed(step)[kept].all()]
+            analytic = _analytic(run.architecture, x, directory / "analytic", console)
+            found = _gathered(run, data, times, kept, files, analytic)
+            return write_store(found, (files.read(step)[kept] for step in times), directory / STORE)
 
 
 def _config(run: StoredRun, data: Dataset, samples: int) -> dict[str, Any]:
-    """What kernels depend on but for the step."""
+    """What kernels depend on but for the step; a run that was trained anew elsewhere has other initial logits."""
     names = ("architecture", "recipe", "members", "seed", "data")
     return {
-        "run": {name: run.config[name] for name in names},
-        "inputs": {
-            "fingerprint": data.fingerprint,
-            "provenance": data.provenance,
-            "samples": len(data.inputs[:samples]),
-        },
+        "run": {**{name: run.config[name] for name in names}, "initial_logits": run.digest_of_initial_logits},
+        "inputs": {"fingerprint": data.fingerprint, "provenance": data.provenance, "samples": samples},
     }
 
 
-def _compute(run: StoredRun, data: Dataset, samples: int, steps: list[int], directory: Path, console: Console) -> None:
-    """Whatever times are missing, one after the other."""
-    (directory / "kernels").mkdir(exist_ok=True)
-    missing, members = [step for step in steps if not _file(directory, step).exists()], run.config["members"]
+def _compute(
+    run: StoredRun,
+    x: Inputs,
+    steps: list[int],
+    kept: Bool[np.ndarray, " member"],
+    files: KernelFiles,
+    memory: float,
+    console: Console,
+) -> None:
+    """Whatever kernels are missing, one time after the other."""
+    missing = {step: np.flatnonzero(kept & ~files.computed(step)) for step in steps}
+    missing = {step: members for step, members in missing.items() if len(members)}
     if len(missing) < len(steps):
-        there = f"{len(steps) - len(missing)} of {len(steps)} times found in {directory}"
+        there = f"{len(steps) - len(missing)} of {len(steps)} times found in {files.directory.parent}"
         console.print(f"ntk: {there}", highlight=False, markup=False, soft_wrap=True)
     if not missing:
         return
-    x = jnp.asarray(data.inputs[:samples])
-    with kernel_progress(console, "ntk", len(missing) * members) as report:
-        for number, step in enumerate(missing):
-            params = stored_parameters(run, data.inputs.shape[1:], step)
-            if step == 0:
-                _check_initialisation(run, params, data, samples)
-            report(number * members)
-            kernels = _of_members(
-                run.architecture, params, x, lambda done, before=number * members: report(before + done)
-            )
-            _write_kernels(_file(directory, step), kernels)
+    total, before = sum(map(len, missing.values())), 0
+    with member_progress(console, "ntk", total, things="kernels") as report:
+        for step, members in missing.items():
+            params, found = stored_parameters(run, x.shape[1:], step), []
+            for first in range(0, len(members), MEMBERS_AT_ONCE):
+                report(before + first)
+                some = members[first : first + MEMBERS_AT_ONCE]
+                found.append(_kernels(run, step, params, some, jnp.asarray(x), memory))
+            files.add(step, members, np.concatenate(found))
+            before += len(members)
+        report(total)
 
 
-def _of_members(
-    architecture: Architecture, params: StackedParams, x: Array, report: Report
-) -> Float[np.ndarray, "member n n"]:
-    """Their kernels, some members at a time."""
-    members, found = len(jax.tree.leaves(params)[0]), []
-    for first in range(0, members, MEMBERS_AT_ONCE):
-        part = jax.tree.map(lambda leaf, first=first: leaf[first : first + MEMBERS_AT_ONCE], params)
-        found.append(np.asarray(empirical_ntk(architecture, part, x)))
-        report(first + len(found[-1]))
-    return np.concatenate(found)
+def _kernels(
+    run: StoredRun, step: int, params: StackedParams, members: Members, x: Array, memory: float
+) -> Float[np.ndarray, "some n n"]:
+    """Of some members; raises RunDirectoryError that names those whose kernels cannot be computed, and says why."""
+    try:
+        chosen = jax.tree.map(lambda leaf: leaf[members], params)
+        return np.asarray(empirical_ntk(run.architecture, chosen, x, memory=memory))
+    except ValueError as error:
+        reasons = {member: _reason(run.architecture, params, member, x, memory) for member in members.tolist()}
+        failed = [member for member, reason in reasons.items() if reason]
+        reason = next((reason for reason in reasons.values() if reason), str(error))
+        named = f"member{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed or members))}"
+        raise RunDirectoryError(f"{run.path}: no empirical NTK of {named} at step {step}: {reason}") from error
 
 
-def _check_initialisation(run: StoredRun, params: StackedParams, data: Dataset, samples: int) -> None:
+def _reason(architecture: Architecture, params: StackedParams, member: int, x: Array, memory: float) -> str:
+    """Why there is no kernel of one member; empty if there is one."""
+    try:
+        empirical_ntk(architecture, jax.tree.map(lambda leaf: leaf[member], params), x, memory=memory)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _check_initialisation(run: StoredRun, data: Dataset, samples: int) -> None:
     """Raise RunDirectoryError where the members of step 0 do not give the logits that were recorded of them.
 
     Another version of JAX may draw other numbers from the same seed. Checked on the training inputs alone, which are
     the first of the store's.
     """
-    trained_on = next(iter(run.config["data"].values()))
-    if data.fingerprint != trained_on["fingerprint"] or 0 not in run.recorded_steps:
+    if data.fingerprint != run.trained_on[1]["fingerprint"] or 0 not in run.recorded_steps:
         return
-    x = jnp.asarray(data.inputs[:samples])
+    params, x = stored_parameters(run, data.inputs.shape[1:], 0), jnp.asarray(data.inputs[:samples])
     found = jax.lax.map(lambda params: run.architecture.apply(params, x), params)
     recorded = run.initial_logits[:, : len(x)]
     healthy = np.isfinite(recorded).all((1, 2))
+    if not healthy.any():
+        return
     gap = np.abs(np.asarray(found) - recorded)[healthy].max()
     if gap > LOGITS_AGREE * np.abs(recorded[healthy]).max():
         raise RunDirectoryError(
@@ -125,19 +152,17 @@ def _check_initialisation(run: StoredRun, params: StackedParams, data: Dataset, 
 def _gathered(
     run: StoredRun,
     data: Dataset,
-    samples: int,
     steps: list[int],
-    kept: np.ndarray,
-    directory: Path,
-    console: Console,
+    kept: Bool[np.ndarray, " member"],
+    files: KernelFiles,
+    analytic: Float[np.ndarray, "n n"] | None,
 ) -> xr.Dataset:
-    """The kernels of all times and of the members that are kept, and their statistics."""
-    times, x = run.times(steps), data.inputs[:samples]
+    """What is said of the kernels of all times and of the members that are kept; one time is in memory at once."""
+    times, samples = run.times(steps), files.inputs
     targets = data.targets(MeanSquaredError())[:samples] if data.labels is not None else data.values
-    analytic = _analytic(run.architecture, x, directory / "analytic", console)
     try:
-        found = kernel_evolution(
-            np.stack([_read_kernels(_file(directory, step))[kept] for step in steps]),
+        found = kernel_statistics(
+            (files.read(step)[kept] for step in steps),
             steps,
             times[:, kept] if times.ndim == 2 else times,
             None if targets is None or not targets[:samples].any() else targets[:samples],
@@ -148,7 +173,7 @@ def _gathered(
         raise
     except ValueError as error:  # kernels that are not finite, or zero, as of narrow networks that are born dead
         raise RunDirectoryError(f"{run.path}: {error}") from error
-    return found.assign_attrs(run=str(run.path), inputs=f"the first {len(x)} of {data.name}", data=data.provenance)
+    return found.assign_attrs(run=str(run.path), inputs=f"the first {samples} of {data.name}", data=data.provenance)
 
 
 def _analytic(
@@ -163,33 +188,3 @@ def _analytic(
         console.print("ntk: analytic kernel of infinitely wide networks", highlight=False)
     kernel = compute_gram(gram, directory, Console(quiet=True))
     return None if kernel is None else np.asarray(kernel.ntk)
-
-
-def _file(directory: Path, step: int) -> Path:
-    return directory / "kernels" / f"{step}.npy"
-
-
-def _write_kernels(path: Path, kernels: Float[np.ndarray, "member n n"]) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        np.save(file, kernels)
-    os.replace(temporary, path)
-
-
-def _read_kernels(path: Path) -> Float[np.ndarray, "member n n"]:
-    try:
-        return np.load(path)
-    except (ValueError, EOFError) as error:
-        raise RunDirectoryError(f"{path} cannot be read ({error}); remove it, and it is computed again") from None
-
-
-def _write(found: xr.Dataset, path: Path) -> None:
-    """The store in place of what is there: for a moment there is none, and the kernels that it is made of stay."""
-    temporary = path.with_name(path.name + ".new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    with warnings.catch_warnings():
-        # Consolidation is xarray's default way in; zarr warns that v3 has yet to specify it.
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
-        found.to_zarr(temporary, zarr_format=3)
-    shutil.rmtree(path, ignore_errors=True)
-    os.replace(temporary, path)

@@ -80,17 +80,12 @@ def gram_progress(console: Console, name: str) -> Iterator[Callable[[GramProgres
 
 
 @contextlib.contextmanager
-def member_progress(console: Console, name: str, members: int, start: int) -> Iterator[Callable[[int], None]]:
-    """A function to be told how many members are done; shows them, members a second and the time left."""
-    with _counted(console, name, "members", "members/s", start) as report:
-        yield lambda done: report(done, members, 1)
-
-
-@contextlib.contextmanager
-def kernel_progress(console: Console, name: str, kernels: int) -> Iterator[Callable[[int], None]]:
-    """A function to be told how many kernels are computed; shows them, kernels a second and the time left."""
-    with _counted(console, name, "kernels", "kernels/s") as report:
-        yield lambda done: report(done, kernels, 1)
+def member_progress(
+    console: Console, name: str, total: int, start: int = 0, things: str = "members"
+) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many members, or other things, are done; shows them, how many a second, time left."""
+    with _counted(console, name, things, f"{things}/s", start) as report:
+        yield lambda done: report(done, total, 1)
 
 
 @contextlib.contextmanager

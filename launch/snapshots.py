@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from analysis.empirical import check_linear_head, empirical_kernel
+from analysis.empirical.plan import structured_ntk
 from ensembles.recorder import Snapshot
 from ensembles.trainer import EnsembleState, Trainer
 from models.architecture import Architecture
@@ -51,7 +51,9 @@ class Parameters:
 
 @dataclass(frozen=True)
 class EmpiricalNtk:
-    """`ntk` (time, member, input, other_input): Σ_θ ∂f ∂f' of the first logit, on the first training inputs."""
+    """`ntk` (time, member, input, other_input): `analysis.empirical.empirical_ntk` on the first training inputs:
+    the mean over logits of Σ_θ ∂f ∂f'.
+    """
 
     samples: int
 
@@ -61,7 +63,6 @@ class EmpiricalNtk:
 
     def layout(self, architecture: Architecture, inputs: Inputs) -> tuple[Snapshot, ...]:
         """One matrix."""
-        check_linear_head(architecture)
         number = len(inputs[: self.samples])
         return (Snapshot("ntk", ("input", "other_input"), (number, number)),)
 
@@ -69,12 +70,13 @@ class EmpiricalNtk:
         self, trainer: Trainer, state: EnsembleState, inputs: Inputs
     ) -> dict[str, Float[np.ndarray, "member ..."]]:
         """All members' matrices."""
-        return {"ntk": trainer.on_host(trainer.each(empirical_ntk, state, jnp.asarray(inputs[: self.samples])))}
+        return {"ntk": trainer.on_host(trainer.each(_ntk, state, jnp.asarray(inputs[: self.samples])))}
 
 
-def empirical_ntk(architecture: Architecture, params: PyTree[Float[Array, "..."]], x: Inputs) -> Float[Array, "n n"]:
+def _ntk(architecture: Architecture, params: PyTree[Float[Array, "..."]], x: Inputs) -> Float[Array, "n n"]:
     """One member's."""
-    return empirical_kernel(architecture, params, x).ntk
+    with jax.default_matmul_precision("float32"):
+        return structured_ntk(architecture, params, x, None, "trace")
 
 
 def named_leaves(params: PyTree[Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:

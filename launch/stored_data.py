@@ -1,20 +1,20 @@
 """The training set of a run, loaded again and held against the digest that the run directory has of it."""
 
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
 
 from ensembles.data import DataError, Dataset
 from launch.config import source_of
+from launch.stored_members import StoredRun
 
 
-def training_set(config: dict[str, Any], source: str, seed: int = 0) -> Dataset:
-    """The training set of a run with this configuration from the source of this name (`find_source`).
+def training_set(run: StoredRun, source: str, seed: int = 0) -> Dataset:
+    """The training set of a run from the source of this name (`find_source`).
 
     The source is asked for as many training and test samples as were recorded, drawn by `seed`, and for what it has if
     nobody asks. Raises DataError where neither is what the run was trained on.
     """
-    name, recorded = next(iter(config["data"].items()))
-    test = config["data"].get("test", {}).get("samples")
+    name, recorded = run.trained_on
+    test = run.config["data"].get("test", {}).get("samples")
     made = source_of(source)
     asked = {"train": recorded["samples"], "test": test, "seed": seed}
     sources, found = [made], []

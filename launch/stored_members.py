@@ -4,8 +4,8 @@ They are in the store where `Parameters()` were recorded, and else in the checkp
 from the seed, are drawn again where they were not kept.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,7 +61,13 @@ class StoredRun:
             within = sorted(str(store.parent) for store in self.path.glob("*/logits.zarr"))
             hint = f"; there are {', '.join(within)}" if within else ""
             raise RunDirectoryError(f"{self.path} is not the directory of one ensemble{hint}")
+        _check_data(config["data"], self.path / "config.json")
         return config
+
+    @property
+    def trained_on(self) -> tuple[str, dict[str, Any]]:
+        """The training set's name, and its record: `fingerprint`, `samples` and `provenance`."""
+        return next(iter(self.config["data"].items()))
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -106,6 +112,13 @@ class StoredRun:
         with self._store() as store:
             return store.logits[store.step.values.tolist().index(0)].values
 
+    @property
+    def digest_of_initial_logits(self) -> str | None:
+        """Of all that was recorded at step 0, if that was; equal where members were drawn and computed alike."""
+        if 0 not in self.recorded_steps:
+            return None
+        return hashlib.sha256(np.ascontiguousarray(self.initial_logits).tobytes()).hexdigest()[:16]
+
     def times(self, steps: list[int]) -> Float[np.ndarray, "time"] | Float[np.ndarray, "time member"]:
         """Training times of steps, from the store or, where that lacks one, from the recipe."""
         with self._store() as store:
@@ -149,9 +162,14 @@ def stored_parameters(run: StoredRun, input_shape: tuple[int, ...], step: int) -
     return jax.tree.map(trainer.on_host, trainer.init(input_shape).params)
 
 
-def all_parameters(run: StoredRun, input_shape: tuple[int, ...]) -> Iterator[tuple[int, StackedParams]]:
-    """Every stored step and its parameters, one time after the other."""
-    return ((step, stored_parameters(run, input_shape, step)) for step in stored_steps(run))
+def _check_data(recorded: Any, file: Path) -> None:
+    """Raise RunDirectoryError for records of data sets that do not begin with that of a training set."""
+    first = next(iter(recorded.values()), None) if isinstance(recorded, dict) else None
+    if not isinstance(first, dict) or not {"fingerprint", "samples", "provenance"} <= set(first):
+        raise RunDirectoryError(
+            f"{file} names no training set: its data are {str(recorded)[:100]}, but they must begin with a set's "
+            "fingerprint, samples and provenance; take the file from a copy of the run, or train again elsewhere"
+        )
 
 
 def _from_snapshots(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:

@@ -1,7 +1,7 @@
 """How far the NTKs of finite networks move in training, against their width, on real 8×8 digits."""
 
 import json
-import os
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analysis.drawing import save_figure
-from analysis.drift_by_width import FITTED, drift_figure, drift_laws, last_drifts
+from analysis.drift_by_width import FITTED, DriftLaws, drift_figure, drift_laws, last_drifts
 from analysis.dynamics import largest_eigenvalue
 from analysis.empirical import empirical_ntk
 from analysis.kernels import analytic_kernel
@@ -28,8 +28,9 @@ from analysis.power_law import LEVEL
 from ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
 from ensembles.data import Dataset, Digits
 from launch.ntk_run import ntk_of_run
+from launch.recipes.options import check_limits, check_output
 from launch.run import Run
-from launch.run_directory import claim, write_json
+from launch.run_directory import RunDirectoryError, claim, write_json
 from launch.runner import Execution, peak_memory, run_ensemble
 from launch.snapshots import Parameters
 from launch.stored_members import StoredRun
@@ -75,9 +76,7 @@ class NtkDrift:
     def __post_init__(self):
         limits = {"members": (2, 10_000), "steps": (1, 1_000_000), "records": (2, 1000)}
         limits |= {"train": (1, 1000), "samples": (1, 1000), "seed": (0, 2**31 - 1)}
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"--{name} is {getattr(self, name)}; it must be between {low} and {high}")
+        check_limits(self, limits)
         if not 0 < self.rate < 1:
             raise ValueError(f"--rate is {self.rate}; descent converges for fractions between 0 and 1")
         if self.samples > self.train:
@@ -88,9 +87,7 @@ class NtkDrift:
         if len(self.widths) < 2 or not ascending or not 1 <= self.widths[0] <= self.widths[-1] <= 4096:
             given = " ".join(map(str, self.widths))
             raise ValueError(f"--widths is {given!r}; give two or more between 1 and 4096, ascending")
-        there = next(path for path in (self.output.absolute(), *self.output.absolute().parents) if path.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            raise ValueError(f"--output is {self.output}, but {there} is not a directory that can be written to")
+        check_output(self.output)
 
     @cached_property
     def data(self) -> tuple[Dataset, Dataset]:
@@ -109,11 +106,21 @@ class NtkDrift:
         return Architecture((*layers[network], Dense(10)))
 
     def rates(self) -> dict[str, float]:
-        """The learning rate of each kind of network; computed once and kept in `output`."""
+        """The learning rate of each kind of network; computed once and kept in `output`.
+
+        Raises RunDirectoryError for a file that does not say them.
+        """
         file = self.output / "rates.json"
         if not file.exists():
             write_json(file, {network: self.rate * self._largest_stable(network) for network in self.networks})
-        return json.loads(file.read_text())
+        try:
+            found = json.loads(file.read_text())
+            return {network: _positive(found[network]) for network in self.networks}
+        except (ValueError, KeyError, TypeError) as error:  # not JSON, not text, not ours
+            raise RunDirectoryError(
+                f"{file} is damaged ({type(error).__name__}: {error}); it holds a positive number for each of "
+                f"{', '.join(self.networks)}; remove it, and they are computed again"
+            ) from None
 
     def _largest_stable(self, network: Network) -> float:
         x, architecture = self.data[0].inputs, self.architecture(network, self.widths[len(self.widths) // 2])
@@ -154,24 +161,33 @@ class NtkDrift:
         console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
 
     def _trained(self, network: Network, width: int, learning_rate: float, console: Console) -> xr.Dataset:
+        """An ensemble's drifts, after all that they need is on disk."""
         path = self.output / f"{network}-{width}"
         run_ensemble(self.run(network, width, learning_rate), path, console, EXECUTION)
-        return ntk_of_run(StoredRun(path), self.data[0], self.samples, path / "ntk", console)
+        return ntk_of_run(StoredRun(path), self.data[0], self.samples, path / "ntk", console)[["drift", "mean_drift"]]
 
     def _report(
         self, name: str, found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, float], console: Console
     ) -> None:
         title = f"NTKs of wider networks move less: {self.members} networks a width, trained on {self.train} 8×8 digits"
-        written = save_figure(drift_figure(found, NAMES, title), self.output / name)
-        write_json(self.output / "summary.json", summary(found, rates))
-        console.print(table(found))
+        laws = {network: drift_laws(by_width) for network, by_width in found.items()}
+        written = save_figure(drift_figure(found, laws, NAMES, title), self.output / name)
+        write_json(self.output / "summary.json", summary(found, laws, rates))
+        console.print(table(found, laws))
         files = ", ".join(map(str, (*written, self.output / "summary.json")))
         console.print(f"written: {files}", highlight=False, markup=False, soft_wrap=True)
 
 
-def summary(found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, float]) -> dict[str, dict]:
-    """Exponents with intervals, and drifts after the last step, by network."""
-    laws = {network: drift_laws(by_width) for network, by_width in found.items()}
+def _positive(rate: float) -> float:
+    if not 0 < rate < math.inf:
+        raise ValueError(f"a rate is {rate!r}")
+    return rate
+
+
+def summary(
+    found: Mapping[str, Mapping[int, xr.Dataset]], laws: Mapping[str, DriftLaws], rates: Mapping[str, float]
+) -> dict[str, dict]:
+    """Exponents with intervals, None where there is no drift to fit, and drifts after the last step, by network."""
     return {
         network: {
             "learning_rate": rates[network],
@@ -179,8 +195,8 @@ def summary(found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, f
             "widths": list(by_width),
             "fitted_widths": list(by_width)[-FITTED:],
             "level_of_intervals": LEVEL,
-            "fit_of_members": laws[network].of_members._asdict(),
-            "fit_of_mean_kernel": laws[network].of_mean._asdict(),
+            "fit_of_members": (members := laws[network].of_members) and members._asdict(),
+            "fit_of_mean_kernel": (mean := laws[network].of_mean) and mean._asdict(),
             "drift_of_members": last_drifts(by_width).tolist(),
             "drift_of_mean_kernel": [float(each.mean_drift[-1]) for each in by_width.values()],
         }
@@ -188,7 +204,7 @@ def summary(found: Mapping[str, Mapping[int, xr.Dataset]], rates: Mapping[str, f
     }
 
 
-def table(found: Mapping[str, Mapping[int, xr.Dataset]]) -> Table:
+def table(found: Mapping[str, Mapping[int, xr.Dataset]], laws: Mapping[str, DriftLaws]) -> Table:
     """Drift after the last step, a row for each kind of network."""
     made = Table(
         title="Drift after the last step; exponents at the three largest widths", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
@@ -196,7 +212,8 @@ def table(found: Mapping[str, Mapping[int, xr.Dataset]]) -> Table:
     for column in ("network", *map(str, next(iter(found.values()))), f"exponent [{LEVEL:.0%}]", "of mean"):
         made.add_column(column, justify="right", no_wrap=True)
     for network, by_width in found.items():
-        members, mean = drift_laws(by_width)
+        members, mean = laws[network]
         drifts = (f"{value:.3f}" for value in last_drifts(by_width).mean(1))
-        made.add_row(network, *drifts, escape(members.text), mean.exponent_text)
+        exponent = "no drift to fit" if members is None else escape(members.text)
+        made.add_row(network, *drifts, exponent, "-" if mean is None else mean.exponent_text)
     return made

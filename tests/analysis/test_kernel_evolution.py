@@ -4,8 +4,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from analysis.drawing import save_figure
 from analysis.empirical import empirical_ntk
-from analysis.kernel_evolution import distance, drift, kernel_evolution, mean_drift, spectra, target_alignment
+from analysis.kernel_evolution import (
+    distance,
+    drift,
+    kernel_evolution,
+    kernel_statistics,
+    mean_drift,
+    spectra,
+    target_alignment,
+)
+from analysis.kernel_evolution_figures import evolution_figure
 from analysis.power_law import fit_power_law
 
 TIMES, MEMBERS, N = 3, 4, 5
@@ -113,6 +123,25 @@ def test_times_may_differ_between_members(kernels):
     assert not {"alignment", "mean_alignment", "distance_from_analytic"} & set(found)
 
 
+@pytest.mark.parametrize(
+    ("times", "scale", "threshold"),
+    [([0, 0.1, 4], "symlog", 0.1), ([0, 0, 0.1], "linear", None), ([0, 0, 0], "linear", None)],
+)
+def test_figures_of_times_that_begin_with_a_warmup(kernels, targets, tmp_path, times, scale, threshold):
+    """A logarithmic axis, where there is one, is linear up to the first positive time."""
+    figure = evolution_figure(kernel_evolution(kernels, [0, 1, 4], np.array(times, float), targets), "")
+    assert figure.axes[0].get_xscale() == scale
+    assert getattr(figure.axes[0].xaxis.get_transform(), "linthresh", None) == threshold
+    save_figure(figure, tmp_path / "figure")
+
+
+def test_figures_of_a_long_training_after_a_warmup(kernels, tmp_path):
+    found = kernel_evolution(kernels[[0, 0, 1, 2]], [0, 1, 4, 400], np.array([0, 0, 0.3, 30]))
+    figure = evolution_figure(found, "")
+    assert figure.axes[0].xaxis.get_transform().linthresh == 0.3
+    save_figure(figure, tmp_path / "figure")
+
+
 def with_nan(kernels):
     changed = kernels.copy()
     changed[1, 2, 0, 0] = np.nan
@@ -125,6 +154,11 @@ def with_nan(kernels):
         (lambda k, y: drift(k[0]), r"kernels have shape \(4, 5, 5\); it must be \[time, member, n, n\]"),
         (lambda k, y: drift(k[:0]), "not empty"),
         (lambda k, y: drift(with_nan(k)), "member 2 at time 1 .* is not finite"),
+        (
+            lambda k, y: kernel_statistics(with_nan(k), [0, 1, 2], np.arange(3.0), members=[0, 1, 5, 7]),
+            "member 5 at time 1",
+        ),
+        (lambda k, y: kernel_statistics([], [], np.zeros(0)), "there are no kernels, of no time"),
         (lambda k, y: drift(0 * k), "the first kernel of member 0 is zero"),
         (lambda k, y: target_alignment(k, y[:3]), r"targets have shape \(3, 3\); kernels of 5 inputs"),
         (lambda k, y: target_alignment(k, 0 * y), "targets are all zero"),

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import jax
+import numpy as np
 from rich.console import Console
 
 from ensembles import Strategy, TrainingRecipe
@@ -31,3 +33,10 @@ def trained(path: Path, architecture=CONV, recipe=DESCENT, data=(TRAIN, TEST), m
 def with_parameters(path: Path, **options) -> Path:
     """The same, parameters recorded beside the logits."""
     return trained(path, snapshots=(Parameters(),), **options)
+
+
+def trace_ntk(architecture, params, x):
+    """Mean over logits of Σ_θ ∂f_k ∂f_k, by one whole Jacobian."""
+    jacobian = jax.jacrev(lambda params: architecture.apply(params, x))(params)
+    flat = np.concatenate([np.reshape(leaf, (*leaf.shape[:2], -1)) for leaf in jax.tree.leaves(jacobian)], axis=-1)
+    return np.einsum("ikp,jkp->ij", flat, flat) / flat.shape[1]

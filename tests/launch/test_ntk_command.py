@@ -1,22 +1,21 @@
-"""Θ_t from run directories, and `widesym ntk`: numbers, files, resumption, and what it says when something is wrong."""
+"""Θ_t from run directories, and `widesym ntk`: numbers, files, and what it says when something is wrong."""
 
 import io
 import shutil
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 import xarray as xr
 from rich.console import Console
-from stored_runs import CONV, LINEAR, POOLED, STEPS, TRAIN, trained, with_parameters
+from stored_runs import CONV, LINEAR, POOLED, STEPS, TRAIN, trace_ntk, trained, with_parameters
 
 from analysis import analytic_kernel
 from analysis.kernel_evolution import distance, target_alignment
 from ensembles import Adam, TrainingRecipe
 from ensembles.data import Toy
-from launch import ntk_run
 from launch.ntk_run import ntk_of_run
-from launch.run_directory import RunDirectoryError
 from launch.snapshots import EmpiricalNtk, Parameters
 from launch.stored_members import StoredRun, stored_parameters
 from models import Architecture, Dense, Relu
@@ -32,13 +31,6 @@ def recorded(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(recorded, tmp_path_factory):
     return ntk_of_run(StoredRun(recorded), TRAIN, 5, tmp_path_factory.mktemp("found") / "ntk", QUIET)
-
-
-def trace_ntk(architecture, params, x):
-    """Mean over logits of Σ_θ ∂f_k ∂f_k, by one whole Jacobian."""
-    jacobian = jax.jacrev(lambda params: architecture.apply(params, x))(params)
-    flat = np.concatenate([np.reshape(leaf, (*leaf.shape[:2], -1)) for leaf in jax.tree.leaves(jacobian)], axis=-1)
-    return np.einsum("ikp,jkp->ij", flat, flat) / flat.shape[1]
 
 
 def test_kernels_are_those_of_the_stored_networks(found, recorded):
@@ -64,10 +56,11 @@ def test_what_is_said_of_them_is_of_these_inputs(found):
 
 
 def test_they_are_those_recorded_in_training(tmp_path):
-    """Of networks with one logit, the first one's kernel, which is recorded, is the mean over logits."""
-    network, data = Architecture((Dense(4), Relu(), Dense(1))), Toy(6, 3).load()
+    """Means over three logits, both."""
+    network, data = Architecture((Dense(4), Relu(), Dense(3))), Toy(6, 3).load()
+    data = [replace(part, values=np.tile(part.values, 3), quantities=part.quantities * 3) for part in data]
     path = trained(tmp_path / "run", network, data=data, snapshots=(Parameters(), EmpiricalNtk(6)))
-    found = ntk_of_run(StoredRun(path), data.train, 6, tmp_path / "ntk", QUIET)
+    found = ntk_of_run(StoredRun(path), data[0], 6, tmp_path / "ntk", QUIET)
     with xr.open_zarr(path / "logits.zarr") as store:
         np.testing.assert_allclose(found.ntk, store.ntk, rtol=1e-4, atol=1e-6)  # float32, other orders of sums
         assert np.abs(store.ntk[2] - store.ntk[0]).max() > 1e-3
@@ -104,73 +97,11 @@ def test_sick_members_are_left_out_if_asked(tmp_path):
     assert np.isfinite(found.drift).all()
 
 
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches SIGKILL."""
-
-
-@pytest.mark.parametrize("stage", ["np.save", "os.replace", "kernel_evolution", "xr.Dataset.to_zarr"])
-@pytest.mark.parametrize("call", [1, 2])
-def test_killed_at_any_stage_it_goes_on(recorded, found, tmp_path, monkeypatch, stage, call):
-    """With the times that were written, to the numbers of an undisturbed computation."""
-    calls, computed = 0, []
-    *owner, name = stage.split(".")
-    place = ntk_run
-    for part in owner:
-        place = getattr(place, part)
-    original, of_members = getattr(place, name), ntk_run._of_members
-
-    def wrapped(*arguments, **options):
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            raise Killed
-        return original(*arguments, **options)
-
-    def counted(*arguments):
-        computed.append(1)
-        return of_members(*arguments)
-
-    def compute():
-        return ntk_of_run(StoredRun(recorded), TRAIN, 5, tmp_path / "ntk", QUIET)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(place, name, wrapped)
-        for _ in range(call if stage in ("kernel_evolution", "xr.Dataset.to_zarr") else 1):
-            try:
-                compute()
-            except Killed:
-                break
-        else:
-            raise AssertionError("it was not killed")
-    there = len(list((tmp_path / "ntk" / "kernels").glob("*.npy")))
-    monkeypatch.setattr(ntk_run, "_of_members", counted)
-    xr.testing.assert_equal(compute(), found)
-    assert len(computed) == len(STEPS) - there
-    with xr.open_zarr(tmp_path / "ntk" / "ntk.zarr") as store:
-        xr.testing.assert_equal(store.load(), found)
-    assert not list(tmp_path.rglob("*.new"))
-
-
-def test_kernels_of_other_inputs_or_runs_are_not_mixed(recorded, tmp_path):
-    ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", QUIET)
-    with pytest.raises(RunDirectoryError, match=r"inputs.samples: 2 on disk, 3 asked for"):
-        ntk_of_run(StoredRun(recorded), TRAIN, 3, tmp_path / "ntk", QUIET)
-
-
-def test_half_a_file_is_named(recorded, tmp_path):
-    ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", QUIET)
-    file = tmp_path / "ntk" / "kernels" / "1.npy"
-    file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(RunDirectoryError, match=r"kernels/1.npy cannot be read .*; remove it, and it is"):
-        ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", QUIET)
-
-
-def test_members_that_other_numbers_were_drawn_for_are_refused(tmp_path):
-    """As by another version of JAX: here by another seed, which the configuration does not tell of."""
-    run = StoredRun(trained(tmp_path / "run", kept=1))
-    run.config["seed"] += 1
-    with pytest.raises(RunDirectoryError, match="members of step 0 have logits that differ by up to"):
-        ntk_of_run(run, TRAIN, 4, tmp_path / "ntk", QUIET)
+def test_too_little_memory_is_said(recorded, command, tmp_path):
+    shutil.copytree(recorded, tmp_path / "run")
+    code, _, error = command("ntk", "run", "--data-seed", "3", "--memory", "1e-6")
+    assert code == 2
+    assert "no empirical NTK of members 0, 1, 2 at step 0: memory is 0.00102 MiB a device, but a single" in error
 
 
 def test_the_command_from_run_to_figure(command, recorded, found, tmp_path):
@@ -202,6 +133,7 @@ def test_the_command_from_run_to_figure(command, recorded, found, tmp_path):
         ("run --data-seed 3 --samples 0", "--samples is 0; a kernel needs at least one input"),
         ("run --data-seed -1", "--data-seed is -1"),
         ("run --sick include", "--sick"),
+        ("run --memory 0", "--memory is 0; it must be a number of GiB above 0"),
         ("run --data-seed 3 --output taken", "taken"),
     ],
 )

@@ -1,17 +1,22 @@
 """The recipe at its smallest, end to end; what it refuses; and its fits on drifts that are known."""
 
+import io
 import json
 
 import matplotlib.image
 import numpy as np
 import pytest
 import xarray as xr
+from rich.console import Console
 
+from analysis.drawing import save_figure
 from analysis.drift_by_width import drift_figure, drift_laws
 from analysis.kernel_evolution import kernel_evolution
 from analysis.power_law import PowerLaw
 from launch import ntk_run, runner
 from launch.recipes import NtkDrift
+from launch.recipes.ntk_drift import NAMES, summary, table
+from launch.run_directory import RunDirectoryError
 
 TINY = ["--widths", "8", "16", "--members", "2", "--steps", "3", "--records", "3", "--train", "6", "--samples", "3"]
 WIDTHS = (8, 16, 32, 64)
@@ -28,6 +33,8 @@ def test_the_law_is_that_of_the_three_largest_widths():
     """The narrowest network's drift, of order one, is shown and not fitted."""
     for exponent in (-1.0, -0.5):
         laws = drift_laws({width: made(width, exponent) for width in WIDTHS})
+        assert laws.of_members is not None
+        assert laws.of_mean is not None
         np.testing.assert_allclose(laws.of_members[:2], (exponent, 1), rtol=1e-9)
         np.testing.assert_allclose(laws.of_mean[:2], (exponent, 1), rtol=1e-9)
         low, high = laws.of_members.interval
@@ -37,7 +44,36 @@ def test_the_law_is_that_of_the_three_largest_widths():
 def test_more_networks_than_can_be_told_apart_are_refused():
     by_width = {width: made(width) for width in WIDTHS}
     with pytest.raises(ValueError, match="there are 4 networks; between 1 and 3 can be shown"):
-        drift_figure(dict.fromkeys("abcd", by_width), dict.fromkeys("abcd", "x"), "")
+        drift_figure(
+            dict.fromkeys("abcd", by_width), dict.fromkeys("abcd", drift_laws(by_width)), dict.fromkeys("abcd", "x"), ""
+        )
+
+
+def test_where_nothing_drifts_there_is_no_exponent(tmp_path):
+    """As at rates that float32 rounds away: in summary, table and figure, of one network beside one that does drift."""
+    still = {width: kernel_evolution(np.tile(np.eye(4), (3, 3, 1, 1)), [0, 1, 4], np.arange(3.0)) for width in WIDTHS}
+    found = {"mlp": still, "cnn": {width: made(width) for width in WIDTHS}}
+    for networks in (found, {"mlp": still}):
+        laws = {network: drift_laws(by_width) for network, by_width in networks.items()}
+        assert laws["mlp"] == (None, None)
+        told = summary(networks, laws, dict.fromkeys(networks, 1e-12))
+        expected = {"fit_of_members": None, "fit_of_mean_kernel": None}
+        assert expected.items() <= told["mlp"].items()
+        json.dumps(told, allow_nan=False)
+        console = Console(file=io.StringIO(), width=100)
+        console.print(table(networks, laws))
+        assert "no drift to fit" in console.file.getvalue()
+        figure = drift_figure(networks, laws, NAMES, "")
+        labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        assert labels[0] == "MLP: no drift to fit"
+        save_figure(figure, tmp_path / "figure")
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"mlp": 0.5}', '{"mlp": 0.5, "cnn": "fast", "maxpool": 1}'])
+def test_damaged_rates_are_named(tmp_path, content):
+    (tmp_path / "rates.json").write_text(content)
+    with pytest.raises(RunDirectoryError, match=r"rates.json is damaged .*remove it, and they are computed again"):
+        NtkDrift(output=tmp_path).rates()
 
 
 def test_end_to_end(command, tmp_path, monkeypatch):
@@ -67,7 +103,7 @@ def test_end_to_end(command, tmp_path, monkeypatch):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(runner, "train", refuse)
-    monkeypatch.setattr(ntk_run, "_of_members", refuse)
+    monkeypatch.setattr(ntk_run, "_kernels", refuse)
     (output / "summary.json").unlink()
     assert command("reproduce", "ntk-drift", *TINY, "--networks", "mlp", "maxpool")[0] == 0
     assert json.loads((output / "summary.json").read_text()) == summary

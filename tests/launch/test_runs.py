@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from analysis.empirical import empirical_kernel
+from analysis.empirical import empirical_ntk
 from ensembles import Adam, FullOrbit, IndependentDraws, ShuffledEpochs, Strategy, TrainingRecipe
 from ensembles.data import Digits, letters
 from ensembles.recorder import SickMembersError, read_logits, read_orbits
@@ -85,14 +85,26 @@ def test_orbits_are_the_logits_on_moved_images(finished, run):
 
 
 def test_kernels_are_those_of_the_recorded_networks(finished, run):
+    """Means over their ten logits, by an algorithm that is not the recorder's."""
     path, _ = finished
     with xr.open_zarr(path / "logits.zarr") as store:
         assert store.ntk.dims == ("time", "member", "input", "other_input")
         for time, member in ((0, 0), (2, 1)):
             params = params_at(store, time, member)
-            expected = empirical_kernel(ARCH, params, jnp.asarray(run.training_set.inputs[:4])).ntk
+            expected = empirical_ntk(ARCH, params, run.training_set.inputs[:4], method="jacobian")
             np.testing.assert_allclose(store.ntk[time, member], expected, rtol=1e-4)  # float32, other orders of sums
         assert np.abs(store.ntk[2] - store.ntk[0]).max() > 1e-3
+
+
+def test_networks_of_any_end_have_kernels(tmp_path):
+    """Here one that ends in ReLU, in another parametrization."""
+    network = Architecture((Flatten(), Dense(6), Relu(), Dense(10), Relu()), parametrization="standard")
+    made = replace(make_run(TrainingRecipe(0.01), snapshots=(Parameters(), EmpiricalNtk(3))), architecture=network)
+    run_ensemble(made, tmp_path / "run", Console(quiet=True), Execution(Strategy(1)))
+    with xr.open_zarr(tmp_path / "run" / "logits.zarr") as store:
+        expected = empirical_ntk(network, params_at(store, 2, 1), made.training_set.inputs[:3], method="jacobian")
+        np.testing.assert_allclose(store.ntk[2, 1], expected, rtol=1e-4, atol=1e-4)  # float32, other orders of sums
+        assert np.abs(store.ntk[2, 1]).max() > 1
 
 
 def test_the_size_on_disk_is_said_before(finished, run):
@@ -104,10 +116,7 @@ def test_the_size_on_disk_is_said_before(finished, run):
         assert sum(array.nbytes for array in floats if array.dtype == np.float32) == run.layout.bytes
 
 
-def test_snapshots_are_refused_where_there_are_none(tmp_path):
-    network = Architecture((Dense(8), Relu()))
-    with pytest.raises(ValueError, match="the network ends in Relu"):
-        EmpiricalNtk(2).layout(network, jnp.ones((3, 4)))
+def test_kernels_of_no_inputs_are_refused():
     with pytest.raises(ValueError, match="samples is 0; a kernel needs at least one input"):
         EmpiricalNtk(0)
 

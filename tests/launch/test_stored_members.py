@@ -17,7 +17,7 @@ from ensembles.recorder import SickMembersError
 from launch.config import ConfigError
 from launch.run_directory import RunDirectoryError, claim, reading
 from launch.stored_data import training_set
-from launch.stored_members import StoredRun, all_parameters, stored_parameters, stored_steps
+from launch.stored_members import StoredRun, stored_parameters, stored_steps
 from models import cyclic
 
 SHAPE = (8, 8, 1)
@@ -45,7 +45,7 @@ def test_snapshots_and_checkpoints_hold_the_same(recorded, checkpointed):
     """The same training: bit for bit. And they are the networks whose logits were recorded."""
     runs = StoredRun(recorded), StoredRun(checkpointed)
     assert [run.has_snapshots for run in runs] == [True, False]
-    found, expected = (dict(all_parameters(run, SHAPE)) for run in runs)
+    found, expected = ({step: stored_parameters(run, SHAPE, step) for step in stored_steps(run)} for run in runs)
     assert list(found) == list(expected) == list(STEPS)
     for index, step in enumerate(STEPS):
         jax.tree.map(np.testing.assert_array_equal, found[step], expected[step])
@@ -77,14 +77,14 @@ def test_times_are_the_runs(recorded, checkpointed):
 
 
 def test_data_are_found_again_by_their_digest(recorded):
-    config = StoredRun(recorded).config
-    np.testing.assert_array_equal(training_set(config, "digits", 3).inputs, TRAIN.inputs)
+    run = StoredRun(recorded)
+    np.testing.assert_array_equal(training_set(run, "digits", 3).inputs, TRAIN.inputs)
     with pytest.raises(DataError, match=r"training set of 'digits', seed 0, has digest \w+ \(8 samples\).* 'train'"):
-        training_set(config, "digits", 0)
+        training_set(run, "digits", 0)
     with pytest.raises(DataError, match="training set of 'toy', seed 3, has digest"):
-        training_set(config, "toy", 3)
+        training_set(run, "toy", 3)
     with pytest.raises(DataError, match="no data set named 'digit'"):
-        training_set(config, "digit", 3)
+        training_set(run, "digit", 3)
 
 
 def test_what_is_no_run_is_said(tmp_path, recorded):
@@ -95,6 +95,16 @@ def test_what_is_no_run_is_said(tmp_path, recorded):
     (tmp_path / "config.json").write_text("[")
     with pytest.raises(RunDirectoryError, match="is not a run's configuration"):
         StoredRun(tmp_path)
+
+
+@pytest.mark.parametrize("data", [{}, [], {"train": {"samples": 8}}])
+def test_a_run_without_a_training_set_is_said(recorded, tmp_path, data):
+    path = copied(recorded, tmp_path)
+    content = json.loads((path / "config.json").read_text())
+    content["config"]["data"] = data
+    (path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(RunDirectoryError, match=r"config.json names no training set: its data are [\[{]"):
+        StoredRun(path)
 
 
 def test_a_run_without_records_is_said(recorded, tmp_path):
@@ -162,7 +172,8 @@ def test_recipes_of_ones_own_need_snapshots(tmp_path):
     with pytest.raises(ConfigError):
         _ = run.recipe
     recorded = StoredRun(with_parameters(tmp_path / "recorded", recipe=recipe))
-    assert [step for step, _ in all_parameters(recorded, SHAPE)] == list(STEPS)
+    assert stored_steps(recorded) == list(STEPS)
+    assert jax.tree.leaves(stored_parameters(recorded, SHAPE, 4))
 
 
 def test_a_run_that_is_being_written_is_left_alone(recorded):

@@ -50,18 +50,11 @@ def run(arguments: Sequence[str]) -> None:
         return
     configure_jax()
     # Imported here: these take seconds, and an interrupt in them is one like any other.
-    import tyro
-    from rich.console import Console
-
     from ensembles.data import DataError
     from ensembles.recorder import SickMembersError
     from ensembles.trainer import DivergedError
     from launch.config import ConfigError
     from launch.convergence_run import SampleError
-    from launch.data import ACTIONS
-    from launch.kernel import KernelCommand
-    from launch.models_table import ModelsTable
-    from launch.ntk import NtkCommand
     from launch.recipes import RECIPES
     from launch.run_directory import RunDirectoryError
 
@@ -69,25 +62,37 @@ def run(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help") or asks_help:
         print(USAGE.format(recipes=", ".join(RECIPES)), end="")
         return
-    command, name, options = arguments[0], next(iter(arguments[1:]), None), list(arguments[2:])
-    if command == "models":
-        tyro.cli(ModelsTable, args=list(arguments[1:]), prog="widesym models").show(Console())
-        return
     try:
-        if command == "data":
-            action = chosen("action", name, ACTIONS)
-            tyro.cli(action, args=options, prog=f"widesym data {name}").run(Console())
-        elif command == "kernel":
-            tyro.cli(KernelCommand, args=list(arguments[1:]), prog="widesym kernel").run(Console())
-        elif command == "ntk":
-            tyro.cli(NtkCommand, args=list(arguments[1:]), prog="widesym ntk").run(Console())
-        elif command == "reproduce":
-            recipe = tyro.cli(chosen("recipe", name, RECIPES), args=options, prog=f"widesym reproduce {name}")
-            recipe.reproduce(name, Console())
-        else:
-            fail(f"unknown command {command!r}; the commands are: reproduce, kernel, ntk, data, models")
+        obey(arguments[0], arguments[1:])
     except (ConfigError, DataError, RunDirectoryError, DivergedError, SampleError, SickMembersError, OSError) as error:
         fail(str(error))
+
+
+def obey(command: str, options: Sequence[str]) -> None:
+    """Carry out one command."""
+    import tyro
+    from rich.console import Console
+
+    from launch.data import ACTIONS
+    from launch.kernel import KernelCommand
+    from launch.models_table import ModelsTable
+    from launch.ntk import NtkCommand
+    from launch.recipes import RECIPES
+
+    name = next(iter(options), None)
+    if command == "models":
+        tyro.cli(ModelsTable, args=options, prog="widesym models").show(Console())
+    elif command == "data":
+        tyro.cli(chosen("action", name, ACTIONS), args=options[1:], prog=f"widesym data {name}").run(Console())
+    elif command == "kernel":
+        tyro.cli(KernelCommand, args=options, prog="widesym kernel").run(Console())
+    elif command == "ntk":
+        tyro.cli(NtkCommand, args=options, prog="widesym ntk").run(Console())
+    elif command == "reproduce":
+        recipe = tyro.cli(chosen("recipe", name, RECIPES), args=options[1:], prog=f"widesym reproduce {name}")
+        recipe.reproduce(name, Console())
+    else:
+        fail(f"unknown command {command!r}; the commands are: reproduce, kernel, ntk, data, models")
 
 
 def chosen(kind: str, name: str | None, choices: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 import xarray as xr
+from failed_loads import FAILED_LOADS
 from stored_runs import CONV, STEPS, TEST, TRAIN, trained, with_parameters
 
 from ensembles import Adam, Cosine, FullOrbit, IndependentDraws, TrainingRecipe
@@ -19,6 +20,8 @@ from launch.run_directory import RunDirectoryError, claim, reading
 from launch.stored_data import training_set
 from launch.stored_members import StoredRun, stored_parameters, stored_steps
 from models import cyclic
+
+pytestmark = FAILED_LOADS
 
 SHAPE = (8, 8, 1)
 # Everything about it differs between members or over time, and its optimiser has a state.

@@ -115,15 +115,22 @@ def draw(rows: list[Row], options: ZooKernels) -> None:
                 style = {"fmt": "o", "ms": 3, "lw": 1, "color": COLOURS[activation], "label": label}
                 axis.errorbar(found[:, 0], heights, xerr=found[:, 1], **style)
         axis.axvline(0, color="black", lw=0.8)
-        axis.set(xlabel=f"(sampled {kind} − analytic {kind}) / scale, %", yticks=range(len(names)), yticklabels=names)
+        labels = [_label(name, rows) for name in names]
+        axis.set(xlabel=f"(sampled {kind} − analytic {kind}) / scale, %", yticks=range(len(names)), yticklabels=labels)
         axis.grid(axis="x", alpha=0.3)
     axes[0].invert_yaxis()
     axes[1].legend(loc="lower right")
-    figure.suptitle(f"Means over random networks of width {rows[0][3]}; bars are one standard error")
+    figure.suptitle("Means over random networks (width × number); bars are one standard error")
     part = options.output.with_suffix(".part.png")
     figure.savefig(part, dpi=110)
     plt.close(figure)
     part.replace(options.output)
+
+
+def _label(name: str, rows: list[Row]) -> str:
+    """The model with width and number of networks, which may differ between activations."""
+    sizes = dict.fromkeys(f"{width} × {members}" for model, _, _, width, members, *_ in rows if model == name)
+    return f"{name}\n{', '.join(sizes)}"
 
 
 def read(table: Path) -> list[Row]:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from analysis.kernel_evolution import NTK_ABOUT, NTK_DIMENSIONS
 from ensembles.recorder import CHUNK_BYTES
-from launch.run_directory import RunDirectoryError
+from launch.run_directory import RunDirectoryError, damage_named, write_whole
 
 MemberKernels = Float[np.ndarray, "member n n"]
 
@@ -48,23 +48,18 @@ class KernelFiles:
             every = np.full((self.members, self.inputs, self.inputs), np.nan, kernels.dtype)
         every[members] = kernels
         self.directory.mkdir(exist_ok=True)
-        temporary = path.with_suffix(".new")
-        with temporary.open("wb") as file:
-            np.save(file, every)
-        os.replace(temporary, path)
+        write_whole(path, lambda file: np.save(file, every))
 
     def read(self, step: int) -> MemberKernels:
         """All members', read from disk as they are used; raises RunDirectoryError for what is no such file."""
-        path, remedy = self.path(step), "remove it, and it is computed again"
-        try:
+        path = self.path(step)
+        with damage_named(path):
             found = np.load(path, mmap_mode="r")
-        except (ValueError, EOFError) as error:
-            raise RunDirectoryError(f"{path} cannot be read ({error}); {remedy}") from None
         expected = (self.members, self.inputs, self.inputs)
         if found.shape != expected or found.dtype.kind != "f":
             raise RunDirectoryError(
                 f"{path} holds {found.dtype} of shape {found.shape}, but the kernels of {self.members} members between "
-                f"{self.inputs} inputs are floats of shape {expected}; {remedy}"
+                f"{self.inputs} inputs are floats of shape {expected}; remove it, and it is computed again"
             )
         return found
 

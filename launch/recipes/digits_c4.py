@@ -22,9 +22,9 @@ from launch.run_directory import claim
 from launch.runner import peak_memory, run_ensemble
 from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
 from models.description import describe
+from models.zoo import HIDDEN_STD
 
 C4 = cyclic(4)
-HIDDEN_STD = 2**0.5  # keeps K constant through ReLU layers
 # Small logits at initialisation: their scatter over members, which the mean has to average away, is then of the order
 # of the targets. Smaller still would take the networks further from the kernel regime (docs/experiments/digits-c4.md).
 OUTPUT_STD = 0.25

@@ -30,8 +30,8 @@ from models import (
     cyclic,
 )
 from models.description import describe
+from models.zoo import HIDDEN_STD
 
-HIDDEN_STD = 2**0.5  # keeps K constant through ReLU layers
 MEMBERS, PAPER_MEMBERS = 100, 1000
 WIDTHS, PAPER_WIDTHS = (8, 16, 32, 64), (4, 8, 16, 32, 64, 128, 256)
 

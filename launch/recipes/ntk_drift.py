@@ -36,8 +36,8 @@ from launch.snapshots import Parameters
 from launch.stored_members import StoredRun
 from models import Architecture, Conv, Dense, Flatten, MaxPool, Relu
 from models.description import describe
+from models.zoo import HIDDEN_STD
 
-HIDDEN_STD = 2**0.5  # keeps K constant through ReLU layers
 # A trial for each of fifteen small ensembles would take longer than their training.
 EXECUTION = Execution(Strategy(4))
 

@@ -138,7 +138,7 @@ def test_half_a_file_is_named(recorded, tmp_path):
     ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", QUIET)
     file = tmp_path / "ntk" / "kernels" / "1.npy"
     file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(RunDirectoryError, match=r"kernels/1.npy cannot be read .*; remove it, and it is"):
+    with pytest.raises(RunDirectoryError, match=r"kernels/1.npy is damaged .*; remove it, and it is"):
         ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", QUIET)
 
 

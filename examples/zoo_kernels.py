@@ -119,7 +119,7 @@ def draw(rows: list[Row], options: ZooKernels) -> None:
         axis.set(xlabel=f"(sampled {kind} − analytic {kind}) / scale, %", yticks=range(len(names)), yticklabels=labels)
         axis.grid(axis="x", alpha=0.3)
     axes[0].invert_yaxis()
-    axes[1].legend(loc="lower right")
+    axes[0].legend(loc="lower left")
     figure.suptitle("Means over random networks (width × number); bars are one standard error")
     part = options.output.with_suffix(".part.png")
     figure.savefig(part, dpi=110)

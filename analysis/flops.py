@@ -5,7 +5,7 @@ from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from analysis.gram.memory import inner_programs
+from analysis.memory import inner_programs
 
 
 def product_flops(program: ClosedJaxpr) -> float:

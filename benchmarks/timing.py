@@ -11,17 +11,6 @@ import jax
 REPEATS = 3
 
 
-def median_seconds(function: Callable[[], Any], repeats: int = REPEATS) -> float:
-    """Median wall time of a call that has been made once before (so compilation is left out)."""
-    jax.block_until_ready(function())
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        jax.block_until_ready(function())
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
 def processor_seconds(function: Callable[..., Any], *arguments: Any, repeats: int = REPEATS) -> float:
     """Median processor time of a call that has been made once before; on one idle core that is wall time."""
     times = []

@@ -1,6 +1,6 @@
 """What training refuses, said before it begins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -8,6 +8,14 @@ from jaxtyping import Array, Float
 from ensembles.batches import Data
 from ensembles.recipe import TrainingRecipe
 from models.architecture import Architecture
+
+SHOWN = 10  # members that a message names
+
+
+def listed(members: Iterable[int]) -> str:
+    """Members by number, for messages: "members 3, 5", the first ten of more."""
+    numbers = list(members)
+    return f"members {', '.join(map(str, numbers[:SHOWN]))}{', …' if len(numbers) > SHOWN else ''}"
 
 
 def check_members(members: int) -> None:

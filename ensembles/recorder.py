@@ -21,6 +21,8 @@ import xarray as xr
 import zarr
 from jaxtyping import Bool, Float, Shaped
 
+from ensembles.checks import listed
+
 METRICS = ("loss", "accuracy", "gradient_norm")
 CHUNK_BYTES = 2**24  # of one file, at most, unless one member's record takes more
 
@@ -184,7 +186,7 @@ def members_kept(path: Path, store: xr.Dataset, sick: Sick) -> Bool[np.ndarray, 
     found = np.flatnonzero(~healthy)
     what = (
         f"{len(found)} of {len(healthy)} members in {path} are not healthy: their numbers were not finite "
-        f"(members {', '.join(map(str, found[:10]))}{', …' if len(found) > 10 else ''})"
+        f"({listed(found)})"
     )
     if sick == "refuse":
         raise SickMembersError(

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
 from ensembles.batches import Data
-from ensembles.checks import check_data, check_members, check_steps
+from ensembles.checks import check_data, check_members, check_steps, listed
 from ensembles.member import HEALTHY, Keys, MemberState, Metrics, train_member, untrained
 from ensembles.optimizers import Sgd
 from ensembles.recipe import TrainingRecipe
@@ -238,8 +238,7 @@ def train_ensemble(
         if not record.healthy.all():
             sick = np.flatnonzero(~record.healthy)
             raise DivergedError(
-                f"{len(sick)} of {members} members are not finite at step {step} (members "
-                f"{', '.join(map(str, sick[:10]))}{', …' if len(sick) > 10 else ''}); lower the learning rate or widen "
-                "the networks"
+                f"{len(sick)} of {members} members are not finite at step {step} ({listed(sick)}); lower the learning "
+                "rate or widen the networks"
             )
     return np.stack([record.logits["x_eval"] for _, record in records])

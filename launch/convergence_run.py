@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Float
 from rich.console import Console
 
 from analysis.convergence import Moments, add_member, bootstrap_weights, no_moments
-from analysis.empirical import check_linear_head, empirical_kernel
-from analysis.gram.compute import on_devices
+from analysis.devices import on_devices
+from analysis.empirical import check_linear_head, kernels_of_members
 from analysis.gram.spec import described_inputs
 from analysis.kernels import Kernel, analytic_kernel
 from launch.interrupts import heed, stops_noted
@@ -146,7 +144,7 @@ def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
         members = np.arange(first, first + size)
         with jax.default_device(device):
             key = jax.random.fold_in(jax.random.key(sample.seed), width)
-            kernels = np.asarray(kernels_of_members(architecture, key, members, sample.x))
+            kernels = np.stack(kernels_of_members(architecture, key, members, sample.x), axis=1)
         return first, kernels[: sample.members - first]
 
     devices, early = jax.local_devices(), dict[int, Kernels]()
@@ -158,19 +156,6 @@ def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
             while start in early:
                 yield early.pop(start)
                 start += size
-
-
-@partial(jax.jit, static_argnums=0)
-def kernels_of_members(
-    architecture: Architecture, key: Key[Array, ""], members: Int[Array, " member"], x: Float[Array, "n *point channel"]
-) -> Float[Array, "member kernel n n"]:
-    """Empirical kernels, in the order of `Kernel`, of networks initialised by their number, one after the other."""
-
-    def one(member: Int[Array, ""]) -> Float[Array, "kernel n n"]:
-        params = architecture.init(jax.random.fold_in(key, member), x.shape[1:])
-        return jnp.stack(empirical_kernel(architecture, params, x))
-
-    return jax.lax.map(one, members)
 
 
 def _added(moments: Moments, kernel: Float[np.ndarray, "kernel n n"], sample: KernelSample, width: int) -> Moments:

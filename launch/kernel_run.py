@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from rich.console import Console
 
+from analysis.devices import devices_sharing_memory
 from analysis.gram import (
     Gram,
     Info,
@@ -26,7 +27,7 @@ from analysis.gram import (
 )
 from analysis.gram.compute import own_share
 from analysis.gram.store import stored_tiling
-from analysis.gram.tiling import DEFAULT_MEMORY, check_memory, devices_sharing_memory, tile_bytes
+from analysis.gram.tiling import DEFAULT_MEMORY, check_memory, tile_bytes
 from analysis.kernels import Kernel
 from ensembles.sharding import any_process, largest, on_first
 from launch.disk import size

@@ -44,7 +44,7 @@ def ntk_of_run(
 ) -> xr.Dataset:
     """Θ_t of every member on the first `samples` inputs of `data` at every stored time, and what is said of them.
 
-    Kernels take `memory` bytes a device at most. Each time's are written as soon as they are computed
+    Kernels take `memory` bytes at most. Each time's are written as soon as they are computed
     (`kernels/STEP.npy` in `directory`), and a later call goes on from there. Where the run has been trained further,
     times that were computed stay, though their checkpoints may be gone. `ntk.zarr` appears whole or not at all; what is
     returned reads its kernels as they are used.

@@ -9,11 +9,11 @@ from jaxtyping import Array, Bool, Float
 
 from analysis.empirical.factors import Params
 from analysis.empirical.functions import Apply
+from ensembles.checks import listed
 from models.architecture import Architecture
 
 Network = Architecture | Apply
 Inputs = Float[Array, "n *point channel"]
-SHOWN = 10  # names or numbers in a message
 
 
 class Given(NamedTuple):
@@ -156,8 +156,7 @@ def check_finite_members(params: Params, members: int | None) -> None:
     if members is None:
         raise ValueError("the parameters are not finite, and such a network has no kernel")
     sick = np.flatnonzero(~finite)
-    named = ", ".join(map(str, sick[:SHOWN])) + (", …" if len(sick) > SHOWN else "")
-    raise ValueError(f"{len(sick)} of {members} members' parameters are not finite (members {named}); leave these out")
+    raise ValueError(f"{len(sick)} of {members} members' parameters are not finite ({listed(sick)}); leave these out")
 
 
 def _check_inputs(name: str, x: Inputs) -> None:

@@ -7,6 +7,7 @@ backward for each logit, and are far smaller than their product.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from models.parts import PartSumModule
 from models.signal import to_layout
 
 Params = PyTree[Float[Array, "..."]]
+Tree = Any  # of arrays
 
 CACHED = 8  # samples whose signals a CPU holds in its caches together
 
@@ -87,8 +89,12 @@ def signals(
     def backward(unit: Float[Array, " logit"]) -> list[Array]:
         return pull(jnp.broadcast_to(unit[:, None], z.shape))[0]
 
-    each = jax.lax.map if jax.default_backend() == "cpu" else lambda function, over: jax.vmap(function)(over)
     return inputs, each(backward, units)
+
+
+def each(function: Callable[[Tree], Tree], over: Tree) -> Tree:
+    """The function along the arrays' first axis: all at once, but on CPUs, for their caches, one after the other."""
+    return jax.lax.map(function, over) if jax.default_backend() == "cpu" else jax.vmap(function)(over)
 
 
 def recorded(

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from analysis.devices import on_devices
 from analysis.empirical.checks import Given, Inputs, Network, Params, applied, check_choice, checked
 from analysis.empirical.plan import Method, Plan, make_plan, tile_ntk
 from analysis.empirical.structured import Output
-from analysis.gram.compute import Progress, on_devices
+from analysis.gram import Progress
 
 DEFAULT_MEMORY = 4 * 2**30
 
@@ -35,9 +36,9 @@ def empirical_ntk(
 
     `network` is an architecture, or any function of parameters and inputs that makes logits [sample, logit]; `params`
     are one member's, or an ensemble's with a member axis in front of every array, which the result then has, too (a
-    function that takes them as they are is understood to have one member's). The
-    `output` is all of Θ_kl, [n1, n2, k, l] ("full"), its diagonal k = l, [n1, n2, k], or the *mean* of that over
-    logits, [n1, n2] ("trace"), whose mean over initialisations has the analytic kernel as its limit.
+    function that takes them as they are is understood to have one member's). The `output` is all of Θ_kl,
+    [n1, n2, k, l] ("full"), its diagonal k = l, [n1, n2, k], or the *mean* of that over logits, [n1, n2] ("trace"),
+    whose mean over initialisations has the analytic kernel as its limit.
 
     All methods give the same numbers: "structured" multiplies forward and backward signals layer by layer, and never
     holds a Jacobian (architectures alone); "jacobian" contracts gradients; "vector_products" pushes gradients forward.

@@ -4,7 +4,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from analysis.empirical.factors import gradient_factors
 from analysis.empirical.structured import layer_ntk
@@ -36,13 +38,24 @@ def sampled_kernel(
     architecture: Architecture, key: Key[Array, ""], x: Float[Array, "n *point channel"], members: int
 ) -> Kernel:
     """Empirical kernels of networks initialised by keys of their own, [member, n, n], one network after the other."""
-    each = [_one_draw(architecture, jax.random.fold_in(key, member), x) for member in range(members)]
-    return Kernel(*(jnp.stack(of) for of in zip(*each, strict=True)))
+    each = [kernels_of_members(architecture, key, np.array([member]), x) for member in range(members)]
+    return Kernel(*(jnp.concatenate(of) for of in zip(*each, strict=True)))
 
 
 @partial(jax.jit, static_argnums=0)
-def _one_draw(architecture: Architecture, key: Key[Array, ""], x: Float[Array, "n *point channel"]) -> Kernel:
-    return empirical_kernel(architecture, architecture.init(key, x.shape[1:]), x)
+def kernels_of_members(
+    architecture: Architecture,
+    key: Key[Array, ""],
+    members: Int[ArrayLike, " member"],
+    x: Float[Array, "n *point channel"],
+) -> Kernel:
+    """Empirical kernels [member, n, n] of the networks of these numbers, in one program: one after the other."""
+
+    def one(member: Int[Array, ""]) -> Kernel:
+        params = architecture.init(jax.random.fold_in(key, member), x.shape[1:])
+        return empirical_kernel(architecture, params, x)
+
+    return jax.lax.map(one, members)
 
 
 def check_linear_head(architecture: Architecture) -> None:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from analysis.empirical.factors import Factors
+from analysis.empirical.factors import Factors, each
 
 Output = Literal["trace", "diagonal", "full"]
 Values = Float[Array, "n1 n2 *logits"]
@@ -91,7 +91,6 @@ def _gradients(side: Factors, outputs: Float[Array, "n k b f t"]) -> Float[Array
         x, g = one
         return jnp.einsum("kbft,bit->kbfi", g, side.inputs(x)).reshape(len(g), -1)
 
-    each = jax.lax.map if jax.default_backend() == "cpu" else lambda function, arrays: jax.vmap(function)(arrays)
     return each(of_sample, (side.x, outputs))
 
 

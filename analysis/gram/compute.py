@@ -1,24 +1,20 @@
 """Computing the tiles of a Gram matrix, on all devices of all processes."""
 
-import queue
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
+from analysis.devices import on_devices
 from analysis.gram.quality import GramError
 from analysis.gram.spec import Gram
 from analysis.gram.store import open_store, stored_tiling, write_tile
 from analysis.gram.tiling import Tile
 from analysis.kernels.analytic import not_finite_message
 
-Item = TypeVar("Item")
-Device = TypeVar("Device")
-Result = TypeVar("Result")
 Values = Float[np.ndarray, "row column"]
 
 
@@ -69,36 +65,6 @@ def tile_values(gram: Gram, tile: Tile, full: tuple[int, int]) -> tuple[Values, 
 
 def _filled(x: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([x, np.repeat(x[:1], count - len(x), axis=0)])
-
-
-def on_devices(
-    function: Callable[[Item, Device], Result], items: Sequence[Item], devices: Sequence[Device]
-) -> Iterator[Result]:
-    """Results as they come, with one item at a time on each device, each in a thread."""
-    free: queue.SimpleQueue[Device] = queue.SimpleQueue()
-    for device in devices:
-        free.put(device)
-
-    def on_free_device(item: Item) -> Result:
-        device = free.get()
-        try:
-            return function(item, device)
-        finally:
-            free.put(device)
-
-    left, running = iter(items), set[Future[Result]]()
-    pool = ThreadPoolExecutor(len(devices))
-    try:
-        while True:
-            while len(running) < len(devices) and (item := next(left, None)) is not None:
-                running.add(pool.submit(on_free_device, item))
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def check_finite(tile: Tile, nngp: Values, ntk: Values) -> None:

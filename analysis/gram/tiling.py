@@ -10,11 +10,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from analysis.gram.memory import peak_bytes
+from analysis.devices import devices_sharing_memory
 from analysis.gram.spec import Gram
 from analysis.kernels.engines import choose_engine
 from analysis.kernels.full import FullEngine
 from analysis.kernels.lag_plan import LagPlan, MixedLagsError
+from analysis.memory import peak_bytes
 from models.invariants import InputMap
 from models.parts import PartSum
 
@@ -22,7 +23,7 @@ GIB = 2**30
 DEFAULT_MEMORY = 2 * GIB
 # Tiles are what a killed computation loses: values of pairs in one, about minutes on a core and seconds on a GPU.
 TILE_WORK = 2**30
-COMPILED = 2  # times the traced program's memory, at most (analysis/gram/memory.py)
+COMPILED = 2  # times the traced program's memory, at most (analysis/memory.py)
 PROBE_SIDE, PROBE_SECONDS = 8, 0.05
 
 
@@ -127,11 +128,6 @@ def balanced(shape: tuple[int, int], side: int) -> tuple[int, int]:
     """Tiles of at most `side` rows and columns, as even as can be: their last ones are filled up."""
     rows, columns = (math.ceil(whole / math.ceil(whole / side)) for whole in shape)
     return rows, columns
-
-
-def devices_sharing_memory() -> int:
-    """How many devices of this process compute in the same memory."""
-    return jax.local_device_count() if jax.default_backend() == "cpu" else 1
 
 
 def tile_bytes(gram: Gram, tile: tuple[int, int]) -> int:

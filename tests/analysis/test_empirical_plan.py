@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from networks import NETWORKS, SPHERES, STDS, inputs, random_params
 
+from analysis.devices import devices_sharing_memory
 from analysis.empirical import empirical_nngp, empirical_ntk
 from analysis.empirical.checks import checked
 from analysis.empirical.plan import make_plan, tile_ntk
-from analysis.gram.tiling import devices_sharing_memory
 from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu
 
 METHODS = ("structured", "jacobian", "vector_products")

@@ -10,6 +10,7 @@ import zarr
 from networks import HIDDEN, LOGITS, NETWORKS
 
 from analysis import analytic_kernel
+from analysis.devices import on_devices
 from analysis.gram import (
     Gram,
     GramError,
@@ -20,7 +21,6 @@ from analysis.gram import (
     pending_tiles,
     read_gram,
 )
-from analysis.gram.compute import on_devices
 from analysis.gram.store import stored_tiling
 from analysis.kernels import Kernel
 from models import Architecture, Dense, MaxPool, NoClosedFormError, Relu

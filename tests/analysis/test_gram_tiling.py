@@ -6,9 +6,10 @@ import numpy as np
 from networks import HIDDEN, LOGITS, NETWORKS
 
 from analysis import analytic_kernel
+from analysis.devices import devices_sharing_memory
 from analysis.gram import Gram, Tiling, choose_tiling, info
-from analysis.gram.memory import peak_bytes
-from analysis.gram.tiling import COMPILED, devices_sharing_memory, lag_arrays, tile_bytes
+from analysis.gram.tiling import COMPILED, lag_arrays, tile_bytes
+from analysis.memory import peak_bytes
 from models import Architecture, Relu
 
 MLP = Architecture((HIDDEN, Relu(), LOGITS))

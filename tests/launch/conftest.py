@@ -1,8 +1,12 @@
 """What tests of the command share."""
 
 import pytest
+from rich.console import Console
+from stored_runs import TRAIN, with_parameters
 
 from launch import cli
+from launch.ntk_run import ntk_of_run
+from launch.stored_members import StoredRun
 
 
 @pytest.fixture
@@ -21,3 +25,16 @@ def command(monkeypatch, tmp_path, capsys):
         return code, " ".join(printed.out.split()), " ".join(printed.err.replace("│", " ").split())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A run directory whose parameters are stored at several times."""
+    return with_parameters(tmp_path_factory.mktemp("ntk") / "run")
+
+
+@pytest.fixture(scope="module")
+def found(recorded, tmp_path_factory):
+    """Its NTKs on five training inputs."""
+    directory = tmp_path_factory.mktemp("found") / "ntk"
+    return ntk_of_run(StoredRun(recorded), TRAIN, 5, directory, Console(quiet=True))

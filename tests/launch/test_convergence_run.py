@@ -7,11 +7,12 @@ import signal
 import jax
 import numpy as np
 import pytest
+from faulty import raising
 from rich.console import Console
 
 from analysis.convergence import Moments
 from analysis.empirical import empirical_kernel
-from analysis.kernels import analytic_kernel
+from analysis.kernels import Kernel, analytic_kernel
 from launch import convergence_run
 from launch.convergence_report import of_kernel
 from launch.convergence_run import KernelSample, SampleError, computed, sample_kernels
@@ -104,28 +105,11 @@ def test_no_device_is_far_ahead_of_another(monkeypatch):
     assert handed == [(2, 2), (1, 2)]
 
 
-def raising(function, call, before):
-    """The function, but raising in its n-th call: before it does anything, or after it has done everything."""
-    calls = 0
-
-    def wrapped(*arguments):
-        nonlocal calls
-        calls += 1
-        if before and calls == call:
-            raise Killed
-        result = function(*arguments)
-        if calls == call:
-            raise Killed
-        return result
-
-    return wrapped
-
-
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize(("stage", "call"), [("_write", 1), ("_write", 3), ("_write", 5), ("add_member", 12)])
 def test_killed_then_finished(whole, tmp_path, monkeypatch, stage, call, before):
     with monkeypatch.context() as patch:
-        patch.setattr(convergence_run, stage, raising(getattr(convergence_run, stage), call, before))
+        patch.setattr(convergence_run, stage, raising(getattr(convergence_run, stage), Killed, call, before))
         with pytest.raises(Killed):
             sample_kernels(make_sample(), tmp_path, CONSOLE)
     assert_same(sample_kernels(make_sample(), tmp_path, CONSOLE)[1], whole[2])
@@ -173,9 +157,9 @@ def test_damaged_files_are_named(tmp_path):
 
 def test_kernels_that_are_not_finite_are_refused_by_width_and_member(tmp_path, monkeypatch):
     def overflowing(architecture, key, members, x):
-        kernels = np.ones((len(members), 2, 3, 3), np.float32)
-        kernels[np.asarray(members) == 13, 1, 0, 0] = np.inf
-        return kernels
+        nngp, ntk = np.ones((2, len(members), 3, 3), np.float32)
+        ntk[np.asarray(members) == 13, 0, 0] = np.inf
+        return Kernel(nngp, ntk)
 
     monkeypatch.setattr(convergence_run, "kernels_of_members", overflowing)
     with pytest.raises(SampleError, match="width 4, member 13: kernels are not finite; in float32 they may overflow"):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faulty import raising
 from rich.console import Console
 from small_recipe import EXECUTION, Small
 
@@ -49,23 +50,6 @@ def uninterrupted(tmp_path_factory):
     output = tmp_path_factory.mktemp("whole") / "run"
     run_ensemble(Small().run, output, CONSOLE, EXECUTION)
     return output
-
-
-def raising(function, error, call, before):
-    """The function, but raising in its n-th call: before it does anything, or after it has done everything."""
-    calls = 0
-
-    def wrapped(*arguments):
-        nonlocal calls
-        calls += 1
-        if before and calls == call:
-            raise error
-        result = function(*arguments)
-        if calls == call:
-            raise error
-        return result
-
-    return wrapped
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])

@@ -12,7 +12,8 @@ import pytest
 from jax_processes import run_processes
 from rich.console import Console
 
-from analysis.gram import Gram, compute, info, pending_tiles, read_gram, tiling
+from analysis.devices import devices_sharing_memory
+from analysis.gram import Gram, compute, info, pending_tiles, read_gram
 from analysis.gram.store import stored_tiling
 from launch import kernel_run
 from launch.interrupts import PreemptedError
@@ -23,7 +24,7 @@ from models import Architecture, Dense, Relu
 ROOT = Path(__file__).parents[2]
 CONSOLE = Console(quiet=True)
 MLP = Architecture((Dense(8, w_std=1.4, b_std=0.3), Relu(), Dense(1, w_std=1.4, b_std=0.3)))
-MEMORY = 10_000 * tiling.devices_sharing_memory()  # the same tiles, several, on any number of devices
+MEMORY = 10_000 * devices_sharing_memory()  # the same tiles, several, on any number of devices
 
 
 def make_gram(seed=0, **options):

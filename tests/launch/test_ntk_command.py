@@ -23,16 +23,6 @@ from models import Architecture, Dense, Relu
 QUIET = Console(quiet=True)
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    return with_parameters(tmp_path_factory.mktemp("ntk") / "run")
-
-
-@pytest.fixture(scope="module")
-def found(recorded, tmp_path_factory):
-    return ntk_of_run(StoredRun(recorded), TRAIN, 5, tmp_path_factory.mktemp("found") / "ntk", QUIET)
-
-
 def test_kernels_are_those_of_the_stored_networks(found, recorded):
     assert found.ntk.shape == (3, 3, 5, 5)
     run = StoredRun(recorded)

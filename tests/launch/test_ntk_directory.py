@@ -22,16 +22,6 @@ from models import Architecture, Dense, Flatten, Relu
 QUIET = Console(quiet=True)
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    return with_parameters(tmp_path_factory.mktemp("ntk") / "run")
-
-
-@pytest.fixture(scope="module")
-def found(recorded, tmp_path_factory):
-    return ntk_of_run(StoredRun(recorded), TRAIN, 5, tmp_path_factory.mktemp("found") / "ntk", QUIET)
-
-
 DEEP = Architecture((Flatten(), *(Dense(8, w_std=2**0.5), Relu()) * 3, Dense(10)))
 # The second member's weights become as large as its rate: finite, but products of four layers of them are not.
 HUGE = TrainingRecipe((0.01, 1e15, 0.02), Adam(eps=1e-30))

@@ -12,13 +12,22 @@ from launch.run_directory import RunDirectoryError
 
 
 def check_space(
-    path: Path, layout: Layout, trainer: Trainer, input_shape: tuple[int, ...], kept: int, say: Callable[[str], None]
+    path: Path,
+    layout: Layout,
+    trainer: Trainer,
+    input_shape: tuple[int, ...],
+    kept: int,
+    say: Callable[[str], None],
+    data: int = 0,
 ) -> None:
-    """Say how much a run in `path` takes, but for some KiB; raises RunDirectoryError where the disk has less."""
+    """Say how much a run in `path` takes with `data` bytes of inputs, but for some KiB; raises RunDirectoryError where
+    the disk has less.
+    """
     checkpoints = (kept + 1) * state_bytes(trainer, input_shape)
-    needed, free = layout.bytes + checkpoints, shutil.disk_usage(path).free
+    needed, free = layout.bytes + checkpoints + data, shutil.disk_usage(path).free
     present = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    say(f"takes about {size(needed)} on disk (records {size(layout.bytes)}, checkpoints {size(checkpoints)})")
+    parts = f"records {size(layout.bytes)}, checkpoints {size(checkpoints)}, data {size(data)}"
+    say(f"takes about {size(needed)} on disk ({parts})")
     if needed - present > free:
         raise RunDirectoryError(
             f"{path} may grow to {size(needed)} (records {size(layout.bytes)}, {kept + 1} checkpoints "

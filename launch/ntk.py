@@ -27,10 +27,11 @@ class NtkCommand:
     """Directory of one ensemble, as `widesym reproduce` and `run_ensemble` leave them."""
     samples: int = 32
     """Inputs, the first of the training set."""
-    data: str = "digits"
-    """The source of the training set: a name (`widesym data list`) or path. It is checked against the run's digest."""
+    data: str | None = None
+    """Where the directory keeps no data: the source of the training set, a name (`widesym data list`) or path. It is
+    checked against the run's digest."""
     data_seed: int = 0
-    """Seed that the training set was drawn by."""
+    """Seed that the training set was drawn by from that source."""
     sick: Literal["refuse", "exclude"] = "refuse"
     """What to do where members are not healthy: refuse, or leave these out."""
     memory: float = DEFAULT_MEMORY / 2**30

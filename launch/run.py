@@ -38,7 +38,7 @@ class Run:
 
     def __post_init__(self):
         object.__setattr__(self, "record_steps", tuple(int(step) for step in self.record_steps))
-        names = [data.name for data in (self.training_set, *self.evaluation_sets)]
+        names = [data.name for data in self.sets]
         if len(set(names)) < len(names):
             raise ValueError(f"data sets are named {', '.join(names)}; each needs a name of its own to be found by")
 
@@ -50,6 +50,11 @@ class Run:
         names = [array.name for array in self.layout.arrays]
         if len(set(names)) < len(names):
             raise ValueError(f"the store would hold {', '.join(names)}; take each snapshot once")
+
+    @property
+    def sets(self) -> tuple[Dataset, ...]:
+        """All data, the training set first."""
+        return (self.training_set, *self.evaluation_sets)
 
     @cached_property
     def data(self) -> Data:
@@ -64,13 +69,12 @@ class Run:
     def config(self) -> dict:
         """The resolved configuration, as JSON values; data sets by name and fingerprint of their arrays."""
         names = ("architecture", "recipe", "members", "seed", "orbit", "snapshots")
-        sets = [self.training_set, *self.evaluation_sets]
         return {
             **{name: describe(getattr(self, name)) for name in names},
             "record_steps": list(self.record_steps),
             "data": {
                 data.name: {"samples": len(data), "fingerprint": data.fingerprint, "provenance": data.provenance}
-                for data in sets
+                for data in self.sets
             },
         }
 
@@ -85,14 +89,13 @@ class Run:
     @cached_property
     def layout(self) -> Layout:
         """What the store of the run holds."""
-        sets = (self.training_set, *self.evaluation_sets)
         order = self.orbit.size if self.orbit else 1
         inputs = self.data[0]
         return Layout(
             steps=self.record_steps,
             times=self.recipe.training_time(self.record_steps),
             members=self.members,
-            sets={data.name: len(data) for data in sets},
+            sets={data.name: len(data) for data in self.sets},
             logits=self.architecture.signals(inputs.shape[1:])[-1].channels,
             orbits={data.name: order for data in self.evaluation_sets},
             snapshots=tuple(array for kind in self.snapshots for array in kind.layout(self.architecture, inputs)),

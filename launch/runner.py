@@ -26,6 +26,7 @@ from launch.metrics import add_row, metrics_row
 from launch.progress import training_progress
 from launch.run import Run
 from launch.run_directory import RunDirectoryError, check_config, claim, write_json
+from launch.stored_data import write_sets
 from launch.stored_strategy import strategy_for
 from launch.tracking import check_installed, tracked
 
@@ -60,6 +61,7 @@ def run_ensemble(run: Run, path: Path, console: Console, execution: Execution = 
     check_config(path, run.config)
     if agreed(int((path / "finished.json").exists())):
         console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False, markup=False)
+        on_first(partial(write_sets, path, run.sets))  # runs of earlier versions lack them
         return
     run.check()
     began = time.perf_counter()
@@ -132,7 +134,7 @@ def _follow(
 def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], None]) -> None:
     """The store, and space for it. Without the records before it, a checkpoint is of no use."""
     shape, kept = run.training_set.inputs.shape[1:], execution.checkpoints_kept
-    check_space(path, run.layout, run.trainer(Strategy()), shape, kept, say)
+    check_space(path, run.layout, run.trainer(Strategy()), shape, kept, say, sum(data.bytes for data in run.sets))
     if execution.tensorboard:
         check_installed()
     for left_by_a_killed_process in (path / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
@@ -140,6 +142,7 @@ def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], No
     if not (path / "logits.zarr").exists():
         shutil.rmtree(path / "checkpoints", ignore_errors=True)
         create_store(path / "logits.zarr", run.layout)
+    write_sets(path, run.sets)
     try:
         check_store(path / "logits.zarr", run.layout)
     except ValueError as error:

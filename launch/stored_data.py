@@ -1,19 +1,66 @@
-"""The training set of a run, loaded again and held against the digest that the run directory has of it."""
+"""The data of a run: kept in its directory, or loaded again, and held against the digests that the directory has."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
+from pathlib import Path
 
 from ensembles.data import DataError, Dataset
+from ensembles.data.stored import load_dataset, save_dataset
 from launch.config import source_of
+from launch.run_directory import write_whole
 from launch.stored_members import StoredRun
 
+LONGEST = 80  # characters of a set's name in that of its file
 
-def training_set(run: StoredRun, source: str, seed: int = 0) -> Dataset:
-    """The training set of a run from the source of this name (`find_source`).
 
-    The source is asked for as many training and test samples as were recorded, drawn by `seed`, and for what it has if
+def write_sets(path: Path, sets: Iterable[Dataset]) -> None:
+    """Keep the data of the run in `path`, one file a set; what is there is left as it is."""
+    (path / "data").mkdir(exist_ok=True)
+    for index, data in enumerate(sets):
+        file = file_of(path, index, data.name)
+        if not file.exists():
+            write_whole(file, partial(save_dataset, data=data))
+
+
+def file_of(path: Path, index: int, name: str) -> Path:
+    """Where the set of this number and name is kept."""
+    return path / "data" / f"{index}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:LONGEST]}.npz"
+
+
+def stored_sets(run: StoredRun) -> dict[str, Dataset]:
+    """The run's data by name, the training set first.
+
+    Raises DataError where the directory keeps none, as of earlier versions, and where they are not what it was made
+    with.
+    """
+    found = {}
+    for index, (name, recorded) in enumerate(run.config["data"].items()):
+        file = file_of(run.path, index, name)
+        if not file.exists():
+            raise DataError(
+                f"{run.path} keeps no data ({file.name} is missing), as runs of earlier versions; train it again in "
+                "another directory, or start it again in this one, which adds them"
+            )
+        found[name] = load_dataset(file)
+        if found[name].fingerprint != recorded["fingerprint"]:
+            raise DataError(
+                f"{file} has digest {found[name].fingerprint}, but the run was made with {recorded['fingerprint']}; "
+                "remove it and start the run again, which writes it anew"
+            )
+    return found
+
+
+def training_set(run: StoredRun, source: str | None = None, seed: int = 0) -> Dataset:
+    """The training set of a run: the one that its directory keeps, or that of the source of this name (`find_source`).
+
+    A source is asked for as many training and test samples as were recorded, drawn by `seed`, and for what it has if
     nobody asks. Raises DataError where neither is what the run was trained on.
     """
     name, recorded = run.trained_on
+    if source is None:
+        return stored_sets(run)[name]
     test = run.config["data"].get("test", {}).get("samples")
     made = source_of(source)
     asked = {"train": recorded["samples"], "test": test, "seed": seed}

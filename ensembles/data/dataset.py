@@ -61,6 +61,11 @@ class Dataset:
         return loss.targets(self.labels, len(self.classes))
 
     @property
+    def bytes(self) -> int:
+        """Size of the arrays."""
+        return sum(array.nbytes for array in (self.inputs, self.labels, self.values) if array is not None)
+
+    @property
     def fingerprint(self) -> str:
         """Digest of the arrays: two data sets with the same one hold the same numbers."""
         digest = hashlib.sha256(str(self.inputs.shape).encode() + np.ascontiguousarray(self.inputs).tobytes())

@@ -106,7 +106,7 @@ def test_the_command_from_run_to_figure(command, recorded, found, tmp_path):
     assert f"{float(found.drift[2].mean()):.4f}" in text
     assert f"{float(found.mean_drift[2]):.4f}" in text
     assert "9/9 kernels" in text
-    code, text, _ = command("ntk", "run", "--samples", "5", "--data-seed", "3", "--output", "run/ntk")
+    code, text, _ = command("ntk", "run", "--samples", "5", "--output", "run/ntk")
     assert code == 0
     assert "3 of 3 times found in run/ntk" in text
     assert "kernels/s" not in text
@@ -118,7 +118,7 @@ def test_the_command_from_run_to_figure(command, recorded, found, tmp_path):
         ("", "RUN"),
         ("none", "there is no directory none; name a run directory"),
         (".", "is not the directory of one ensemble; there are run"),
-        ("run", "training set of 'digits', seed 0, has digest"),
+        ("run --data digits", "training set of 'digits', seed 0, has digest"),
         ("run --data toy", "training set of 'toy'"),
         ("run --data-seed 3 --samples 0", "--samples is 0; a kernel needs at least one input"),
         ("run --data-seed -1", "--data-seed is -1"),

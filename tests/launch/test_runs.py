@@ -110,7 +110,9 @@ def test_networks_of_any_end_have_kernels(tmp_path):
 def test_the_size_on_disk_is_said_before(finished, run):
     """But for the metadata of its arrays, which are small: what is stored of each record, uncompressed."""
     path, said = finished
-    assert f"run: takes about {size(run.layout.bytes + 3 * state_bytes(run.trainer(Strategy(1)), (8, 8, 1)))} " in said
+    data = sum(array.nbytes for each in run.sets for array in (each.inputs, each.labels))
+    checkpoints = 3 * state_bytes(run.trainer(Strategy(1)), (8, 8, 1))
+    assert f"run: takes about {size(run.layout.bytes + checkpoints + data)} on disk" in said
     with xr.open_zarr(path / "logits.zarr") as store:
         floats = [array for array in store.data_vars.values() if array.dims[:2] == ("time", "member")]
         assert sum(array.nbytes for array in floats if array.dtype == np.float32) == run.layout.bytes

@@ -17,7 +17,7 @@ from ensembles.data import DataError
 from ensembles.recorder import SickMembersError
 from launch.config import ConfigError
 from launch.run_directory import RunDirectoryError, claim, reading
-from launch.stored_data import training_set
+from launch.stored_data import stored_sets, training_set
 from launch.stored_members import StoredRun, stored_parameters, stored_steps
 from models import cyclic
 
@@ -77,6 +77,33 @@ def test_times_are_the_runs(recorded, checkpointed):
     np.testing.assert_allclose(StoredRun(checkpointed).times([0, 3]), RECIPE.training_time((0, 3)).T, rtol=1e-12)
     assert run.recipe == RECIPE
     assert run.architecture == CONV
+
+
+def test_data_are_kept_beside_the_run(recorded, tmp_path):
+    run = StoredRun(recorded)
+    assert list(stored_sets(run)) == ["train", "test"]
+    for found, given in zip(stored_sets(run).values(), (TRAIN, TEST), strict=True):
+        assert found.fingerprint == given.fingerprint
+        assert (found.classes, found.provenance) == (given.classes, given.provenance)
+    assert training_set(run).fingerprint == TRAIN.fingerprint
+    path = copied(recorded, tmp_path)
+    test, train = path / "data" / "1-test.npz", path / "data" / "0-train.npz"
+    shutil.copy(test, train)
+    with pytest.raises(DataError, match=r"0-train.npz has digest \w+, but the run was made with"):
+        training_set(StoredRun(path))
+    train.write_bytes(b"no zip")
+    with pytest.raises(DataError, match=r"0-train.npz holds no data set that can be read"):
+        training_set(StoredRun(path))
+    train.unlink()
+    with pytest.raises(DataError, match=r"keeps no data \(0-train.npz is missing\)"):
+        training_set(StoredRun(path))
+
+
+def test_a_finished_run_that_keeps_no_data_gets_them_when_it_is_asked_for_again(tmp_path):
+    path = trained(tmp_path / "run")
+    shutil.rmtree(path / "data")
+    trained(path)
+    assert training_set(StoredRun(path)).fingerprint == TRAIN.fingerprint
 
 
 def test_data_are_found_again_by_their_digest(recorded):

@@ -1,0 +1,44 @@
+"""Data sets as files, one each: what a run directory keeps of the data that it was made with."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from ensembles.data.dataset import DataError, Dataset, Quantity
+
+ARRAYS = ("inputs", "labels", "values")
+
+
+def save_dataset(file: IO[bytes], data: Dataset) -> None:
+    """Write arrays, names and provenance as npz, which `load_dataset` reads."""
+    about = {
+        "name": data.name,
+        "classes": list(data.classes),
+        "provenance": data.provenance,
+        "quantities": [[quantity.name, quantity.unit] for quantity in data.quantities],
+    }
+    arrays = {name: array for name in ARRAYS if (array := getattr(data, name)) is not None}
+    np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+
+
+def load_dataset(path: Path) -> Dataset:
+    """The set in a file of `save_dataset`; raises DataError where there is none, or it is damaged."""
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = {name: file.get(name) for name in ARRAYS}
+            about = json.loads(str(file["about"]))
+        quantities = tuple(Quantity(*pair) for pair in about["quantities"])
+        return Dataset(
+            about["name"],
+            arrays["inputs"],
+            arrays["labels"],
+            tuple(about["classes"]),
+            about["provenance"],
+            arrays["values"],
+            quantities,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} holds no data set that can be read ({type(error).__name__}: {error})") from None

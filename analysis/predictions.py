@@ -1,113 +1,83 @@
 """The infinite-width prediction for an ensemble as it was trained: architecture, augmentation, data, steps."""
 
-import os
-import shutil
-import warnings
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Float
 
-from analysis.dynamics import Prediction, predict
-from analysis.kernels import Kernel, OrbitKernel, analytic_kernel, orbit_blocks
-from analysis.kernels.group_circulant import on_orbit
+from analysis.dynamics import Prediction, Progress, predict
+from analysis.kernels import Kernel, OrbitKernel, analytic_kernel
+from analysis.kernels.group_circulant import GroupCirculant, on_orbit
 from analysis.kernels.orbits import is_symmetric
-from ensembles.augmentation import FullOrbit, Images, Invariant, NoAugmentation, Policy
+from ensembles.augmentation import FullOrbit, Images, Invariant, NoAugmentation, Policy, RandomElement
 from models.architecture import Architecture
+from models.groups import Group
 
-Pixels = Float[np.ndarray, "sample row column channel"]
-ByNetwork = dict[str, dict[str, Prediction]]
+Inputs = Float[np.ndarray, "sample *point channel"]
+PairKernel = Callable[[Inputs, Inputs | None], Kernel]
 
 
-def training_kernel(architecture: Architecture, policy: Policy, x: Pixels) -> Kernel | OrbitKernel:
+def training_group(policy: Policy) -> Group | None:
+    """The group on whose orbits the mean descends, None where there is no augmentation.
+
+    Random elements give the full orbit's mean; what the draws add to the spread is not predicted (theory.md §4).
+    Raises ValueError for policies whose ensembles these predictions are not about.
+    """
+    if isinstance(policy, NoAugmentation):
+        return None
+    is_orbit = isinstance(policy, FullOrbit | RandomElement)
+    if is_orbit and policy.group.is_exact and isinstance(policy.space, Images) and isinstance(policy.targets, Invariant):
+        return policy.group
+    raise ValueError(
+        "theory covers NoAugmentation, and FullOrbit or RandomElement of images under C_n or D_n, n = 1, 2, 4, with "
+        f"invariant targets, not {policy!r}; the copies of a policy that has `copies` can be predicted for as plain data"
+    )
+
+
+def training_kernel(
+    architecture: Architecture, policy: Policy, x: Inputs, kernel: PairKernel | None = None
+) -> Kernel | OrbitKernel:
     """K and Θ of the training set with itself, of its full orbit where the policy is that (theory.md §4).
 
-    Of orbits by blocks, unless the group moves the network's filters. Raises ValueError for other policies.
+    Of orbits by blocks, unless the group moves the network's filters. `kernel` computes K and Θ of two sets of inputs,
+    or of one with itself; by default in memory. Raises ValueError for policies that `training_group` refuses.
     """
-    check_covered(policy)
-    kernel = analytic_kernel(architecture)
-    if not isinstance(policy, FullOrbit):
-        return kernel(x)
-    if is_symmetric(architecture, policy.group, x.shape[1:]):
-        return orbit_blocks(kernel, policy.group, x)
-    return kernel(policy.group.orbit(x))
-
-
-def check_covered(policy: Policy) -> None:
-    """Raise ValueError for policies whose ensembles these predictions are not about."""
-    if isinstance(policy, FullOrbit):
-        covered = policy.group.is_exact and isinstance(policy.space, Images) and isinstance(policy.targets, Invariant)
-    else:
-        covered = isinstance(policy, NoAugmentation)
-    if not covered:
-        raise ValueError(
-            "theory covers NoAugmentation, and FullOrbit of images under C_n or D_n, n = 1, 2, 4, with invariant "
-            f"targets, not {policy!r}; the copies of a policy that has `copies` can be predicted for as plain data"
-        )
+    group, kernel = training_group(policy), kernel or in_memory(architecture)
+    if group is None:
+        return kernel(x, None)
+    orbit = np.asarray(group.orbit(x))
+    if not is_symmetric(architecture, group, x.shape[1:]):
+        return kernel(orbit, None)
+    rows = [np.asarray(row).reshape(len(x), group.order, len(x)) for row in kernel(x, orbit)]
+    return OrbitKernel(*(GroupCirculant.of_blocks(group, row.transpose(1, 0, 2)) for row in rows))
 
 
 def predict_ensemble(
     architecture: Architecture,
     policy: Policy,
-    train: Kernel | OrbitKernel,
-    x: Pixels,
+    x: Inputs,
     y: Float[np.ndarray, "train logit"],
-    evaluation: Mapping[str, Pixels],
-    learning_rate: float,
-    steps: Sequence[int],
+    evaluation: Mapping[str, Inputs],
+    progress: Progress,
+    kernel: PairKernel | None = None,
 ) -> dict[str, Prediction]:
-    """Mean and variance of the logits on every evaluation set after each number of steps (theory.md §4).
+    """Mean and variance of the logits on every evaluation set at all times of `progress` (theory.md §4).
 
-    `train` is `training_kernel` of the same architecture, policy and x. Raises ValueError for policies that it refuses.
+    `kernel` as in `training_kernel`. Raises ValueError for policies that it refuses, and learning rates with which
+    descent does not converge.
     """
-    check_covered(policy)
-    kernel = analytic_kernel(architecture)
-    if isinstance(policy, FullOrbit):
-        x, y = np.asarray(policy.group.orbit(x)), on_orbit(policy.group, y)
-    return {
-        name: predict(train, kernel(inputs, x), np.asarray(kernel.diagonal(inputs).nngp), y, learning_rate, steps)
-        for name, inputs in evaluation.items()
-    }
+    group, kernel = training_group(policy), kernel or in_memory(architecture)
+    train, inputs = training_kernel(architecture, policy, x, kernel), np.concatenate(list(evaluation.values()))
+    if group is not None:
+        x, y = np.asarray(group.orbit(x)), on_orbit(group, y)
+    diagonal = analytic_kernel(architecture).diagonal
+    own = np.concatenate([np.asarray(diagonal(inputs).nngp) for inputs in evaluation.values()])
+    found = predict(train, kernel(inputs, x), own, y, progress)  # all sets at once: Θ is decomposed once
+    ends = np.cumsum([len(inputs) for inputs in evaluation.values()])[:-1]
+    parts = zip(*(np.split(values, ends, axis=1) for values in found), strict=True)
+    return {name: Prediction(*part) for name, part in zip(evaluation, parts, strict=True)}
 
 
-def save_predictions(path: Path, predictions: ByNetwork, learning_rate: float, steps: Sequence[int]) -> None:
-    """Write predictions of several networks on the same sets as one zarr store, whole or not at all."""
-    sets = list(next(iter(predictions.values())))
-    joined = [
-        [np.concatenate([of[name][field] for name in sets], axis=1) for of in predictions.values()] for field in (0, 1)
-    ]
-    sizes = [next(iter(predictions.values()))[name].mean.shape[1] for name in sets]
-    store = xr.Dataset(
-        {
-            "mean": (("network", "time", "sample", "logit"), np.stack(joined[0])),
-            "variance": (("network", "time", "sample"), np.stack(joined[1])),
-        },
-        coords={
-            "time": np.array(steps) * learning_rate,
-            "step": ("time", np.array(steps)),
-            "evaluation_set": ("sample", np.repeat(np.arange(len(sets)), sizes)),
-        },
-        attrs={"networks": list(predictions), "evaluation_sets": sets, "learning_rate": learning_rate},
-    )
-    temporary = path.with_name(path.name + ".new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    with warnings.catch_warnings():  # as in ensembles/recorder.py
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
-        store.to_zarr(temporary, zarr_format=3, consolidated=True)
-    os.replace(temporary, path)
-
-
-def load_predictions(path: Path) -> tuple[ByNetwork, float]:
-    """What `save_predictions` wrote: predictions by network and evaluation set, and the learning rate."""
-    with xr.open_zarr(path) as store:
-        mean, variance, of_sample = store["mean"].values, store["variance"].values, store["evaluation_set"].values
-        predictions = {
-            network: {
-                name: Prediction(mean[i][:, of_sample == j], variance[i][:, of_sample == j])
-                for j, name in enumerate(store.attrs["evaluation_sets"])
-            }
-            for i, network in enumerate(store.attrs["networks"])
-        }
-        return predictions, float(store.attrs["learning_rate"])
+def in_memory(architecture: Architecture) -> PairKernel:
+    """The analytic kernel, computed at once."""
+    return lambda x1, x2: Kernel(*map(np.asarray, analytic_kernel(architecture)(x1, x2)))

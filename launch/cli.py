@@ -16,12 +16,17 @@ USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
        widesym kernel CONFIG [--info] [OPTIONS]
        widesym ntk RUN [OPTIONS]
+       widesym analyze RUN… [--theory] [OPTIONS]
+       widesym plot DIR | report DIR
        widesym data list | show NAME | prepare NAME | verify [OPTIONS]
        widesym models [OPTIONS]
 
 reproduce    run a named experiment. NAME is one of: {recipes}
 kernel       compute the analytic kernels of a data set, and what infinitely wide networks learn of it
 ntk          compute how the empirical NTKs of a trained ensemble have changed, from its run directory
+analyze      hold trained ensembles against each other and against theory: tables and figures
+plot         draw the figures of an analysis again
+report       make one HTML page of an analysis
 data         list data sets, draw a contact sheet of one, cache one before it is used, check the cache
 models       list the model zoo
 
@@ -55,16 +60,20 @@ def run(arguments: Sequence[str]) -> None:
     from ensembles.trainer import DivergedError
     from launch.config import ConfigError
     from launch.convergence_run import SampleError
+    from launch.matching import MismatchError
     from launch.recipes import RECIPES
     from launch.run_directory import RunDirectoryError
+    from launch.theory import NoTheoryError
 
     asks_help = len(arguments) == 2 and arguments[0] in ("reproduce", "data") and arguments[1] in ("-h", "--help")
     if not arguments or arguments[0] in ("-h", "--help") or asks_help:
         print(USAGE.format(recipes=", ".join(RECIPES)), end="")
         return
+    of_input = (ConfigError, DataError, RunDirectoryError, MismatchError, NoTheoryError)
+    of_numbers = (DivergedError, SampleError, SickMembersError)
     try:
         obey(arguments[0], arguments[1:])
-    except (ConfigError, DataError, RunDirectoryError, DivergedError, SampleError, SickMembersError, OSError) as error:
+    except (*of_input, *of_numbers, OSError) as error:
         fail(str(error))
 
 
@@ -73,26 +82,33 @@ def obey(command: str, options: Sequence[str]) -> None:
     import tyro
     from rich.console import Console
 
+    from launch.analyze import AnalyzeCommand
     from launch.data import ACTIONS
+    from launch.html_report import ReportCommand
     from launch.kernel import KernelCommand
     from launch.models_table import ModelsTable
     from launch.ntk import NtkCommand
+    from launch.plot import PlotCommand
     from launch.recipes import RECIPES
 
+    commands = {
+        "kernel": KernelCommand,
+        "ntk": NtkCommand,
+        "analyze": AnalyzeCommand,
+        "plot": PlotCommand,
+        "report": ReportCommand,
+        "models": ModelsTable,
+    }
     name = next(iter(options), None)
-    if command == "models":
-        tyro.cli(ModelsTable, args=options, prog="widesym models").show(Console())
+    if command in commands:
+        tyro.cli(commands[command], args=options, prog=f"widesym {command}").run(Console())
     elif command == "data":
         tyro.cli(chosen("action", name, ACTIONS), args=options[1:], prog=f"widesym data {name}").run(Console())
-    elif command == "kernel":
-        tyro.cli(KernelCommand, args=options, prog="widesym kernel").run(Console())
-    elif command == "ntk":
-        tyro.cli(NtkCommand, args=options, prog="widesym ntk").run(Console())
     elif command == "reproduce":
         recipe = tyro.cli(chosen("recipe", name, RECIPES), args=options[1:], prog=f"widesym reproduce {name}")
         recipe.reproduce(name, Console())
     else:
-        fail(f"unknown command {command!r}; the commands are: reproduce, kernel, ntk, data, models")
+        fail(f"unknown command {command!r}; the commands are: reproduce, {', '.join(commands)}, data")
 
 
 def chosen(kind: str, name: str | None, choices: Mapping[str, Any]) -> Any:

@@ -25,7 +25,7 @@ class ModelsTable:
         if self.width is not None and not 2 <= self.width <= 65536:
             raise ValueError(f"--width is {self.width}; it must be between 2 and 65536")
 
-    def show(self, console: Console) -> None:
+    def run(self, console: Console) -> None:
         """Print the table."""
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for header in ("model", "input", "width", "parameters", "invariant to", "kernel"):

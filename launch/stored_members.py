@@ -17,6 +17,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, PyTree
 
 from ensembles import Strategy, Trainer, TrainingRecipe
+from ensembles.augmentation import FixedCopies
 from ensembles.checkpoints import Checkpoints, saved_steps
 from ensembles.recorder import Sick, members_kept
 from launch.config import ConfigError, built
@@ -79,6 +80,11 @@ class StoredRun:
         """What they were trained by; raises ConfigError as `architecture` does."""
         return built(self.config["recipe"], f"{self.path / 'config.json'}: recipe")
 
+    @cached_property
+    def orbit(self) -> FixedCopies | None:
+        """What the evaluation sets were also recorded on; raises ConfigError as `architecture` does."""
+        return built(self.config.get("orbit"), f"{self.path / 'config.json'}: orbit")
+
     def trainer(self, recipe: TrainingRecipe) -> Trainer:
         """The ensemble."""
         return Trainer(self.architecture, recipe, self.config["members"], self.config["seed"], Strategy(1))
@@ -86,30 +92,30 @@ class StoredRun:
     @property
     def recorded_steps(self) -> list[int]:
         """Steps whose record is in the store, ascending."""
-        with self._store() as store:
+        with self.store() as store:
             return store.step.values[store.recorded.values].tolist()
 
     @property
     def has_snapshots(self) -> bool:
         """Whether parameters were recorded."""
-        with self._store() as store:
+        with self.store() as store:
             return any(str(name).startswith(PREFIX) for name in store.data_vars)
 
     def members(self, sick: Sick) -> Bool[np.ndarray, " member"]:
         """Whom to read; raises SickMembersError as `read_logits` does."""
-        with self._store() as store:
+        with self.store() as store:
             return members_kept(self.path / "logits.zarr", store, sick)
 
     def snapshots(self, step: int) -> dict[str, Float[np.ndarray, "member ..."]]:
         """The parameters recorded at a step, by name."""
-        with self._store() as store:
+        with self.store() as store:
             at = store.step.values.tolist().index(step)
             return {str(name): store[name][at].values for name in store.data_vars if str(name).startswith(PREFIX)}
 
     @property
     def initial_logits(self) -> Float[np.ndarray, "member sample logit"]:
         """Recorded at step 0, the training inputs' first."""
-        with self._store() as store:
+        with self.store() as store:
             return store.logits[store.step.values.tolist().index(0)].values
 
     @property
@@ -121,7 +127,7 @@ class StoredRun:
 
     def times(self, steps: list[int]) -> Float[np.ndarray, "time"] | Float[np.ndarray, "time member"]:
         """Training times of steps, from the store or, where that lacks one, from the recipe."""
-        with self._store() as store:
+        with self.store() as store:
             at = {step: index for index, step in enumerate(store.step.values.tolist())}
             if set(steps) - {0} <= set(at):
                 times = store["time"] if "time" in store.variables else store["training_time"]
@@ -129,7 +135,8 @@ class StoredRun:
         times = self.recipe.training_time(tuple(steps))
         return times[0] if len(times) == 1 else times.T
 
-    def _store(self) -> xr.Dataset:
+    def store(self) -> xr.Dataset:
+        """All that was recorded, read as it is used; raises RunDirectoryError where it cannot be."""
         try:
             return xr.open_zarr(self.path / "logits.zarr")
         except Exception as error:  # zarr raises many kinds for a damaged store

@@ -9,17 +9,22 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from analysis.dynamics import largest_eigenvalue
-from analysis.predictions import ByNetwork, load_predictions, predict_ensemble, save_predictions, training_kernel
+from analysis.demo_figure import comparison_figure
+from analysis.drawing import save_figure
+from analysis.dynamics import largest_learning_rate
+from analysis.gram.tiling import DEFAULT_MEMORY
+from analysis.predictions import training_kernel
 from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
 from ensembles.augmentation import Policy
 from ensembles.data import Dataset, Digits, letters, matched_noise
 from ensembles.data.out_of_distribution import at_temperature, standardised
+from launch.analyze import AnalyzeCommand, analyse, standing
+from launch.matching import runs_in
 from launch.recipes.options import check_limits, check_output
-from launch.report import report
 from launch.run import Run
 from launch.run_directory import claim
 from launch.runner import peak_memory, run_ensemble
+from launch.theory import KernelStore
 from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
 from models.description import describe
 from models.zoo import HIDDEN_STD
@@ -121,33 +126,14 @@ class DigitsC4:
         """Recorded steps."""
         return log_spaced_steps(self.steps, self.records)
 
-    def theory(self) -> tuple[ByNetwork, float]:
-        """The prediction for each network, and the common learning rate; computed once and kept in `output`/theory."""
-        train, evaluation = self.data
-        config = {
-            "networks": describe({name: list(network) for name, network in self.networks.items()}),
-            "record_steps": list(self.record_steps),
-            "rate": self.rate,
-            "data": {data.name: data.fingerprint for data in (train, *evaluation)},
-        }
-        store = self.output / "theory" / "predictions.zarr"
-        with claim(store.parent, config):
-            if not store.exists():
-                self._predict(store)
-            return load_predictions(store)
-
-    def _predict(self, store: Path) -> None:
-        train, evaluation = self.data
-        kernels = {name: training_kernel(*network, train.inputs) for name, network in self.networks.items()}
-        limits = [2 * kernel.ntk.shape[0] / largest_eigenvalue(kernel.ntk) for kernel in kernels.values()]
-        learning_rate, sets = self.rate * min(limits), {data.name: data.inputs for data in evaluation}
-        predictions = {
-            name: predict_ensemble(
-                *network, kernels[name], train.inputs, train.targets(), sets, learning_rate, self.record_steps
-            )
-            for name, network in self.networks.items()
-        }
-        save_predictions(store, predictions, learning_rate, self.record_steps)
+    def learning_rate(self, kernels: KernelStore) -> float:
+        """The common one: `rate` of the smallest of the networks' largest stable ones."""
+        x = self.data[0].inputs
+        training = [
+            training_kernel(architecture, policy, x, kernels.of(architecture))
+            for architecture, policy in self.networks.values()
+        ]
+        return self.rate * min(map(largest_learning_rate, training))
 
     def runs(self, learning_rate: float) -> dict[str, Run]:
         """The three ensembles, ready to run."""
@@ -170,11 +156,16 @@ class DigitsC4:
         began = time.perf_counter()
         options = {field.name: describe(getattr(self, field.name)) for field in fields(self) if field.name != "output"}
         with claim(self.output, options):
-            console.print("theory: analytic kernels and predictions of the three networks", highlight=False)
-            predictions, learning_rate = self.theory()
-            runs = self.runs(learning_rate)
+            kernels = KernelStore(self.output / "theory", console, DEFAULT_MEMORY)
+            runs = self.runs(self.learning_rate(kernels))
             for network, run in runs.items():
                 run_ensemble(run, self.output / network, console)
-            report(name, runs, predictions, self.output, console)
+            asked = AnalyzeCommand(tuple(self.output / network for network in runs), theory=True, reference="gcnn")
+            tables = analyse(asked, runs_in(asked.runs), self.output / "analysis", kernels, console)
+            data = {data.name: data for data in (self.data[0], *self.data[1])}
+            written = save_figure(comparison_figure(tables, data), self.output / name)
+            console.print(standing(tables))
+            paths = ", ".join(map(str, (*written, self.output / "analysis")))
+            console.print(f"written: {paths}", highlight=False, markup=False, soft_wrap=True)
         seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
         console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)

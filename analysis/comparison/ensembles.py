@@ -1,0 +1,76 @@
+"""What is compared: ensembles at common training times, on common evaluation sets, and what theory says of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from analysis.dynamics import Prediction
+from analysis.ensemble_logits import EnsembleLogits
+from analysis.orbit_statistics import OrbitSet
+
+MemberValues = Float[np.ndarray, "time member"]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Common training times and their steps, ascending."""
+
+    times: tuple[float, ...]
+    steps: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """One ensemble: its logits, the index in them of each common time, and where on their sample axis the common sets'
+    inputs are (`sets`), and those sets' orbits where they were recorded.
+
+    `labels` are those of the sets that have any, into the classes that logits are of. `training` holds the counted
+    members' loss, accuracy and gradient norm at the common times. `prediction`, by set, is of the common times.
+    """
+
+    name: str
+    logits: EnsembleLogits
+    indices: tuple[int, ...]
+    sets: Mapping[str, slice]
+    orbits: Mapping[str, OrbitSet] = field(default_factory=dict)
+    labels: Mapping[str, Int[np.ndarray, " sample"]] = field(default_factory=dict)
+    training: Mapping[str, MemberValues] = field(default_factory=dict)
+    prediction: Mapping[str, Prediction] | None = None
+
+    @property
+    def members(self) -> int:
+        """How many count."""
+        return self.logits.members
+
+
+def check(ensembles: Sequence[Compared], times: Times) -> None:
+    """Raise ValueError for ensembles that do not fit each other, with the reason."""
+    if not ensembles or not len(times):
+        raise ValueError(f"there are {len(ensembles)} ensembles at {len(times)} times; one of each is needed at least")
+    names = [each.name for each in ensembles]
+    if len(set(names)) < len(names):
+        raise ValueError(f"ensembles are named {', '.join(names)}; each needs a name of its own")
+    first = _sizes(ensembles[0])
+    for each in ensembles:
+        if _sizes(each) != first:
+            raise ValueError(f"{each.name} has {_sizes(each)}, but {names[0]} has {first}; they must be the same")
+        if len(each.indices) != len(times):
+            raise ValueError(f"{each.name} has {len(each.indices)} of the {len(times)} common times")
+
+
+def of_name(ensembles: Sequence[Compared], name: str) -> Compared:
+    """The ensemble of that name; raises ValueError where there is none."""
+    for each in ensembles:
+        if each.name == name:
+            return each
+    raise ValueError(f"there is no ensemble named {name!r}; there are {', '.join(each.name for each in ensembles)}")
+
+
+def _sizes(ensemble: Compared) -> str:
+    sets = ", ".join(f"{name}: {place.stop - place.start}" for name, place in ensemble.sets.items())
+    return f"inputs {sets} and {ensemble.logits.array.shape[-1]} logits"

@@ -1,0 +1,115 @@
+"""The directory of an analysis: tables as netCDF and CSV, figures, and what is said of the runs; every file whole.
+
+    config.json  runs.json  health.json  data/  tables/NAME.nc, NAME.csv  figures/NAME.png, NAME.pdf, captions.json
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from analysis.drawing import save_figure
+from ensembles.data import DataError, Dataset
+from ensembles.data.stored import load_dataset, save_dataset
+from launch.run_directory import RunDirectoryError, write_json, write_text, write_whole
+
+ROWS_OF_CSV = 200_000  # larger tables are netCDF alone
+INPUTS_KEPT = 200  # of each set, to be drawn
+
+
+def write_tables(directory: Path, tables: Mapping[str, xr.Dataset]) -> list[Path]:
+    """Write each as netCDF and, if it is not too large, as CSV; those of an earlier analysis that are not made go."""
+    folder, written = directory / "tables", []
+    folder.mkdir(exist_ok=True)
+    for name, table in tables.items():
+        path = folder / f"{name}.nc"
+        write_whole(path, lambda file, table=table: file.write(bytes(table.to_netcdf(engine="scipy"))))
+        written.append(path)
+        if np.prod(list(table.sizes.values()), dtype=float) <= ROWS_OF_CSV:
+            write_text(path.with_suffix(".csv"), frame_of(table).to_csv(index=False))
+            written.append(path.with_suffix(".csv"))
+    for left in set(folder.iterdir()) - set(written):
+        left.unlink()
+    return written
+
+
+def frame_of(table: xr.Dataset) -> pd.DataFrame:
+    """Rows of a table; the ends of intervals in columns of their own, NAME_low and NAME_high."""
+    flat = table.drop_vars("end", errors="ignore")
+    for name, values in table.data_vars.items():
+        if "end" in values.dims:
+            flat = flat.drop_vars(name)
+            for end in ("low", "high"):
+                flat[f"{name}_{end}"] = values.sel(end=end, drop=True)
+    frame = flat.to_dataframe().reset_index()
+    values = [name for name in frame.columns if name in flat.data_vars]
+    return frame.dropna(subset=values, how="all") if values else frame
+
+
+def read_tables(directory: Path) -> dict[str, xr.Dataset]:
+    """All tables by name; raises RunDirectoryError where there are none, or one cannot be read."""
+    found = {}
+    for path in sorted((directory / "tables").glob("*.nc")):
+        try:
+            found[path.stem] = xr.load_dataset(path, engine="scipy")
+        except Exception as error:  # xarray and scipy raise many kinds for a damaged file
+            raise RunDirectoryError(
+                f"{path} cannot be read ({type(error).__name__}); run widesym analyze again"
+            ) from None
+    if not found:
+        raise RunDirectoryError(f"{directory} is not the directory of an analysis: there are no tables in it")
+    return found
+
+
+def write_inputs(directory: Path, sets: Mapping[str, Dataset]) -> None:
+    """Keep the first inputs of each set, for pictures."""
+    folder = directory / "data"
+    folder.mkdir(exist_ok=True)
+    for index, data in enumerate(sets.values()):
+        write_whole(folder / f"{index}.npz", partial(save_dataset, data=first_of(data, INPUTS_KEPT)))
+
+
+def read_inputs(directory: Path) -> dict[str, Dataset]:
+    """What `write_inputs` kept, by name."""
+    found = [load_dataset(directory / "data" / f"{i}.npz") for i in range(len(list((directory / "data").glob("*.npz"))))]
+    return {data.name: data for data in found}
+
+
+def first_of(data: Dataset, count: int) -> Dataset:
+    """The first samples of a set."""
+    parts = {name: None if (array := getattr(data, name)) is None else array[:count] for name in ("labels", "values")}
+    return replace(data, inputs=data.inputs[:count], **parts)
+
+
+def write_figures(directory: Path, figures: Mapping[str, tuple[Figure, str]]) -> list[Path]:
+    """Write figures, by name with their captions; those of an earlier analysis that are not made go."""
+    folder, written = directory / "figures", []
+    folder.mkdir(exist_ok=True)
+    for name, (figure, _) in figures.items():
+        written += save_figure(figure, folder / name)
+    write_json(folder / "captions.json", {name: caption for name, (_, caption) in figures.items()})
+    for left in set(folder.iterdir()) - {*written, folder / "captions.json"}:
+        left.unlink()
+    return written
+
+
+def read_json(path: Path) -> object:
+    """What a file of the directory says; raises RunDirectoryError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}); run widesym analyze again") from None
+
+
+def check_inputs(directory: Path) -> dict[str, Dataset]:
+    """`read_inputs`, with RunDirectoryError for what cannot be read."""
+    try:
+        return read_inputs(directory)
+    except DataError as error:
+        raise RunDirectoryError(f"{error}; run widesym analyze again") from None

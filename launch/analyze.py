@@ -1,0 +1,170 @@
+"""`widesym analyze`: runs held against each other and, if asked, against theory; tables and figures in a directory."""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+
+from analysis.comparison import compare
+from analysis.gram.tiling import DEFAULT_MEMORY
+from ensembles.data import Dataset
+from launch.analysis_files import write_figures, write_inputs, write_tables
+from launch.drawn_analysis import figures_of
+from launch.health import findings
+from launch.matching import Matched, compared, match, runs_in
+from launch.progress import member_progress
+from launch.run_directory import claim, reading, write_json
+from launch.stored_data import training_set
+from launch.stored_members import StoredRun
+from launch.theory import KernelStore, check_all_covered, holds_in_the_mean_alone, predictions
+
+
+@dataclass(frozen=True)
+class AnalyzeCommand:
+    """Hold runs against each other: divergences of their mean logits from a reference's, over training time and
+    ensemble size, invariance over orbits where these were recorded, and with --theory their distance from the
+    infinite-width prediction. Writes tables, figures, and what is to be known of the runs.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run directories, or directories of such."""
+    theory: bool = False
+    """Compute what theory predicts of each run."""
+    reference: str | None = None
+    """The run that divergences are from; by default the first."""
+    sick: Literal["refuse", "exclude"] = "refuse"
+    """What to do where members are not healthy: refuse, or leave these out and say so."""
+    draws: int = 200
+    """Resamples of members that intervals come from."""
+    seed: int = 0
+    """Seed of the resamples."""
+    memory: float = DEFAULT_MEMORY / 2**30
+    """Memory in GiB that tiles of analytic kernels may take."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
+    """Where all that goes; by default `analysis` beside the runs. Kernels found there are not computed again."""
+
+    def __post_init__(self):
+        if not self.runs:
+            raise ValueError("no RUN is named; name run directories, or directories of such")
+        if self.draws < 20:
+            raise ValueError(f"--draws is {self.draws}; 95 % intervals need at least 20")
+        if self.seed < 0:
+            raise ValueError(f"--seed is {self.seed}; it must be at least 0")
+        if not 0 < self.memory < 2**20:
+            raise ValueError(f"--memory is {self.memory:g}; it must be a number of GiB above 0")
+
+    def run(self, console: Console) -> None:
+        """Compare, write, draw, and print how things stand."""
+        runs = runs_in(self.runs)
+        output = self.output or Path(os.path.commonpath([run.path.parent for run in runs.values()])) / "analysis"
+        kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
+        tables = analyse(self, runs, output, kernels, console)
+        console.print(standing(tables))
+        console.print(
+            f"written: {output}; widesym report {output} makes one page of it",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def analyse(
+    asked: AnalyzeCommand, runs: Mapping[str, StoredRun], output: Path, kernels: KernelStore, console: Console
+) -> dict[str, xr.Dataset]:
+    """Compare the runs and leave tables, figures and findings in `output`.
+
+    Raises MismatchError for runs that do not fit each other, NoTheoryError for those that there is no prediction of,
+    SickMembersError, RunDirectoryError for those that are being written, before anything is computed.
+    """
+    with contextlib.ExitStack() as held:
+        for run in runs.values():
+            held.enter_context(reading(run.path))
+        matched = match(runs, asked.sick)
+        reference = matched.named(asked.reference)
+        if asked.theory:
+            check_all_covered(matched)
+        held.enter_context(claim(output, _config(asked, matched, reference)))
+        ensembles = compared(matched, predictions(matched, kernels) if asked.theory else {})
+        total = len(ensembles) * len(matched.times)
+        with member_progress(console, "comparison", total, things="ensembles × times") as report:
+            tables = compare(ensembles, matched.times, reference, asked.draws, asked.seed, report)
+        drawn = [name for name, run in runs.items() if asked.theory and holds_in_the_mean_alone(run.recipe)]
+        inputs = _inputs(matched, reference)
+        write_tables(output, tables)
+        write_inputs(output, inputs)
+        write_json(output / "health.json", findings(matched, tables, drawn))
+        write_json(output / "runs.json", [described(name, run) for name, run in runs.items()])
+        write_figures(output, figures_of(tables, inputs))
+    return tables
+
+
+def _config(asked: AnalyzeCommand, matched: Matched, reference: str) -> dict[str, Any]:
+    """What an analysis is of; another one of the same runs, trained further, takes its place."""
+    names = ("architecture", "recipe", "members", "seed", "data", "orbit")
+    return {
+        "name": f"{', '.join(name for name in matched.runs if name != reference) or reference} and {reference}",
+        "runs": {name: {key: run.config.get(key) for key in names} for name, run in matched.runs.items()},
+        "reference": reference,
+        **{name: getattr(asked, name) for name in ("theory", "sick", "draws", "seed")},
+    }
+
+
+def _inputs(matched: Matched, reference: str) -> dict[str, Dataset]:
+    """The sets to be shown, the training set that the reference was trained on first."""
+    train = training_set(matched.runs[reference])
+    return {train.name: train, **matched.data}
+
+
+def described(name: str, run: StoredRun) -> dict[str, Any]:
+    """A run, for the report."""
+    config, (data, about) = run.config, run.trained_on
+    return {
+        "name": name,
+        "path": str(run.path),
+        "members": config["members"],
+        "steps": run.recorded_steps[-1],
+        "training time": f"{np.max(run.times(run.recorded_steps)):.4g}",
+        "training set": f"{data}, {about['samples']} samples",
+        "seed": config["seed"],
+        "architecture": str(run.architecture),
+        "recipe": str(run.recipe),
+        "provenance": about["provenance"],
+    }
+
+
+def standing(tables: Mapping[str, xr.Dataset]) -> Table:
+    """The numbers at the last time, a row for each run and evaluation set."""
+    last = {name: tables[name].isel(time=-1) for name in ("divergence", "theory") if name in tables}
+    made = Table(title=f"At t = {float(tables['mean_logits']['time'][-1]):.4g}")
+    columns = {
+        ("divergence", "divergence"): "divergence",
+        ("divergence", "noise_floor"): "noise floor",
+        ("divergence", "predicted_divergence"): "predicted",
+        ("theory", "distance"): "from theory",
+        ("theory", "expected_distance"): "of which members",
+        ("theory", "rms_z"): "rms z",
+    }
+    shown = {key: label for key, label in columns.items() if key[0] in last and key[1] in last[key[0]]}
+    for label in ("run", "set", *shown.values()):
+        made.add_column(label, justify="left" if label in ("run", "set") else "right")
+    means = tables["mean_logits"]
+    for run in means.run.values:
+        for of_set in dict.fromkeys(means.evaluation_set.values):
+            cells = [_cell(last[table], run, of_set, name) for table, name in shown]
+            made.add_row(str(run), str(of_set), *cells)
+    return made
+
+
+def _cell(table: xr.Dataset, run: str, of_set: str, name: str) -> str:
+    if run not in table.run.values:
+        return "-"
+    value = float(table[name].sel(run=run, evaluation_set=of_set))
+    return f"{value:.4g}" if np.isfinite(value) else "-"

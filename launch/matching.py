@@ -1,0 +1,212 @@
+"""Run directories that are to be compared: at the training times and on the evaluation sets that all of them have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from analysis.ensemble_logits import EnsembleLogits
+from analysis.equivariance import target_matrices
+from analysis.comparison import Compared, Times
+from analysis.dynamics import Prediction
+from analysis.orbit_statistics import OrbitSet
+from ensembles.data import Dataset
+from ensembles.recorder import METRICS, Sick
+from launch.stored_data import stored_sets
+from launch.stored_members import StoredRun
+
+SAME_TIME = 1e-6  # relative: times are sums of learning rates
+
+
+class MismatchError(ValueError):
+    """Runs that cannot be compared: the message says which two, and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Runs by name, the reference among them, and what they have in common.
+
+    `classes` are those that logits are of, `kept` the numbers of the members that count, and `left_out` says what only
+    some runs have.
+    """
+
+    runs: Mapping[str, StoredRun]
+    data: Mapping[str, Dataset]
+    classes: tuple[str, ...]
+    times: Times
+    kept: Mapping[str, np.ndarray]
+    left_out: tuple[str, ...]
+
+    def named(self, reference: str | None) -> str:
+        """The run of that name, the first by default; raises MismatchError where there is none."""
+        if reference is None:
+            return next(iter(self.runs))
+        if reference not in self.runs:
+            raise MismatchError(f"there is no run named {reference!r}; there are {', '.join(self.runs)}")
+        return reference
+
+
+def runs_in(paths: Sequence[Path]) -> dict[str, StoredRun]:
+    """Runs by name, from their directories or from directories of such.
+
+    A name is the directory's own, or with its parents' as far as it takes to tell runs apart. Raises RunDirectoryError
+    for what holds no run, and MismatchError for one that is named twice.
+    """
+    found: list[Path] = []
+    for path in paths:
+        within = sorted(store.parent for store in path.glob("*/logits.zarr"))
+        found += within if within and not (path / "logits.zarr").exists() else [path]
+    resolved = [path.resolve() for path in found]
+    twice = [str(path) for path, whole in zip(found, resolved, strict=True) if resolved.count(whole) > 1]
+    if twice:
+        raise MismatchError(f"{twice[0]} is named twice; an ensemble would be compared with itself")
+    return dict(zip(_names(resolved), map(StoredRun, found), strict=True))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    for depth in range(1, max((len(path.parts) for path in paths), default=1) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
+    """What the runs have in common.
+
+    Raises MismatchError, with the reason, where sets of one name hold other data or other classes, where there is no
+    common set or no common time after 0, and where runs have other numbers of logits; SickMembersError as `read_logits`,
+    DataError where a run keeps no data.
+    """
+    data, classes, left_out = _common_sets(runs)
+    times, missing = _common_times(runs)
+    kept = {name: np.flatnonzero(run.members(sick)) for name, run in runs.items()}
+    return Matched(runs, data, classes, times, kept, (*left_out, *missing))
+
+
+def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], tuple[str, ...], list[str]]:
+    """Sets that all have, the classes that logits are of, and which sets only some have."""
+    sets = {name: stored_sets(run) for name, run in runs.items()}
+    first, reference = next(iter(sets.items()))
+    for name, of_run in sets.items():
+        _check_same_outputs((first, runs[first], reference), (name, runs[name], of_run))
+    for name, of_run in sets.items():
+        for of_set, data in of_run.items():
+            if of_set in reference:
+                _check_same(of_set, (first, reference[of_set]), (name, data))
+    common = {of_set: data for of_set, data in reference.items() if all(of_set in each for each in sets.values())}
+    if not common:
+        listed = "; ".join(f"{name}: {', '.join(of_run)}" for name, of_run in sets.items())
+        raise MismatchError(f"the runs have no evaluation set in common ({listed})")
+    only = {of_set: [name for name in sets if of_set in sets[name]] for each in sets.values() for of_set in each}
+    left_out = [f"set {of_set}: only of {', '.join(names)}" for of_set, names in only.items() if of_set not in common]
+    return common, next(iter(reference.values())).classes, left_out
+
+
+def _check_same_outputs(
+    one: tuple[str, StoredRun, Mapping[str, Dataset]], other: tuple[str, StoredRun, Mapping[str, Dataset]]
+) -> None:
+    """What networks are trained to say is the training set's, the first of each run."""
+    (a, run_a, sets_a), (b, run_b, sets_b) = one, other
+    logits = [run.store().sizes["logit"] for run in (run_a, run_b)]
+    if logits[0] != logits[1]:
+        raise MismatchError(f"{b} has {logits[1]} logits, but {a} has {logits[0]}; they are not of the same things")
+    first, second = (next(iter(sets.values())) for sets in (sets_a, sets_b))
+    if first.classes != second.classes:
+        raise MismatchError(
+            f"{b} was trained on other classes ({', '.join(second.classes)}) than {a} ({', '.join(first.classes)}): "
+            "logits are not of the same things"
+        )
+
+
+def _check_same(of_set: str, one: tuple[str, Dataset], other: tuple[str, Dataset]) -> None:
+    (a, first), (b, second) = one, other
+    if first.classes != second.classes:
+        raise MismatchError(
+            f"set {of_set!r} has other classes in {b} ({', '.join(second.classes)}) than in {a} "
+            f"({', '.join(first.classes)}): logits are not of the same things"
+        )
+    if first.fingerprint != second.fingerprint:
+        raise MismatchError(
+            f"set {of_set!r} holds other data in {b} ({len(second)} samples, {second.fingerprint}; {second.provenance}) "
+            f"than in {a} ({len(first)} samples, {first.fingerprint}; {first.provenance}); train both on the same data, "
+            "or compare others"
+        )
+
+
+def _common_times(runs: Mapping[str, StoredRun]) -> tuple[Times, list[str]]:
+    """Recorded training times of all runs; only the first run's steps are named where those of others differ."""
+    recorded = {name: _recorded(name, run) for name, run in runs.items()}
+    first, (steps, reference) = next(iter(recorded.items()))
+    shared = [
+        all(np.isclose(times, time, rtol=SAME_TIME, atol=0).any() for _, times in recorded.values())
+        for time in reference
+    ]
+    if not any(share and time > 0 for share, time in zip(shared, reference, strict=True)):
+        listed = "; ".join(f"{name}: {', '.join(f'{t:.4g}' for t in times)}" for name, (_, times) in recorded.items())
+        raise MismatchError(f"the runs have no training time after 0 in common (training time = Σ learning rates; {listed})")
+    common = Times(tuple(reference[shared].tolist()), tuple(int(step) for step in steps[shared]))
+    missing = [
+        f"{len(times) - len(common)} of {len(times)} recorded times of {name}, which not all have"
+        for name, (_, times) in recorded.items()
+        if len(times) > len(common)
+    ]
+    return common, missing
+
+
+def _recorded(name: str, run: StoredRun) -> tuple[np.ndarray, np.ndarray]:
+    steps = run.recorded_steps
+    times = run.times(steps)
+    if times.ndim == 2:
+        raise MismatchError(f"the members of {name} have learning rates of their own, and no common training time")
+    return np.array(steps), times
+
+
+def compared(matched: Matched, predictions: Mapping[str, Mapping[str, Prediction]]) -> list[Compared]:
+    """The runs as what is compared, logits still on disk; `predictions` by run and set, of those that there are."""
+    return [_compared(matched, name, predictions.get(name)) for name in matched.runs]
+
+
+def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] | None) -> Compared:
+    run, kept = matched.runs[name], matched.kept[name]
+    with run.store() as store:
+        places, elements = _places(store)
+        own = run.times(run.recorded_steps)
+        indices = [run.recorded_steps[int(np.abs(own - time).argmin())] for time in matched.times.times]
+        at = [store.step.values.tolist().index(step) for step in indices]
+        training = {metric: store[metric].values[at][:, kept] for metric in METRICS}
+    array = zarr.open_group(run.path / "logits.zarr", mode="r", use_consolidated=False)["logits"]
+    assert isinstance(array, zarr.Array)
+    rho = run.orbit and target_matrices(run.orbit, array.shape[-1])
+    return Compared(
+        name,
+        EnsembleLogits(array, kept),
+        tuple(at),
+        {of_set: slice(places[of_set].start, places[of_set].start + len(data)) for of_set, data in matched.data.items()},
+        {
+            of_set: OrbitSet(places[of_set], elements[of_set], rho)
+            for of_set in matched.data
+            if elements[of_set] > 1
+        },
+        {
+            of_set: data.labels
+            for of_set, data in matched.data.items()
+            if data.labels is not None and data.classes == matched.classes
+        },
+        training,
+        prediction,
+    )
+
+
+def _places(store: xr.Dataset) -> tuple[dict[str, slice], dict[str, int]]:
+    """Where every set stands along the store's sample axis, and on how many elements it was recorded."""
+    of_sample, element = store.evaluation_set.values, store.element.values
+    places, elements = {}, {}
+    for index, name in enumerate(store.attrs["evaluation_sets"]):
+        (where,) = np.nonzero(of_sample == index)
+        places[name] = slice(int(where[0]), int(where[-1]) + 1)
+        elements[name] = int(element[where].max()) + 1
+    return places, elements

@@ -1,0 +1,28 @@
+"""`widesym plot`: the figures of an analysis drawn again from its tables."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from launch.analysis_files import check_inputs, read_tables, write_figures
+from launch.drawn_analysis import figures_of
+from launch.run_directory import RunDirectoryError
+
+
+@dataclass(frozen=True)
+class PlotCommand:
+    """Draw the figures of an analysis again from its tables, without computing anything."""
+
+    directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """Directory that `widesym analyze` has made."""
+
+    def run(self, console: Console) -> None:
+        """Write the figures and print which."""
+        if not self.directory.is_dir():
+            raise RunDirectoryError(f"there is no directory {self.directory}; name one that widesym analyze has made")
+        tables, inputs = read_tables(self.directory), check_inputs(self.directory)
+        written = write_figures(self.directory, figures_of(tables, inputs))
+        console.print(f"written: {', '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,107 @@
+"""Runs that are to be compared: what they have in common, and why they are refused."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+from stored_runs import CONV, TEST, TRAIN, trained
+
+from ensembles import Adam, TrainingRecipe
+from ensembles.data import Digits, Toy
+from launch.matching import MismatchError, match, runs_in
+from launch.stored_members import StoredRun
+from models import Architecture, Dense, Flatten
+
+LETTERS = replace(TEST, name="letters", labels=None, classes=())
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    trained(folder / "one", data=(TRAIN, TEST, LETTERS))
+    trained(folder / "other", data=(TRAIN, LETTERS, TEST), recipe=TrainingRecipe(0.05))
+    return folder
+
+
+def matched(*paths, sick="refuse"):
+    return match(runs_in(paths), sick)
+
+
+def test_directories_of_runs_are_looked_into(runs, tmp_path):
+    assert list(runs_in([runs])) == ["one", "other"]
+    assert list(runs_in([runs / "other", runs / "one"])) == ["other", "one"]
+    shutil.copytree(runs / "one", tmp_path / "copy" / "one")
+    assert list(runs_in([runs / "one", tmp_path / "copy"])) == [f"{runs.name}/one", "copy/one"]
+    with pytest.raises(MismatchError, match="one is named twice; an ensemble would be compared with itself"):
+        runs_in([runs, runs / "one"])
+
+
+def test_sets_are_matched_by_name_and_data_and_times_by_training_time(runs):
+    """Steps 0, 1, 4 at rates 0.1 and 0.05: only step 0 is in common, and one more where rates are twice as large."""
+    with pytest.raises(MismatchError, match=r"no training time after 0 in common .*one: 0, 0.1, 0.4; other: 0, 0.05, 0.2"):
+        matched(runs)
+    alone = matched(runs / "one")
+    assert list(alone.data) == ["train", "test", "letters"]
+    assert alone.classes == TRAIN.classes
+    np.testing.assert_allclose(alone.times.times, (0, 0.1, 0.4))
+    assert alone.times.steps == (0, 1, 4)
+
+
+def test_what_only_one_run_has_is_left_out_and_said(runs, tmp_path):
+    third = trained(tmp_path / "third", data=(TRAIN, TEST), recipe=TrainingRecipe(0.4))
+    found = matched(runs / "one", third)
+    assert list(found.data) == ["train", "test"]
+    np.testing.assert_allclose(found.times.times, (0, 0.4))
+    assert found.times.steps == (0, 4)
+    assert found.left_out == (
+        "set letters: only of one",
+        "1 of 3 recorded times of one, which not all have",
+        "1 of 3 recorded times of third, which not all have",
+    )
+
+
+def changed(data, **changes):
+    return replace(data, **changes)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((TRAIN, replace(TEST, inputs=TEST.inputs + 1)), "set 'test' holds other data in third .*than in one"),
+        ((TRAIN, replace(TEST, classes=(*TEST.classes[1:], "x"))), "set 'test' has other classes in third"),
+        (
+            (replace(TRAIN, classes=(*TRAIN.classes[1:], "x")), TEST),
+            "third was trained on other classes .*than one .*: logits are not of the same things",
+        ),
+        (
+            (replace(TRAIN, name="mine", inputs=TRAIN.inputs[::-1].copy()), replace(TEST, name="yours")),
+            r"no evaluation set in common \(one: train, test, letters; third: mine, yours\)",
+        ),
+    ],
+    ids=["data", "labels", "classes", "none in common"],
+)
+def test_other_sets_are_refused(runs, tmp_path, data, message):
+    with pytest.raises(MismatchError, match=message):
+        matched(runs / "one", trained(tmp_path / "third", data=data))
+
+
+def test_other_outputs_are_refused(runs, tmp_path):
+    toy = Toy(8, 4).load()
+    third = trained(tmp_path / "third", Architecture((Dense(1),)), data=tuple(toy))
+    with pytest.raises(MismatchError, match="third has 1 logits, but one has 10"):
+        matched(runs / "one", third)
+
+
+def test_members_with_rates_of_their_own_have_no_common_time(runs, tmp_path):
+    third = trained(tmp_path / "third", recipe=TrainingRecipe((0.1, 0.2, 0.3)))
+    with pytest.raises(MismatchError, match="members of third have learning rates of their own"):
+        matched(runs / "one", third)
+
+
+def test_there_is_no_other_reference(runs):
+    assert matched(runs / "one").named(None) == "one"
+    with pytest.raises(MismatchError, match="there is no run named 'gcnn'; there are one"):
+        matched(runs / "one").named("gcnn")

@@ -26,9 +26,11 @@ def new_figure(width: float, height: float) -> Figure:
 def line_with_band(
     axis: Axes, x: Values, y: Values, band: Float[np.ndarray, "x 2"] | None, style: str, colour: str, name: str
 ) -> None:
-    """Marked values, with a band from low to high around them if there is one."""
+    """Marked values, with a band from low to high around them if there is one; around a single value it is a bar."""
     axis.plot(np.asarray(x), np.asarray(y), style, color=colour, ms=4, label=name)
-    if band is not None:
+    if band is not None and len(x) == 1:
+        axis.vlines(np.asarray(x), *np.transpose(band), color=colour, lw=3, alpha=0.4)
+    elif band is not None:
         axis.fill_between(np.asarray(x), *np.transpose(band), color=colour, alpha=0.2, lw=0)
 
 

@@ -1,0 +1,75 @@
+"""How training went: loss, gradient norm and accuracy of members, and accuracy of ensemble means."""
+
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.drawing import line_with_band
+from analysis.panels import (
+    Style,
+    at_set,
+    check_numbers,
+    has,
+    legend_below,
+    log_values,
+    panel_title,
+    panels,
+    plain,
+    run_styles,
+    time_axis,
+)
+
+OF_MEMBERS = {"loss": "training loss", "gradient_norm": "gradient norm", "accuracy": "accuracy of members"}
+
+
+def training_curves(training: xr.Dataset) -> Figure:
+    """Medians over members with bands of their middle 90 %, and accuracies of ensemble means, against steps.
+
+    `loss`, `gradient_norm`, `accuracy` and their `…_spread` have dims (run, time[, end]), `ensemble_accuracy` (run,
+    evaluation_set, time); `step` is a coord of time. Panels are those that there are numbers for: NaN throughout is a
+    run, or an evaluation set, without labels. Raises ValueError for tables that do not fit, and more than six runs.
+    """
+    styles, names = run_styles(training), [name for name in OF_MEMBERS if has(training, name)]
+    sets = [str(name) for name in training["evaluation_set"].values] if has(training, "ensemble_accuracy") else []
+    sets = [name for name in sets if has(at_set(training, name), "ensemble_accuracy")]
+    check_numbers(training, "step")
+    if not names + sets:
+        raise ValueError(f"the table holds none of {', '.join(OF_MEMBERS)} and ensemble_accuracy")
+    figure, axes = panels(len(names) + len(sets), "Training: members and ensemble means")
+    for axis, name in zip(axes, names, strict=False):
+        for run, style in enumerate(styles):
+            _draw_members(axis, training.isel(run=run), name, style)
+        panel_title(axis, f"{OF_MEMBERS[name]}: median, band 5–95 % of members")
+        if name == "accuracy":
+            axis.set_ylim(0, 1)
+        else:
+            log_values(axis, training[name].values)
+        _label(axis, training, OF_MEMBERS[name])
+    for axis, name in zip(axes[len(names) :], sets, strict=True):
+        one = at_set(training, name)
+        for run, style in enumerate(styles):
+            _draw_accuracy(axis, one.isel(run=run), style)
+        panel_title(axis, f"accuracy of the ensemble mean: {plain(name)}")
+        axis.set_ylim(0, 1)
+        _label(axis, training, "accuracy")
+    legend_below(figure)
+    return figure
+
+
+def _draw_members(axis: Axes, one: xr.Dataset, name: str, style: Style) -> None:
+    if has(one, name):
+        check_numbers(one, name, f"{name}_spread")
+        steps, band = one["step"].values, one[f"{name}_spread"].values
+        line_with_band(axis, steps, one[name].values, band, style.marker + "-", style.colour, style.name)
+
+
+def _draw_accuracy(axis: Axes, one: xr.Dataset, style: Style) -> None:
+    if has(one, "ensemble_accuracy"):
+        check_numbers(one, "ensemble_accuracy")
+        steps, values = one["step"].values, one["ensemble_accuracy"].values
+        line_with_band(axis, steps, values, None, style.marker + "-", style.colour, style.name)
+
+
+def _label(axis: Axes, training: xr.Dataset, label: str) -> None:
+    time_axis(axis, training["step"].values, "training step")
+    axis.set_ylabel(label, fontsize=9)

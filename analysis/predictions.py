@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from analysis.dynamics import Prediction, predict
+from analysis.dynamics import Descent, Prediction, predict
 from analysis.kernels import Kernel, OrbitKernel, analytic_kernel, orbit_blocks
 from analysis.kernels.group_circulant import on_orbit
 from analysis.kernels.orbits import is_symmetric
@@ -66,10 +66,14 @@ def predict_ensemble(
     kernel = analytic_kernel(architecture)
     if isinstance(policy, FullOrbit):
         x, y = np.asarray(policy.group.orbit(x)), on_orbit(policy.group, y)
-    return {
-        name: predict(train, kernel(inputs, x), np.asarray(kernel.diagonal(inputs).nngp), y, learning_rate, steps)
-        for name, inputs in evaluation.items()
-    }
+    crosses = [kernel(inputs, x) for inputs in evaluation.values()]
+    own = np.concatenate([np.asarray(kernel.diagonal(inputs).nngp) for inputs in evaluation.values()])
+    # All sets at once: the training set is decomposed once.
+    cross = Kernel(*(np.concatenate([np.asarray(one[field]) for one in crosses]) for field in (0, 1)))
+    found = predict(train, cross, own, y, Descent(learning_rate, steps))
+    ends = np.cumsum([len(inputs) for inputs in evaluation.values()])[:-1]
+    parts = zip(*(np.split(values, ends, axis=1) for values in found), strict=True)
+    return {name: Prediction(*part) for name, part in zip(evaluation, parts, strict=True)}
 
 
 def save_predictions(path: Path, predictions: ByNetwork, learning_rate: float, steps: Sequence[int]) -> None:

@@ -26,6 +26,7 @@ from launch.metrics import add_row, metrics_row
 from launch.progress import training_progress
 from launch.run import Run
 from launch.run_directory import RunDirectoryError, check_config, claim, write_json
+from launch.stability import check_stability
 from launch.stored_data import write_sets
 from launch.stored_strategy import strategy_for
 from launch.tracking import check_installed, tracked
@@ -89,6 +90,7 @@ def _train(run: Run, path: Path, console: Console, execution: Execution) -> None
             say(message)
             heed(largest(request.number))  # nothing is under way between two trials
 
+        on_first(partial(check_stability, run, path, say))
         steps, given = run.record_steps[-1], execution.strategy
         trainer = run.trainer(strategy_for(run.trainer(Strategy()), run.data, steps, path, given, said))
         checkpoints = Checkpoints(path / "checkpoints", trainer, execution.checkpoints_kept)

@@ -5,7 +5,7 @@ import pytest
 from networks import C4, LOGITS, NETWORKS, inputs
 
 from analysis import analytic_kernel
-from analysis.dynamics import largest_eigenvalue, predict
+from analysis.dynamics import Descent, Flow, covariance, largest_eigenvalue, largest_learning_rate, predict
 from analysis.kernels import GroupCirculant, Kernel, OrbitKernel, orbit_blocks, orbit_kernel
 from analysis.kernels.group_circulant import eigenvalues, invariant_block, multiply, on_orbit, solve
 from analysis.kernels.irreps import from_sectors, irreps, to_sectors
@@ -114,18 +114,25 @@ def blocks_of(dense, group):
 @pytest.mark.parametrize("group", GROUPS, ids=str)
 @pytest.mark.parametrize("invariant", [True, False], ids=["invariant targets", "any targets"])
 def test_predictions_by_irreps_are_those_of_the_whole_orbit(group, invariant):
-    """Mean and variance at all times, at inputs that are not invariant."""
-    rng, steps = np.random.default_rng(2), (0, 1, 7, 400)
+    """Mean, variance and covariance at all times, at inputs that are not invariant."""
+    rng = np.random.default_rng(2)
     nngp, ntk = gram_blocks(group, seed=3), gram_blocks(group, seed=4)
     rows = group.order * COUNT
     y = on_orbit(group, rng.standard_normal((COUNT, 2))) if invariant else rng.standard_normal((rows, 2))
     cross, own = Kernel(*rng.standard_normal((2, 6, rows))), rng.uniform(1, 2, 6)
-    rate = 0.7 * 2 * rows / largest_eigenvalue(ntk)
-    expected = predict(Kernel(whole(nngp), whole(ntk)), cross, own, y, rate, steps)
-    found = predict(OrbitKernel(nngp, ntk), cross, own, y, rate, steps)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
-    assert np.abs(expected.mean[-1]).max() > 0.1
+    between = np.cov(rng.standard_normal((6, 20)))
+    dense, blocks = Kernel(whole(nngp), whole(ntk)), OrbitKernel(nngp, ntk)
+    rate = 0.7 * 2 * rows / (largest_eigenvalue(ntk) + 0.1)
+    assert largest_learning_rate(blocks) == pytest.approx(largest_learning_rate(dense), rel=1e-12)
+    for progress in (Descent(rate, (0, 1, 7, 400)), Descent(rate, (3, np.inf), 0.1), Flow((0.5, 20, np.inf), 0.3)):
+        expected = predict(dense, cross, own, y, progress)
+        found = predict(blocks, cross, own, y, progress)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+        assert np.abs(expected.mean[-1]).max() > 0.1
+        covariances = [covariance(train, cross, between, progress) for train in (blocks, dense)]
+        np.testing.assert_allclose(*covariances, rtol=1e-10, atol=1e-10)
+        assert np.abs(covariances[1][-1] - between).max() > 0.1
 
 
 def test_blocks_of_a_network_are_those_of_its_orbit():

@@ -7,7 +7,7 @@ import xarray as xr
 from sklearn.kernel_ridge import KernelRidge
 
 from analysis import analytic_kernel
-from analysis.dynamics import largest_eigenvalue, predict
+from analysis.dynamics import Descent, largest_eigenvalue, predict
 from analysis.kernels import Kernel, orbit_kernel
 from analysis.kernels.group_circulant import invariant_block, on_orbit
 from analysis.kernels.orbits import orbit_blocks
@@ -85,8 +85,10 @@ def test_it_is_where_descent_ends():
     train = train + 0.3 * np.eye(TRAIN)  # descent along λ = 0.3 ends in thousands of steps
     y = values[:TRAIN] - values[:TRAIN].mean(0)
     rate = TRAIN / largest_eigenvalue(train)
-    ended = predict(Kernel(train, train), Kernel(cross, cross), np.ones(TEST), y, rate, (10**6,)).mean[0]
-    np.testing.assert_allclose(kernel_regression(train, cross, y).prediction.values, ended, **SOLVED)
+    for steps in (10**6, np.inf):
+        progress = Descent(rate, (steps,))
+        ended = predict(Kernel(train, train), Kernel(cross, cross), np.ones(TEST), y, progress).mean[0]
+        np.testing.assert_allclose(kernel_regression(train, cross, y).prediction.values, ended, **SOLVED)
 
 
 def subset(draw, size):

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from ensembles.augmentation import FullOrbit
+from ensembles.augmentation import FixedCopies
 from ensembles.batches import Data
 from ensembles.checks import check_data, check_steps
 from ensembles.data import Dataset
@@ -18,12 +19,15 @@ from launch.snapshots import Snapshots
 from models.architecture import Architecture
 from models.description import describe
 
+IDENTITY_TOLERANCE = 1e-5  # of the largest value; signals on the sphere turned by the identity come back to 3e-7
+
 
 @dataclass(frozen=True)
 class Run:
     """Everything an ensemble's numbers depend on, and what is recorded of it.
 
-    With an `orbit`, logits on the evaluation sets are recorded for every image moved by each element of its group.
+    With an `orbit`, logits on the evaluation sets are recorded on all its copies: of the full orbit, chosen elements
+    of a group, or a finite set of rotations, the input itself first.
     """
 
     architecture: Architecture
@@ -33,7 +37,7 @@ class Run:
     record_steps: tuple[int, ...]
     training_set: Dataset
     evaluation_sets: tuple[Dataset, ...]
-    orbit: FullOrbit | None = None
+    orbit: FixedCopies | None = None
     snapshots: tuple[Snapshots, ...] = ()
 
     def __post_init__(self):
@@ -41,12 +45,20 @@ class Run:
         names = [data.name for data in self.sets]
         if len(set(names)) < len(names):
             raise ValueError(f"data sets are named {', '.join(names)}; each needs a name of its own to be found by")
+        if self.orbit is not None and not isinstance(self.orbit, FixedCopies):
+            raise ValueError(
+                f"orbit is {self.orbit!r}; it must be a policy that always makes the same copies, such as "
+                "FullOrbit(group), FixedElements(group, elements) or FixedRotations(rotations, space)"
+            )
 
     def check(self) -> None:
         """Raise ValueError for whatever training would refuse, before anything is written."""
         check_steps(self.record_steps)
         _ = self.trainer(Strategy())
         check_data(self.architecture, self.recipe, self.data, self.evaluation)
+        if self.orbit is not None:
+            for data in self.evaluation_sets:
+                check_identity_first(self.orbit, data, self.evaluation[data.name])
         names = [array.name for array in self.layout.arrays]
         if len(set(names)) < len(names):
             raise ValueError(f"the store would hold {', '.join(names)}; take each snapshot once")
@@ -100,4 +112,14 @@ class Run:
             orbits={data.name: order for data in self.evaluation_sets},
             snapshots=tuple(array for kind in self.snapshots for array in kind.layout(self.architecture, inputs)),
             by_member=self.recipe.hyperparameters(self.members),
+        )
+
+
+def check_identity_first(orbit: FixedCopies, data: Dataset, copies: Float[Array, "copy*sample *shape"]) -> None:
+    """Raise ValueError where the first copies are not the inputs: those stand for the set itself (`read_logits`)."""
+    gap = float(np.abs(np.asarray(copies[: len(data)]) - data.inputs).max())
+    if gap > IDENTITY_TOLERANCE * np.abs(data.inputs).max():
+        raise ValueError(
+            f"orbit is {orbit!r}, whose first copy of {data.name} differs from the inputs by up to {gap:.2g}; it must "
+            "be the inputs themselves: put element 0, or the identity matrix, first"
         )

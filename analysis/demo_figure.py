@@ -79,9 +79,7 @@ def _draw_divergence(axis: Axes, table: xr.Dataset) -> None:
     for network in ("control", "augmented"):
         of = table.sel(run=network)
         style, name = MARKERS[network] + "-", NAMES[network]
-        line_with_band(
-            axis, times, of.divergence.values, of.divergence_interval.values, style, COLOURS[network], name
-        )
+        line_with_band(axis, times, of.divergence.values, of.divergence_interval.values, style, COLOURS[network], name)
     floor, predicted = (
         table.noise_floor.sel(run="augmented").values,
         table.predicted_divergence.sel(run="control").values,
@@ -97,9 +95,7 @@ def _draw_by_size(axis: Axes, table: xr.Dataset) -> None:
     for network in ("control", "augmented"):
         of = table.sel(run=network)
         style, name = MARKERS[network] + "-", NAMES[network]
-        line_with_band(
-            axis, sizes, of.divergence.values, of.divergence_interval.values, style, COLOURS[network], name
-        )
+        line_with_band(axis, sizes, of.divergence.values, of.divergence_interval.values, style, COLOURS[network], name)
     floor = table.noise_floor.sel(run="augmented").values
     axis.plot(sizes, floor, ":", color=COLOURS["augmented"], lw=1.2, label="noise floor ∝ 1/√members")
     predicted = float(table.predicted_divergence.sel(run="control"))

@@ -124,11 +124,12 @@ def _checked(logits: Orbit) -> Orbit:
 
 
 def _ratio(over: Float[np.ndarray, "..."], under: Float[np.ndarray, "..."], what: str) -> Float[np.ndarray, "..."]:
-    zero = np.argwhere((under == 0) | (under < CANCELLED * over))
+    """over/under; 0/0 is 0, as of the function that is zero everywhere, which is equivariant."""
+    zero = np.argwhere((over > 0) & (under <= CANCELLED * over))
     if len(zero):
         where = f" at {tuple(map(int, zero[0]))}" if under.ndim else ""
         raise ValueError(
             f"{what} is zero{where}, and nothing can be relative to it; pool over more samples, and pull targets back "
             "that turn along the orbit"
         )
-    return over / under
+    return over / np.where(over > 0, under, 1)

@@ -26,11 +26,16 @@ def training_group(policy: Policy) -> Group | None:
     if isinstance(policy, NoAugmentation):
         return None
     is_orbit = isinstance(policy, FullOrbit | RandomElement)
-    if is_orbit and policy.group.is_exact and isinstance(policy.space, Images) and isinstance(policy.targets, Invariant):
+    if (
+        is_orbit
+        and policy.group.is_exact
+        and isinstance(policy.space, Images)
+        and isinstance(policy.targets, Invariant)
+    ):
         return policy.group
     raise ValueError(
         "theory covers NoAugmentation, and FullOrbit or RandomElement of images under C_n or D_n, n = 1, 2, 4, with "
-        f"invariant targets, not {policy!r}; the copies of a policy that has `copies` can be predicted for as plain data"
+        f"invariant targets, not {policy!r}; the copies that a policy has can be predicted for as plain data"
     )
 
 

@@ -1,5 +1,6 @@
 """How training went: loss, gradient norm and accuracy of members, and accuracy of ensemble means."""
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,7 +28,8 @@ def training_curves(training: xr.Dataset) -> Figure:
 
     `loss`, `gradient_norm`, `accuracy` and their `…_spread` have dims (run, time[, end]), `ensemble_accuracy` (run,
     evaluation_set, time); `step` is a coord of time. Panels are those that there are numbers for: NaN throughout is a
-    run, or an evaluation set, without labels. Raises ValueError for tables that do not fit, and more than six runs.
+    run, or an evaluation set, without labels, and members' NaN a time without a batch. Raises ValueError for tables
+    that do not fit, and more than six runs.
     """
     styles, names = run_styles(training), [name for name in OF_MEMBERS if has(training, name)]
     sets = [str(name) for name in training["evaluation_set"].values] if has(training, "ensemble_accuracy") else []
@@ -58,6 +60,7 @@ def training_curves(training: xr.Dataset) -> Figure:
 
 def _draw_members(axis: Axes, one: xr.Dataset, name: str, style: Style) -> None:
     if has(one, name):
+        one = one.isel(time=~np.isnan(one[name].values))
         check_numbers(one, name, f"{name}_spread")
         steps, band = one["step"].values, one[f"{name}_spread"].values
         line_with_band(axis, steps, one[name].values, band, style.marker + "-", style.colour, style.name)

@@ -1,6 +1,6 @@
 """The directory of an analysis: tables as netCDF and CSV, figures, and what is said of the runs; every file whole.
 
-    config.json  runs.json  health.json  data/  tables/NAME.nc, NAME.csv  figures/NAME.png, NAME.pdf, captions.json
+config.json  runs.json  health.json  data/  tables/NAME.nc, NAME.csv  figures/NAME.png, NAME.pdf, captions.json
 """
 
 import json
@@ -44,12 +44,13 @@ def frame_of(table: xr.Dataset) -> pd.DataFrame:
     flat = table.drop_vars("end", errors="ignore")
     for name, values in table.data_vars.items():
         if "end" in values.dims:
-            flat = flat.drop_vars(name)
+            flat = flat.drop_vars([name])
             for end in ("low", "high"):
                 flat[f"{name}_{end}"] = values.sel(end=end, drop=True)
-    frame = flat.to_dataframe().reset_index()
-    values = [name for name in frame.columns if name in flat.data_vars]
-    return frame.dropna(subset=values, how="all") if values else frame
+    values, dimensions = list(flat.data_vars), list(flat.sizes)
+    others = sorted(str(name) for name in flat.coords if name not in dimensions)
+    frame = flat.to_dataframe().reset_index()[[*dimensions, *others, *values]]
+    return frame.dropna(subset=values, how="all")
 
 
 def read_tables(directory: Path) -> dict[str, xr.Dataset]:
@@ -77,7 +78,9 @@ def write_inputs(directory: Path, sets: Mapping[str, Dataset]) -> None:
 
 def read_inputs(directory: Path) -> dict[str, Dataset]:
     """What `write_inputs` kept, by name."""
-    found = [load_dataset(directory / "data" / f"{i}.npz") for i in range(len(list((directory / "data").glob("*.npz"))))]
+    found = [
+        load_dataset(directory / "data" / f"{i}.npz") for i in range(len(list((directory / "data").glob("*.npz"))))
+    ]
     return {data.name: data for data in found}
 
 

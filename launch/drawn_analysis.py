@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from analysis.comparison_figures import divergence_by_size_figure, divergence_over_time
 from analysis.contact_sheets import contact_sheet
 from analysis.equivariance_figures import equivariance_over_time, osp_by_size
-from analysis.panels import MOST_RUNS
 from analysis.theory_figures import calibration_figure, mean_logits_figure, theory_over_time
 from analysis.training_figures import training_curves
 from analysis.width_figures import discrepancy_by_width
@@ -28,23 +27,25 @@ def figures_of(tables: Tables, inputs: Mapping[str, Dataset]) -> Figures:
 
 
 def _figures(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[tuple[str, tuple[Figure, str]]]:
-    if "divergence" in tables:
-        yield from _divergences(tables)
-    if "theory" in tables:
-        yield "theory", (theory_over_time(tables["theory"]), "How far mean logits are from the predicted mean.")
+    yield from _divergences(tables)
+    theory = whole(tables, "theory", "distance_interval", "rms_z")
+    if theory is not None:
+        yield "theory", (theory_over_time(theory), "How far mean logits are from the predicted mean.")
     yield from _means(tables, inputs)
-    if "calibration" in tables:
+    calibration = whole(tables, "calibration", "count")
+    if theory is not None and calibration is not None:
         caption = "Is the mean as far from theory as its own standard error says? Student's t is what no bias gives."
-        yield "calibration", (calibration_figure(tables["calibration"], tables["theory"]), caption)
+        yield "calibration", (calibration_figure(calibration, theory.sel(run=calibration.run)), caption)
     if "widths" in tables:
         caption = "What finite width adds to the distance from theory, apart from what finitely many members do."
         yield "widths", (discrepancy_by_width(tables["widths"]), caption)
-    if "equivariance" in tables:
+    equivariance, by_size = whole(tables, "equivariance", "osp_mean_interval"), tables.get("equivariance_by_size")
+    if equivariance is not None:
         caption = "How equivariant members and their mean logits are, during training."
-        yield "equivariance", (equivariance_over_time(tables["equivariance"]), caption)
-    if "equivariance_by_size" in tables:
-        caption = "How often the same class is predicted along an orbit, by ensemble size."
-        yield "osp-by-size", (osp_by_size(tables["equivariance_by_size"], tables["equivariance"]), caption)
+        yield "equivariance", (equivariance_over_time(equivariance), caption)
+        if by_size is not None:
+            caption = "How often the same class is predicted along an orbit, by ensemble size."
+            yield "osp-by-size", (osp_by_size(by_size.sel(run=equivariance.run), equivariance), caption)
     if "training" in tables:
         yield "training", (training_curves(tables["training"]), "Members' metrics, and accuracies of mean logits.")
     if inputs:
@@ -53,11 +54,21 @@ def _figures(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[tuple[st
         yield "inputs", (sheet, "Inputs of the training set and of the evaluation sets.")
 
 
+def whole(tables: Tables, name: str, *needed: str) -> xr.Dataset | None:
+    """A table's runs that have all that is needed, as ensembles of a few members have not; None where none has."""
+    if name not in tables or not set(needed) <= set(tables[name].data_vars):
+        return None
+    table = tables[name]
+    finite = [np.isfinite(table[of].values.reshape(table.sizes["run"], -1)).all(1) for of in needed]
+    found = table.isel(run=np.flatnonzero(np.all(finite, axis=0)))
+    return found if found.sizes["run"] else None
+
+
 def _divergences(tables: Tables) -> Iterator[tuple[str, tuple[Figure, str]]]:
-    divergence, by_size = tables["divergence"], tables.get("divergence_by_size")
-    if by_size is None:  # of one member
+    divergence, by_size = whole(tables, "divergence", "divergence_interval"), tables.get("divergence_by_size")
+    if divergence is None or by_size is None:
         return
-    reference = divergence.attrs["reference"]
+    by_size, reference = by_size.sel(run=divergence.run), divergence.attrs["reference"]
     for of_set in divergence.evaluation_set.values:
         caption = f"Divergence of mean logits from {reference} on {of_set}, over training time and ensemble sizes."
         name = _slug(str(of_set))
@@ -67,8 +78,8 @@ def _divergences(tables: Tables) -> Iterator[tuple[str, tuple[Figure, str]]]:
 
 
 def _means(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[tuple[str, tuple[Figure, str]]]:
-    means = tables["mean_logits"]
-    if "standard_error" not in means:
+    means = whole(tables, "mean_logits", "standard_error")
+    if means is None:
         return
     for of_set, data in inputs.items():
         (places,) = np.nonzero(means.evaluation_set.values == of_set)

@@ -97,7 +97,8 @@ def _of_theory(table: xr.Dataset) -> list[Finding]:
             if not np.isfinite(rms):
                 continue
             relative = float(at.distance / at.scale)
-            detail = f"{relative:.1%} of the predicted mean's size away; rms z {rms:.3g}, without bias {low:.2g} to {high:.2g}"
+            scores = f"rms z {rms:.3g}, without bias {low:.2g} to {high:.2g}"
+            detail = f"{relative:.1%} of the predicted mean's size away; {scores}"
             status: Status = "ok" if rms <= high else "warning"
             found.append(_finding(f"{run} and theory on {of_set}", status, detail))
     return found

@@ -1,5 +1,7 @@
 """Run directories that are to be compared: at the training times and on the evaluation sets that all of them have."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +10,17 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.equivariance import target_matrices
 from analysis.comparison import Compared, Times
 from analysis.dynamics import Prediction
+from analysis.ensemble_logits import EnsembleLogits
+from analysis.equivariance import target_matrices
 from analysis.orbit_statistics import OrbitSet
 from ensembles.data import Dataset
 from ensembles.recorder import METRICS, Sick
 from launch.stored_data import stored_sets
 from launch.stored_members import StoredRun
+from models.description import describe
+from models.width import hidden_features, narrowest
 
 SAME_TIME = 1e-6  # relative: times are sums of learning rates
 
@@ -63,23 +67,22 @@ def runs_in(paths: Sequence[Path]) -> dict[str, StoredRun]:
     twice = [str(path) for path, whole in zip(found, resolved, strict=True) if resolved.count(whole) > 1]
     if twice:
         raise MismatchError(f"{twice[0]} is named twice; an ensemble would be compared with itself")
-    return dict(zip(_names(resolved), map(StoredRun, found), strict=True))
+    return dict(zip(_names([path.absolute() for path in found]), map(StoredRun, found), strict=True))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    for depth in range(1, max((len(path.parts) for path in paths), default=1) + 1):
-        names = ["/".join(path.parts[-depth:]) for path in paths]
-        if len(set(names)) == len(names):
-            break
-    return names
+    """The shortest ends of the paths, all of as many parts, that differ from each other."""
+    longest = max(len(path.parts) for path in paths)
+    by_depth = (["/".join(path.parts[-depth:]) for path in paths] for depth in range(1, longest + 1))
+    return next(names for names in by_depth if len(set(names)) == len(names))
 
 
 def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
     """What the runs have in common.
 
     Raises MismatchError, with the reason, where sets of one name hold other data or other classes, where there is no
-    common set or no common time after 0, and where runs have other numbers of logits; SickMembersError as `read_logits`,
-    DataError where a run keeps no data.
+    common set or no common time after 0, and where runs have other numbers of logits; SickMembersError as
+    `read_logits`; DataError where a run keeps no data.
     """
     data, classes, left_out = _common_sets(runs)
     times, missing = _common_times(runs)
@@ -131,23 +134,28 @@ def _check_same(of_set: str, one: tuple[str, Dataset], other: tuple[str, Dataset
         )
     if first.fingerprint != second.fingerprint:
         raise MismatchError(
-            f"set {of_set!r} holds other data in {b} ({len(second)} samples, {second.fingerprint}; {second.provenance}) "
-            f"than in {a} ({len(first)} samples, {first.fingerprint}; {first.provenance}); train both on the same data, "
-            "or compare others"
+            f"set {of_set!r} holds other data in {b} ({_described(second)}) than in {a} ({_described(first)}); train "
+            "both on the same data, or compare others"
         )
+
+
+def _described(data: Dataset) -> str:
+    return f"{len(data)} samples, {data.fingerprint}; {data.provenance}"
 
 
 def _common_times(runs: Mapping[str, StoredRun]) -> tuple[Times, list[str]]:
     """Recorded training times of all runs; only the first run's steps are named where those of others differ."""
     recorded = {name: _recorded(name, run) for name, run in runs.items()}
-    first, (steps, reference) = next(iter(recorded.items()))
+    steps, reference = next(iter(recorded.values()))
     shared = [
         all(np.isclose(times, time, rtol=SAME_TIME, atol=0).any() for _, times in recorded.values())
         for time in reference
     ]
     if not any(share and time > 0 for share, time in zip(shared, reference, strict=True)):
         listed = "; ".join(f"{name}: {', '.join(f'{t:.4g}' for t in times)}" for name, (_, times) in recorded.items())
-        raise MismatchError(f"the runs have no training time after 0 in common (training time = Σ learning rates; {listed})")
+        raise MismatchError(
+            f"the runs have no training time after 0 in common (training time = Σ learning rates; {listed})"
+        )
     common = Times(tuple(reference[shared].tolist()), tuple(int(step) for step in steps[shared]))
     missing = [
         f"{len(times) - len(common)} of {len(times)} recorded times of {name}, which not all have"
@@ -185,12 +193,11 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         name,
         EnsembleLogits(array, kept),
         tuple(at),
-        {of_set: slice(places[of_set].start, places[of_set].start + len(data)) for of_set, data in matched.data.items()},
         {
-            of_set: OrbitSet(places[of_set], elements[of_set], rho)
-            for of_set in matched.data
-            if elements[of_set] > 1
+            of_set: slice(places[of_set].start, places[of_set].start + len(data))
+            for of_set, data in matched.data.items()
         },
+        {of_set: OrbitSet(places[of_set], elements[of_set], rho) for of_set in matched.data if elements[of_set] > 1},
         {
             of_set: data.labels
             for of_set, data in matched.data.items()
@@ -198,7 +205,16 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         },
         training,
         prediction,
+        *series_of(run),
     )
+
+
+def series_of(run: StoredRun) -> tuple[str, int]:
+    """A digest of all that an ensemble is trained by but its width and initialisation, and its width."""
+    (narrow, _), data = narrowest(run.architecture), run.trained_on[1]["fingerprint"]
+    parts = json.dumps([describe([narrow, run.recipe]), data], sort_keys=True)
+    features = hidden_features(run.architecture)
+    return hashlib.sha256(parts.encode()).hexdigest()[:12], max(features, default=0)
 
 
 def _places(store: xr.Dataset) -> tuple[dict[str, slice], dict[str, int]]:

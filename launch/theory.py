@@ -23,11 +23,10 @@ from ensembles.data import Dataset
 from ensembles.losses import MeanSquaredError
 from ensembles.schedules import Constant
 from launch.kernel_run import compute_gram
-from launch.matching import Matched
+from launch.matching import Matched, series_of
 from launch.run_directory import RunDirectoryError
 from launch.stored_data import training_set
 from models.architecture import Architecture
-from models.description import describe
 from models.layer import NoClosedFormError
 from models.width import narrowest
 
@@ -72,8 +71,8 @@ def check_covered(name: str, architecture: Architecture, recipe: TrainingRecipe,
     for field, value, fits in outside:
         if not fits:
             raise NoTheoryError(
-                f"{name}: there is no prediction for {field} {value!r}; theory covers plain gradient descent, Sgd(), on "
-                f"the mean squared error at a constant learning rate, in full batches or independent draws. {REMEDY}"
+                f"{name}: there is no prediction for {field} {value!r}; theory covers gradient descent, Sgd(), on the "
+                f"mean squared error at a constant learning rate, in full batches or independent draws. {REMEDY}"
             )
     try:
         _ = training_group(recipe.augmentation)
@@ -95,10 +94,9 @@ def predictions(matched: Matched, kernels: KernelStore) -> dict[str, dict[str, P
     check_all_covered(matched)
     found, keys = {}, {}
     for name, run in matched.runs.items():
-        data = training_set(run)
-        keys[name] = series(run.architecture, run.recipe, data)
+        keys[name], _ = series_of(run)
         if keys[name] not in found:
-            found[keys[name]] = _predicted(matched, name, data, kernels)
+            found[keys[name]] = _predicted(matched, name, training_set(run), kernels)
     return {name: found[key] for name, key in keys.items()}
 
 
@@ -106,13 +104,6 @@ def check_all_covered(matched: Matched) -> None:
     """Raise NoTheoryError for the first run that there is no prediction of."""
     for name, run in matched.runs.items():
         check_covered(name, run.architecture, run.recipe, training_set(run))
-
-
-def series(architecture: Architecture, recipe: TrainingRecipe, data: Dataset) -> str:
-    """Runs with the same one have the same prediction: they may differ in width and initialisation alone."""
-    narrow, _ = narrowest(architecture)
-    parts = json.dumps([describe([narrow, recipe]), data.fingerprint], sort_keys=True)
-    return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
 def _predicted(matched: Matched, name: str, data: Dataset, kernels: KernelStore) -> dict[str, Prediction]:

@@ -30,7 +30,12 @@ THEORY = {
     "within": Column((), "fraction of z within the 95 % interval of Student's t"),
 }
 SCALE = {"scale": Column((), "‖predicted mean at the last time‖₂, mean over inputs")}
-CALIBRATION = {"count": Column(("bin",), "z scores in a bin at the last time")}
+CALIBRATION = {"count": Column(("bin",), "z scores in a bin at the last time; the outer bins hold those beyond, too")}
+WIDTHS = {
+    "squared_bias": Column((), "unbiased ‖expected logits − predicted mean‖² at the last time, mean over inputs"),
+    "squared_bias_interval": Column(INTERVAL, "95 % interval of the squared bias"),
+    "noise": Column((), "tr S/M: what finitely many members add to it"),
+}
 MEAN_LOGITS = {
     "mean": Column(("sample", "logit"), "mean logits over members"),
     "standard_error": Column(("sample", "logit"), "standard error of the mean over members"),

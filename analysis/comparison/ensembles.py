@@ -31,6 +31,7 @@ class Compared:
 
     `labels` are those of the sets that have any, into the classes that logits are of. `training` holds the counted
     members' loss, accuracy and gradient norm at the common times. `prediction`, by set, is of the common times.
+    Ensembles of one `series` differ in width alone.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Compared:
     labels: Mapping[str, Int[np.ndarray, " sample"]] = field(default_factory=dict)
     training: Mapping[str, MemberValues] = field(default_factory=dict)
     prediction: Mapping[str, Prediction] | None = None
+    series: str = ""
+    width: int = 0
 
     @property
     def members(self) -> int:

@@ -1,14 +1,15 @@
 """What one table's row says: of one ensemble on one evaluation set at one time (theory.md §5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from analysis.calibration import rms_z, rms_z_interval, within, z_scores
+from analysis.calibration import Calibration, calibration
 from analysis.comparison.tables import Row
 from analysis.divergence import (
+    BySize,
     divergence,
     divergence_interval,
     mean_distance,
@@ -16,48 +17,59 @@ from analysis.divergence import (
     squared_divergence,
     squared_divergence_interval,
 )
-from analysis.orbit_statistics import OrbitSet, mean_orbit_statistics, orbit_statistics_interval
 from analysis.equivariance import OrbitStatistics
-from analysis.resampling import EstimatedMean
+from analysis.orbit_statistics import OrbitSet, mean_orbit_statistics, orbit_statistics_interval
+from analysis.resampling import FEWEST, EstimatedMean
 
 Means = Float[np.ndarray, "sample logit"]
 SPREAD = (0.05, 0.95)  # of members, in training tables
 
 
 def divergence_row(a: EstimatedMean, b: EstimatedMean, predicted: tuple[Means, Means] | None) -> Row:
-    """How far a's mean is from b's; of one member neither noise nor intervals."""
+    """How far a's mean is from b's; without noise floor of single members, and without intervals of a few."""
     row: dict[str, Any] = {"divergence": divergence(a, b)}
     if predicted is not None:
         row["predicted_divergence"] = mean_distance(*predicted)
-    if 1 in (a.members, b.members):
-        return row
-    return row | {
-        "divergence_interval": divergence_interval(a, b),
-        "noise_floor": noise_floor(a, b),
-        "squared_divergence": squared_divergence(a, b),
-        "squared_divergence_interval": squared_divergence_interval(a, b),
-    }
+    fewest = min(each.members for each in (a, b) if each.members is not None)
+    if fewest > 1:
+        row |= {"noise_floor": noise_floor(a, b), "squared_divergence": squared_divergence(a, b)}
+    if fewest >= FEWEST:
+        row["divergence_interval"] = divergence_interval(a, b)
+        row["squared_divergence_interval"] = squared_divergence_interval(a, b)
+    return row
+
+
+def size_rows(by_size: BySize) -> dict[int, Row]:
+    """The same for sub-ensembles, by size."""
+    each = zip(by_size.divergence, by_size.noise_floor, by_size.band, strict=True)
+    names = ("divergence", "noise_floor", "divergence_interval")
+    return {size: dict(zip(names, row, strict=True)) for size, row in zip(by_size.sizes, each, strict=True)}
 
 
 def theory_row(a: EstimatedMean, mean: Means, variance: Float[np.ndarray, " sample"]) -> Row:
     """How far a's mean is from the predicted one, against the scatter of its members, measured and predicted."""
-    theory, members, logits = EstimatedMean.exact(mean), a.members or 1, mean.shape[-1]
-    row: dict[str, Any] = {
-        "distance": divergence(a, theory),
-        "expected_distance": float(np.sqrt(logits * variance / members).mean()),
+    members, logits = a.members or 1, mean.shape[-1]
+    row = divergence_row(a, EstimatedMean.exact(mean), None)
+    renamed = {
+        "divergence": "distance",
+        "divergence_interval": "distance_interval",
+        "squared_divergence": "squared_bias",
+        "squared_divergence_interval": "squared_bias_interval",
     }
-    if a.members == 1:
-        return row
-    z = z_scores(a, mean)
-    return row | {
-        "distance_interval": divergence_interval(a, theory),
-        "noise_floor": noise_floor(a, theory),
-        "squared_bias": squared_divergence(a, theory),
-        "squared_bias_interval": squared_divergence_interval(a, theory),
-        "rms_z": rms_z(z),
-        "rms_z_interval": rms_z_interval(a),
-        "within": within(z, members),
-    }
+    expected = np.sqrt(logits * np.maximum(variance, 0) / members).mean()
+    row = {renamed.get(name, name): value for name, value in row.items()} | {"expected_distance": expected}
+    found = calibrated(a, mean)
+    if found is not None:
+        row |= {"rms_z": found.rms, "rms_z_interval": found.rms_interval, "within": found.within}
+    return row
+
+
+def calibrated(a: EstimatedMean, mean: Means) -> Calibration | None:
+    """z of the inputs whose logits differ between members, as those of blank images need not; None where none do."""
+    if a.members is None or a.members < FEWEST:
+        return None
+    (told,) = np.nonzero((a.squared_error > 0).all(-1))
+    return calibration(a.of(told), mean[told]) if len(told) else None
 
 
 def mean_row(a: EstimatedMean) -> Row:
@@ -75,9 +87,10 @@ def orbit_row(members: OrbitStatistics, a: EstimatedMean, where: OrbitSet) -> Ro
         row[f"{name}_mean"] = getattr(of_mean, name)
     if a.noise is None:
         return row
-    low, high = orbit_statistics_interval(a.mean, a.noise, where)
     for name in OrbitStatistics._fields:
         row[f"{name}_members_deviation"] = getattr(members, name).std(ddof=1)
+    low, high = orbit_statistics_interval(a.mean, a.noise, where)
+    for name in OrbitStatistics._fields:
         row[f"{name}_mean_interval"] = (getattr(low, name), getattr(high, name))
     return row
 
@@ -92,7 +105,7 @@ def orbit_size_row(means: Float[np.ndarray, "draw sample logit"], where: OrbitSe
     return row
 
 
-def training_row(values: dict[str, Float[np.ndarray, " member"]]) -> Row:
+def training_row(values: Mapping[str, Float[np.ndarray, " member"]]) -> Row:
     """Medians and spreads over members; nothing at times without a batch, as before the first step."""
     row: dict[str, Any] = {}
     for name, of_members in values.items():

@@ -25,12 +25,14 @@ def table(
 ) -> xr.Dataset:
     """Rows by their keys, one entry for each of `dimensions` (and its values), as arrays; NaN where a row lacks one.
 
-    Columns that no row has are left out.
+    Columns that no row has are left out, and rows of other keys.
     """
     places = {name: {value: index for index, value in enumerate(values)} for name, values in dimensions.items()}
     shape = tuple(map(len, places.values()))
     arrays = {}
     for key, row in rows.items():
+        if not all(value in of for of, value in zip(places.values(), key, strict=True)):
+            continue
         at = tuple(of[value] for of, value in zip(places.values(), key, strict=True))
         for name, value in row.items():
             value = np.asarray(value, np.float64)
@@ -46,5 +48,5 @@ def table(
             )
             for name, values in arrays.items()
         },
-        coords={name: value for name, value in coords.items()},
+        coords=dict(coords),
     )

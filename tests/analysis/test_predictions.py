@@ -1,23 +1,40 @@
-"""Predictions of the recipe's own networks: the theorem that the demo shows, and predictions on disk."""
+"""Predictions of the demo's own networks: the theorem that it shows, and of which set they are."""
 
 import numpy as np
 import pytest
 
-from analysis.dynamics import Prediction
-from analysis.predictions import load_predictions, predict_ensemble, save_predictions, training_kernel
+from analysis.dynamics import Descent, largest_learning_rate
+from analysis.kernels import analytic_kernel
+from analysis.predictions import predict_ensemble, training_kernel
+from ensembles import FullOrbit, NoAugmentation, RandomElement
 from launch.recipes import DigitsC4
+from models import cyclic
+
+STEPS = (0, 1, 8, 64)
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    output = tmp_path_factory.mktemp("theory")
+def recipe():
     # The sizes of tests/launch/test_reproduce.py: kernels compile once for both.
-    return DigitsC4(width=4, train=8, samples=8, steps=64, records=4, ood=("noise", "ising"), output=output)
+    return DigitsC4(width=4, train=8, samples=8, steps=64, records=4, ood=("noise", "ising"))
 
 
 @pytest.fixture(scope="module")
-def predictions(recipe):
-    return recipe.theory()[0]
+def progress(recipe):
+    train = recipe.data[0]
+    kernels = [training_kernel(*network, train.inputs) for network in recipe.networks.values()]
+    return Descent(0.75 * min(map(largest_learning_rate, kernels)), STEPS)
+
+
+def predicted(recipe, network, policy, progress):
+    train, evaluation = recipe.data
+    sets = {data.name: data.inputs for data in evaluation}
+    return predict_ensemble(network, policy, train.inputs, train.targets(), sets, progress)
+
+
+@pytest.fixture(scope="module")
+def predictions(recipe, progress):
+    return {name: predicted(recipe, *network, progress) for name, network in recipe.networks.items()}
 
 
 @pytest.mark.parametrize("name", ["test", "noise", "ising"])
@@ -37,40 +54,36 @@ def test_only_the_means_agree(predictions):
     assert np.all(augmented / gcnn > 1.1)
 
 
-def test_predictions_are_of_the_augmented_set(recipe, predictions):
+def test_predictions_are_of_the_augmented_set(recipe, predictions, progress):
     """The orbit's kernel has |G| N rows, and the mean is that of descent on the rotated images as plain data."""
     train, (test, *_) = recipe.data
     network, policy = recipe.networks["augmented"]
-    kernel = training_kernel(network, policy, train.inputs)
-    assert kernel.ntk.shape == (4 * len(train), 4 * len(train))
-    plain = recipe.networks["control"][1]
+    assert training_kernel(network, policy, train.inputs).ntk.shape == (4 * len(train), 4 * len(train))
     orbit = np.concatenate([np.rot90(train.inputs, q, (1, 2)) for q in range(4)])
-    targets = np.tile(recipe.runs(1.0)["control"].training_set.targets(), (4, 1))
-    explicit = predict_ensemble(
-        network, plain, training_kernel(network, plain, orbit), orbit, targets, {"test": test.inputs},
-        recipe.theory()[1], recipe.record_steps,
-    )["test"]  # fmt: skip
+    targets = np.tile(train.targets(), (4, 1))
+    sets = {"test": test.inputs}
+    explicit = predict_ensemble(network, NoAugmentation(), orbit, targets, sets, progress)["test"]
     found = predictions["augmented"]["test"]
     # float32 kernels from two programs; Θ of an input with itself, on their diagonals alone, is right to 1e-4.
     np.testing.assert_allclose(found.mean, explicit.mean, atol=1e-4 * abs(found.mean).max())
     np.testing.assert_allclose(found.variance, explicit.variance, rtol=1e-4)
 
 
-def test_predictions_come_back_from_disk(tmp_path):
-    rng = np.random.default_rng(0)
-    predictions = {
-        network: {
-            name: Prediction(rng.standard_normal((2, samples, 3)), rng.uniform(size=(2, samples)))
-            for name, samples in (("test", 4), ("noise", 2))
-        }
-        for network in ("cnn", "gcnn")
-    }
-    save_predictions(tmp_path / "predictions.zarr", predictions, 0.125, (0, 8))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["predictions.zarr"]
-    found, rate = load_predictions(tmp_path / "predictions.zarr")
-    assert rate == 0.125
-    assert {network: list(sets) for network, sets in found.items()} == {n: ["test", "noise"] for n in ("cnn", "gcnn")}
-    for network, sets in predictions.items():
-        for name, prediction in sets.items():
-            for one, other in zip(found[network][name], prediction, strict=True):
-                np.testing.assert_array_equal(one, other)
+def test_random_elements_have_the_orbits_prediction(recipe, predictions, progress):
+    """The mean over draws of one element a sample is descent on the full orbit (theory.md §4)."""
+    found = predicted(recipe, recipe.cnn, RandomElement(cyclic(4)), progress)["noise"]
+    np.testing.assert_array_equal(found.mean, predictions["augmented"]["noise"].mean)
+
+
+def test_kernels_may_come_from_elsewhere(recipe, predictions, progress):
+    """Also from disk: what is asked for is the training set's block row, and the inputs with its orbit."""
+    asked, (train, evaluation) = [], recipe.data
+
+    def kernel(x1, x2):
+        asked.append((len(x1), None if x2 is None else len(x2)))
+        return analytic_kernel(recipe.cnn)(x1, x2)
+
+    sets = {data.name: data.inputs for data in evaluation}
+    found = predict_ensemble(recipe.cnn, FullOrbit(cyclic(4)), train.inputs, train.targets(), sets, progress, kernel)
+    np.testing.assert_array_equal(found["ising"].mean, predictions["augmented"]["ising"].mean)
+    assert asked == [(8, 4 * 8), (3 * 8, 4 * 8)]

@@ -1,19 +1,16 @@
 """Runs that are to be compared: what they have in common, and why they are refused."""
 
-import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from rich.console import Console
-from stored_runs import CONV, TEST, TRAIN, trained
+from stored_runs import TEST, TRAIN, trained
 
-from ensembles import Adam, TrainingRecipe
-from ensembles.data import Digits, Toy
+from ensembles import TrainingRecipe
+from ensembles.data import Toy
 from launch.matching import MismatchError, match, runs_in
-from launch.stored_members import StoredRun
-from models import Architecture, Dense, Flatten
+from models import Architecture, Dense
 
 LETTERS = replace(TEST, name="letters", labels=None, classes=())
 
@@ -41,7 +38,9 @@ def test_directories_of_runs_are_looked_into(runs, tmp_path):
 
 def test_sets_are_matched_by_name_and_data_and_times_by_training_time(runs):
     """Steps 0, 1, 4 at rates 0.1 and 0.05: only step 0 is in common, and one more where rates are twice as large."""
-    with pytest.raises(MismatchError, match=r"no training time after 0 in common .*one: 0, 0.1, 0.4; other: 0, 0.05, 0.2"):
+    with pytest.raises(
+        MismatchError, match=r"no training time after 0 in common .*one: 0, 0.1, 0.4; other: 0, 0.05, 0.2"
+    ):
         matched(runs)
     alone = matched(runs / "one")
     assert list(alone.data) == ["train", "test", "letters"]

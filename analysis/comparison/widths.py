@@ -1,0 +1,63 @@
+"""How the distance from theory changes with width, for ensembles that differ in nothing else."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from analysis.comparison.columns import WIDTHS
+from analysis.comparison.ensembles import Compared
+from analysis.comparison.tables import Row, table
+from analysis.resampling import FEWEST, EstimatedMean
+from analysis.width_scaling import WidthScaling, width_scaling
+
+
+def width_table(ensembles: Sequence[Compared], means: Mapping[str, EstimatedMean]) -> xr.Dataset | None:
+    """Squared bias, noise and the bias's power law by evaluation set and series of widths, from means at one time.
+
+    `means` are those of the last time, by ensemble. None where no two ensembles are of one series, with a prediction
+    and members enough. Of two of one width the larger counts.
+    """
+    rows: dict[tuple, Row] = {}
+    laws: dict[str, WidthScaling] = {}
+    for of_series in _series(ensembles):
+        for of_set in of_series[0].sets:
+            prediction = of_series[0].prediction
+            assert prediction is not None
+            by_width = {each.width: means[each.name].of(each.sets[of_set]) for each in of_series}
+            found = width_scaling(by_width, prediction[of_set].mean[-1])
+            name = f"{of_set}: {', '.join(each.name for each in of_series)}"
+            laws[name] = found
+            each = zip(found.bias_squared, found.bias_squared_interval, found.noise, strict=True)
+            names = ("squared_bias", "squared_bias_interval", "noise")
+            rows |= {
+                (name, int(width)): dict(zip(names, row, strict=True))
+                for width, row in zip(found.widths, each, strict=True)
+            }
+    if not rows:
+        return None
+    widths = sorted({width for _, width in rows})
+    coords = {"series": list(laws), "width": widths, "end": ["low", "high"]}
+    made = table(rows, {"series": list(laws), "width": widths}, WIDTHS, coords)
+    return made.assign({name: ("series", values) for name, values in _laws(list(laws.values())).items()})
+
+
+def _series(ensembles: Sequence[Compared]) -> list[list[Compared]]:
+    """Ensembles of one series and different widths, the narrowest first."""
+    usable = [each for each in ensembles if each.series and each.prediction and each.members >= FEWEST]
+    groups: dict[str, dict[int, Compared]] = {}
+    for each in sorted(usable, key=lambda each: (each.width, each.members)):
+        groups.setdefault(each.series, {})[each.width] = each
+    return [list(group.values()) for group in groups.values() if len(group) > 1]
+
+
+def _laws(found: Sequence[WidthScaling]) -> dict[str, list[float]]:
+    """The bias's power laws, factor · width^exponent; NaN where there is none, or an end is open."""
+    columns = {"exponent": [], "factor": [], "exponent_low": [], "exponent_high": []}
+    for each in found:
+        law = each.bias_fit
+        low, high = (None, None) if law is None else law.interval
+        values = (law and law.exponent, law and law.factor, low, high)
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(np.nan if value is None else float(value))
+    return columns

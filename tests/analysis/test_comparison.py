@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from analysis.comparison import Comparison, summarise
-from analysis.divergence import (
-    bootstrap_interval,
-    divergence_by_size,
-    mean_logit_divergence,
-    noise_floor,
-    unbiased_squared_divergence,
+from analysis.comparison import (
+    Comparison,
+    _bootstrap_interval,
+    _divergence_by_size,
+    _mean_logit_divergence,
+    _noise_floor,
+    _unbiased_squared_divergence,
+    summarise,
 )
 from analysis.dynamics import Prediction
 
@@ -38,10 +39,10 @@ def norms(gaps):
 @pytest.mark.parametrize("network", ["augmented", "control"])
 def test_ensembles_are_held_against_the_gcnn_at_each_time(comparison, network):
     pairs = list(zip(comparison.logits[network], comparison.logits["gcnn"], strict=True))
-    assert comparison.divergence(network) == [mean_logit_divergence(a, b) for a, b in pairs]
-    assert comparison.floor(network) == [noise_floor(a, b) for a, b in pairs]
-    assert comparison.excess(network) == [unbiased_squared_divergence(a, b) for a, b in pairs]
-    np.testing.assert_array_equal(comparison.interval(network), [bootstrap_interval(a, b) for a, b in pairs])
+    assert comparison.divergence(network) == [_mean_logit_divergence(a, b) for a, b in pairs]
+    assert comparison.floor(network) == [_noise_floor(a, b) for a, b in pairs]
+    assert comparison.excess(network) == [_unbiased_squared_divergence(a, b) for a, b in pairs]
+    np.testing.assert_array_equal(comparison.interval(network), [_bootstrap_interval(a, b) for a, b in pairs])
 
 
 def test_predicted_divergence_is_between_the_predicted_means(comparison):
@@ -85,7 +86,7 @@ def test_by_size_is_at_the_last_time(comparison):
     np.testing.assert_allclose(by_size[-1], comparison.divergence("control")[-1], rtol=1e-12)
     np.testing.assert_allclose(bands[-1], comparison.interval("control")[-1], rtol=1e-12)
     pairs = (comparison.logits["control"][-1], comparison.logits["gcnn"][-1])
-    np.testing.assert_allclose(by_size, divergence_by_size(*pairs, (2, 4, 8, 9)).mean(1), rtol=1e-12)
+    np.testing.assert_allclose(by_size, _divergence_by_size(*pairs, (2, 4, 8, 9)).mean(1), rtol=1e-12)
     for distance, (low, high) in zip(by_size, bands, strict=True):
         assert low < distance < high
 

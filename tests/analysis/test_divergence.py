@@ -1,4 +1,7 @@
-"""Distances between ensembles' means: values against loops, expectations against Gaussian ensembles (theory.md §5)."""
+"""Distances between ensembles' means: values against loops, intervals against their construction (theory.md §5).
+
+How often intervals hold the truth is in test_coverage.py.
+"""
 
 import math
 
@@ -6,19 +9,26 @@ import numpy as np
 import pytest
 
 from analysis.divergence import (
-    bootstrap_interval,
-    bootstrap_tails,
+    divergence,
     divergence_by_size,
+    divergence_interval,
     mean_distance,
-    mean_logit_divergence,
     noise_floor,
-    unbiased_squared_divergence,
+    resampled,
+    squared_divergence,
+    squared_divergence_interval,
 )
+from analysis.ensemble_logits import EnsembleLogits
+from analysis.resampling import EstimatedMean, estimate_mean, subset_means
 
 
 def gaussian(seed, members, samples, logits=10, shift=0.0, spread=1.0):
     """Logits N(shift, spread²), independent."""
     return shift + spread * np.random.default_rng(seed).standard_normal((members, samples, logits))
+
+
+def estimated(logits, draws=200, seed=0):
+    return estimate_mean(EnsembleLogits(logits[None]), 0, draws, seed)
 
 
 def mean_and_trace(logits, sample):
@@ -38,91 +48,134 @@ def test_estimators_are_their_definitions():
         distances.append(math.sqrt(squared))
         floors.append(math.sqrt(trace_a + trace_b))
         excesses.append(squared - trace_a - trace_b)
-    # Sums of a dozen float64 terms.
-    assert math.isclose(mean_logit_divergence(a, b), np.mean(distances), rel_tol=1e-12)
+    means = estimated(a), estimated(b)
+    # Logits are rounded to float32 when read: 6e-8 each.
+    assert math.isclose(divergence(*means), np.mean(distances), rel_tol=1e-6)
     assert math.isclose(mean_distance(a.mean(0), b.mean(0)), np.mean(distances), rel_tol=1e-12)
-    assert math.isclose(noise_floor(a, b), np.mean(floors), rel_tol=1e-12)
-    assert math.isclose(unbiased_squared_divergence(a, b), np.mean(excesses), rel_tol=1e-12)
+    assert math.isclose(noise_floor(*means), np.mean(floors), rel_tol=1e-6)
+    assert math.isclose(squared_divergence(*means), np.mean(excesses), rel_tol=1e-5)
+
+
+def test_theory_adds_no_noise():
+    a, theory = gaussian(0, 6, 4, 2), np.full((4, 2), 0.5)
+    exact = EstimatedMean.exact(theory)
+    floors = [math.sqrt(mean_and_trace(a, sample)[1]) for sample in range(4)]
+    assert math.isclose(noise_floor(estimated(a), exact), np.mean(floors), rel_tol=1e-6)
+    assert divergence(exact, exact) == noise_floor(exact, exact) == squared_divergence(exact, exact) == 0
+    with pytest.raises(ValueError, match="both means are exact"):
+        divergence_interval(exact, exact)
 
 
 def test_divergence_of_equal_means_is_just_below_the_noise_floor():
     """E‖m_A − m_B‖ of ten independent logits is √2 Γ(11/2)/Γ(5) σ, the floor √10 σ: the docstring's 2.5 %."""
-    a, b = gaussian(2, 30, 3000), gaussian(3, 10, 3000, spread=2.0)
+    means = estimated(gaussian(2, 30, 3000), 1), estimated(gaussian(3, 10, 3000, spread=2.0), 1)
     ratio = math.sqrt(2 / 10) * math.gamma(5.5) / math.gamma(5)
     assert math.isclose(ratio, 0.975, abs_tol=5e-4)
     # A norm of ten Gaussians scatters by 22 %, so a mean of 3,000 by 0.4 %; the floor itself scatters less.
-    assert math.isclose(mean_logit_divergence(a, b) / noise_floor(a, b), ratio, abs_tol=0.02)
+    assert math.isclose(divergence(*means) / noise_floor(*means), ratio, abs_tol=0.02)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.4])
-def test_unbiased_squared_divergence_has_no_floor(gap):
-    """Its mean over samples is the squared gap, within four standard errors of what the samples themselves scatter."""
-    a, b = gaussian(4, 12, 2000, 3), gaussian(5, 7, 2000, 3, shift=gap, spread=1.5)
-    single = [unbiased_squared_divergence(a[:, i : i + 1], b[:, i : i + 1]) for i in range(2000)]
-    error = np.std(single) / math.sqrt(2000)
-    assert error < 0.1 * noise_floor(a, b) ** 2  # a floor left in, or taken off twice, would show
-    assert abs(unbiased_squared_divergence(a, b) - 3 * gap**2) < 4 * error
+def test_resampled_distances_are_those_of_the_draws():
+    """Of all four signs; the squares' u turned by the next draw's noise."""
+    a, b = estimated(gaussian(0, 8, 3, 2), 4), estimated(gaussian(1, 6, 3, 2, shift=1), 4, seed=1)
+    d, distances, squares = a.mean - b.mean, [], []
+    for sign in (1, -1):
+        for between in (1, -1):
+            e = a.draws + between * b.draws
+            for k in range(4):
+                distances.append(mean_distance(1.5 * d / rms(d) + sign * e[k], 0 * d))
+                turned = d + e[(k + 1) % 4]
+                squares.append(rms(1.5 * turned / rms(turned) + sign * e[k]) ** 2)
+    drawn = resampled(a, b, inflated=False)
+    np.testing.assert_allclose(drawn.distances(1.5), distances, rtol=1e-5)  # draws are float32
+    np.testing.assert_allclose(drawn.squares(1.5), squares, rtol=1e-5)
 
 
-def test_bootstrap_interval_covers_the_truth():
-    """Nominally 95 % of the time.
-
-    Fewer by half a percent with 50 members, as their scatter is estimated; by less than another as D lies above the
-    true gap, twelve noise floors, by a fraction of its own scatter; and 200 resamples place the ends roughly. With 400
-    trials the rate itself scatters by 1.1 %: 90 to 98 % allows four of that, and refuses intervals a fifth too narrow.
-    """
-    trials, members, gap = 400, 50, 1.0
-    inside = 0
-    for trial in range(trials):
-        a, b = gaussian(2 * trial, members, 3, 4, spread=0.3), gaussian(2 * trial + 1, members, 3, 4, gap, spread=0.3)
-        low, high = bootstrap_interval(a, b, seed=trial)
-        assert low < mean_logit_divergence(a, b) < high
-        inside += low < gap * math.sqrt(4) < high
-    assert 0.90 < inside / trials < 0.98
+def rms(x):
+    """Root of the mean over samples of ‖x‖²."""
+    return math.sqrt((x**2).sum(-1).mean())
 
 
-def test_bootstrap_interval_follows_level_and_seed():
-    a, b = gaussian(0, 20, 5), gaussian(1, 20, 5, shift=1)
-    narrow, wide = (bootstrap_interval(a, b, level=level) for level in (0.5, 0.99))
-    assert wide[0] < narrow[0] < narrow[1] < wide[1]
-    assert bootstrap_interval(a, b) == bootstrap_interval(a, b) != bootstrap_interval(a, b, seed=1)
+def test_inflation_is_students():
+    """Of one logit and sample: half-samples of normal members, each by its own error, are t with M − 2 degrees."""
+    found = []
+    for seed in range(400):
+        a = estimated(gaussian(seed, 8, 1, 1), draws=50, seed=seed)
+        theory = EstimatedMean.exact(a.mean - 1)
+        found.append((resampled(a, theory).noise[:50, 0] / a.squared_error[0, 0]).mean())
+    # 6/(6 − 2), the mean square of t with 6 degrees. The 400 means scatter by 2 %; v, of 50 squares, lifts them by few.
+    assert math.isclose(np.mean(found), 6 / 4, rel_tol=0.08)
 
 
-def test_bootstrap_tails_widen_as_members_get_fewer():
-    """∝ 1/√size where the means lie many noise floors apart; 2,000 resamples place each end to a few percent."""
-    a, b = gaussian(0, 64, 3, spread=0.3), gaussian(1, 64, 3, shift=1, spread=0.3)
-    low, high = np.array([bootstrap_tails(a, b, size, draws=2000) for size in (4, 16, 64, 1000)]).T
-    assert np.all((low < 0) & (high > 0))
-    np.testing.assert_allclose((high - low)[:3] / (high - low)[2], [4, 2, 1], rtol=0.15)
-    assert (high - low)[3] == (high - low)[2]  # no more are drawn than there are
+def test_squared_interval_inverts_the_test():
+    a, b = estimated(gaussian(0, 12, 5, 2, shift=1)), estimated(gaussian(1, 9, 5, 2), seed=1)
+    low, high = squared_divergence_interval(a, b)
+    assert 0 < low < squared_divergence(a, b) < high
+    found, drawn = ((a.mean - b.mean) ** 2).sum(-1).mean(), resampled(a, b)
+    below = [(drawn.squares(math.sqrt(end)) < found).mean() for end in (low, high)]
+    np.testing.assert_allclose(below, [0.975, 0.025], atol=3 / 800)  # of 800 draws, and ties
 
 
-def test_bootstrap_interval_of_a_distance_is_not_negative():
-    a = gaussian(0, 3, 1, 1)
-    low, high = bootstrap_interval(a, a + 1e-9)
+def test_squared_interval_of_less_than_noise_is_negative_and_goes_on_smoothly():
+    a = estimated(gaussian(0, 12, 5, 2))
+    ends = []
+    for factor in np.linspace(0, 3, 301):
+        mean = factor * a.mean / np.sqrt((a.mean**2).sum(-1).mean() / a.squared_error.sum(-1).mean())
+        ends.append(squared_divergence_interval(a._replace(mean=mean), EstimatedMean.exact(0 * mean)))
+    low, high = np.array(ends).T
+    assert low[0] < high[0] < 0 < low[-1] < high[-1]
+    assert (np.diff(low) > 0).all()
+    assert (np.diff(high) > 0).all()
+    # Where an end passes zero, it goes on as c² or as T − quantile: no jump beyond the steps around it.
+    assert np.diff(low).max() < 0.05 * (high - low).max()
+    assert np.diff(high).max() < 0.1 * (high - low).max()
+
+
+def test_interval_follows_level_and_never_falls_below_zero():
+    a, b = estimated(gaussian(0, 20, 5)), estimated(gaussian(1, 20, 5, shift=1), seed=1)
+    for interval in (divergence_interval, squared_divergence_interval):
+        narrow, wide = (interval(a, b, level=level) for level in (0.5, 0.99))
+        assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    one = estimated(gaussian(0, 5, 1, 1))
+    low, high = divergence_interval(one, EstimatedMean.exact(one.mean + 1e-9))
     assert low == 0 < high
+
+
+def test_intervals_of_few_members_are_refused():
+    few = estimated(gaussian(0, 4, 2))
+    for interval in (divergence_interval, squared_divergence_interval):
+        with pytest.raises(ValueError, match="5 members or more to see how they scatter; there are 4"):
+            interval(few, estimated(gaussian(1, 8, 2)))
+
+
+def by_size(a, b, sizes, draws=40):
+    subsets = [subset_means(EnsembleLogits(x[None]), 0, sizes, draws, seed) for seed, x in enumerate((a, b))]
+    pairs = zip(*subsets, strict=True)
+    return divergence_by_size(estimated(a), estimated(b, seed=1), sizes, pairs)
 
 
 def test_divergence_falls_with_the_ensembles_size():
     """Equal means: ∝ 1/√size. The subsets overlap, so the largest sizes scatter together; ten percent allows for it."""
-    a, b, sizes = gaussian(0, 400, 40), gaussian(1, 400, 40), (1, 4, 16, 64)
-    by_size = divergence_by_size(a, b, sizes, draws=30)
-    assert by_size.shape == (4, 30)
-    np.testing.assert_allclose(by_size.mean(1) * np.sqrt(sizes) / by_size[0].mean(), 1, rtol=0.1)
+    a, b, sizes = gaussian(0, 400, 40), gaussian(1, 300, 40), (1, 4, 16, 64)
+    found = by_size(a, b, sizes)
+    np.testing.assert_allclose(found.divergence * np.sqrt(sizes) / found.divergence[0], 1, rtol=0.1)
+    np.testing.assert_allclose(found.noise_floor, np.sqrt(20 / np.array(sizes)), rtol=0.01)  # variances to 1 %
+    assert ((found.band[:, 0] < found.divergence) & (found.divergence < found.band[:, 1])).all()
+
+
+def test_band_holds_ensembles_of_its_size():
+    """95 % of new pairs' D, here of eight members of 200; 1,000 pairs scatter by 0.7 %, the band's own ends by 2 %."""
+    a, b = gaussian(0, 200, 4, 2), gaussian(1, 200, 4, 2, shift=0.3)
+    ((low, high),) = by_size(a, b, (8,), draws=400).band
+    new = [
+        mean_distance(gaussian(s, 8, 4, 2).mean(0), gaussian(s + 1, 8, 4, 2, 0.3).mean(0)) for s in range(2, 2002, 2)
+    ]
+    inside = np.mean([low <= value <= high for value in new])
+    assert 0.90 < inside < 0.98
 
 
 def test_the_whole_ensemble_is_its_only_subset_of_that_size():
     a, b = gaussian(0, 6, 4), gaussian(1, 6, 4)
-    drawn = divergence_by_size(a, b, (1, 6), draws=40)
-    # Without replacement: the members in another order, so sums round differently.
-    np.testing.assert_allclose(drawn[1], mean_logit_divergence(a, b), rtol=1e-12)
-    pairs = [mean_logit_divergence(a[i : i + 1], b[j : j + 1]) for i in range(6) for j in range(6)]
-    assert all(np.isclose(value, pairs, rtol=1e-12).any() for value in drawn[0])
-    assert len(np.unique(drawn[0].round(9))) > 15  # of 36 pairs, drawn 40 times
-    np.testing.assert_array_equal(drawn, divergence_by_size(a, b, (1, 6), draws=40))
-
-
-@pytest.mark.parametrize("size", [0, 4])
-def test_sizes_beyond_the_smaller_ensemble_are_refused(size):
-    with pytest.raises(ValueError, match=rf"sizes are \[2, {size}\]; .* the smaller ensemble's 3 members"):
-        divergence_by_size(gaussian(0, 5, 2), gaussian(1, 3, 2), (2, size))
+    found = by_size(a, b, (2, 6))
+    assert math.isclose(found.divergence[1], divergence(estimated(a), estimated(b)), rel_tol=1e-6)  # float32 sums
+    assert math.isclose(found.noise_floor[1], noise_floor(estimated(a), estimated(b)), rel_tol=1e-12)

@@ -1,0 +1,60 @@
+"""How ensembles' means come to theory's with width: the bias of finite width, apart from the members' noise."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from analysis.convergence import bias_law
+from analysis.divergence import Draws, resampled, squared_divergence, squared_divergence_interval, squared_noise
+from analysis.power_law import PowerLaw, Widths
+from analysis.resampling import EstimatedMean, Means
+
+
+class WidthScaling(NamedTuple):
+    """mean_x ‖E m − μ‖² by width, unbiased, with intervals; mean_x tr S/M; the power law of the bias, if it is seen."""
+
+    widths: Widths
+    bias_squared: Float[np.ndarray, " width"]
+    bias_squared_interval: Float[np.ndarray, "width 2"]
+    noise: Float[np.ndarray, " width"]
+    bias_fit: PowerLaw | None
+
+    @property
+    def resolved(self) -> Bool[np.ndarray, " width"]:
+        """Where the bias is above noise: the interval of its square does not reach zero."""
+        return self.bias_squared_interval[:, 0] > 0
+
+
+def width_scaling(means: Mapping[int, EstimatedMean], theory: Means) -> WidthScaling:
+    """Bias ∝ width^α of ensembles' means, by width, about theory's at infinite width (theory.md §5).
+
+    No law is fitted where fewer than two widths have a bias above noise. Raises ValueError for fewer than two widths,
+    and for fewer than five members.
+    """
+    if len(means) < 2:
+        raise ValueError(f"there are ensembles of {len(means)} widths; an exponent needs two or more")
+    widths, exact = np.array(sorted(means)), EstimatedMean.exact(theory)
+    ordered = [means[width] for width in widths]
+    intervals = np.array([squared_divergence_interval(each, exact) for each in ordered])
+    rows = [_squared_biases(each, exact, int(width)) for width, each in zip(widths, ordered, strict=True)]
+    squares = np.stack([row[: min(map(len, rows))] for row in rows], axis=1)
+    return WidthScaling(
+        widths=widths,
+        bias_squared=squares[0],
+        bias_squared_interval=intervals,
+        noise=np.array([squared_noise(each, exact).mean() for each in ordered]),
+        bias_fit=bias_law(widths, squares) if (intervals[:, 0] > 0).sum() >= 2 else None,
+    )
+
+
+def _squared_biases(a: EstimatedMean, exact: EstimatedMean, seed: int) -> Draws:
+    """Row 0 the unbiased square, then draws that scatter about it as T*(c) does about its mean, c² = the square or 0.
+
+    In an order of the width's own: half-samples of one seed would be matched across widths.
+    """
+    found = squared_divergence(a, exact)
+    drawn = resampled(a, exact).squares(np.sqrt(max(found, 0.0)))
+    drawn = np.random.default_rng(seed).permutation(drawn)
+    return np.concatenate([[found], found + drawn - drawn.mean()])

@@ -19,7 +19,7 @@ from ensembles.data import DataError, Dataset
 from ensembles.data.stored import load_dataset, save_dataset
 from launch.run_directory import RunDirectoryError, write_json, write_text, write_whole
 
-ROWS_OF_CSV = 200_000  # larger tables are netCDF alone
+ROWS_OF_CSV = 50_000  # larger tables are netCDF alone
 INPUTS_KEPT = 200  # of each set, to be drawn
 
 
@@ -47,10 +47,11 @@ def frame_of(table: xr.Dataset) -> pd.DataFrame:
             flat = flat.drop_vars([name])
             for end in ("low", "high"):
                 flat[f"{name}_{end}"] = values.sel(end=end, drop=True)
-    values, dimensions = list(flat.data_vars), list(flat.sizes)
+    values, dimensions = [str(name) for name in flat.data_vars], [str(name) for name in flat.sizes]
     others = sorted(str(name) for name in flat.coords if name not in dimensions)
-    frame = flat.to_dataframe().reset_index()[[*dimensions, *others, *values]]
-    return frame.dropna(subset=values, how="all")
+    frame = flat.to_dataframe().reset_index()
+    found = ~np.isnan(frame[values].to_numpy(float)).all(axis=1)
+    return pd.DataFrame(frame.loc[found, [*dimensions, *others, *values]])
 
 
 def read_tables(directory: Path) -> dict[str, xr.Dataset]:

@@ -63,42 +63,56 @@ def _of_rate(name: str, run: StoredRun) -> list[Finding]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     detail = f"{rate:.4g}, {rate / limit:.0%} of the largest stable one at initialisation ({limit:.4g})"
-    return [_finding(f"{name}: learning rate", "ok" if rate <= limit else "problem", detail)]
+    return [_finding(f"{name}: learning rate", "ok" if rate <= limit else "warning", detail)]
 
 
 def _of_divergence(table: xr.Dataset) -> list[Finding]:
-    """Whether means can be told apart at the last time."""
+    """On which sets means can be told apart at the last time, run by run."""
     if "squared_divergence_interval" not in table:
         return []
     found, last = [], table.isel(time=-1)
     for run in table.run.values:
-        for of_set in table.evaluation_set.values:
-            at = last.sel(run=run, evaluation_set=of_set)
-            low = float(at.squared_divergence_interval.sel(end="low"))
-            apart = f"D = {float(at.divergence):.4g}, noise floor {float(at.noise_floor):.4g}"
-            detail = (
-                f"{apart}: further apart than {int(at.members)} and {table.attrs['reference_members']} members scatter"
-                if low > 0
-                else f"{apart}: not to be told apart by so many members"
+        at = last.sel(run=run)
+        low = at.squared_divergence_interval.sel(end="low").values
+        if np.isnan(low).any():
+            continue
+        shown = [
+            f"{of_set} (D = {d:.3g}, floor {floor:.3g})"
+            for of_set, d, floor in zip(
+                at.evaluation_set.values, at.divergence.values, at.noise_floor.values, strict=True
             )
-            found.append(_finding(f"{run} and {table.attrs['reference']} on {of_set}", "ok", detail))
+        ]
+        reached, above = _parted(shown, low <= 0)
+        detail = f"reached on {reached}; means are further apart than members scatter on {above}"
+        found.append(_finding(f"{run} and {table.attrs['reference']}: noise floor", "ok", detail))
     return found
 
 
 def _of_theory(table: xr.Dataset) -> list[Finding]:
-    """Whether the mean is within its own standard error of the prediction at the last time."""
+    """On which sets the mean is within its own standard error of the prediction at the last time, run by run."""
     if "rms_z" not in table:
         return []
     found, last = [], table.isel(time=-1)
     for run in table.run.values:
-        for of_set in table.evaluation_set.values:
-            at = last.sel(run=run, evaluation_set=of_set)
-            rms, (low, high) = float(at.rms_z), at.rms_z_interval.values
-            if not np.isfinite(rms):
-                continue
-            relative = float(at.distance / at.scale)
-            scores = f"rms z {rms:.3g}, without bias {low:.2g} to {high:.2g}"
-            detail = f"{relative:.1%} of the predicted mean's size away; {scores}"
-            status: Status = "ok" if rms <= high else "warning"
-            found.append(_finding(f"{run} and theory on {of_set}", status, detail))
+        at = last.sel(run=run)
+        scores, highest = at.rms_z.values, at.rms_z_interval.sel(end="high").values
+        if np.isnan(scores).any():
+            continue
+        relative = (at.distance / at.scale).values
+        shown = [
+            f"{of_set} ({share:.1%} of its size away, rms z {score:.3g})"
+            for of_set, share, score in zip(at.evaluation_set.values, relative, scores, strict=True)
+        ]
+        within, beyond = _parted(shown, scores <= highest)
+        detail = f"the mean is as far from the predicted one as members scatter on {within}; further on {beyond}"
+        found.append(_finding(f"{run} and theory", "ok", detail))
     return found
+
+
+def _parted(names: list[str], first: np.ndarray) -> tuple[str, str]:
+    """Names in two lists, for people."""
+    parts = (
+        [name for name, is_first in zip(names, first, strict=True) if is_first == which] for which in (True, False)
+    )
+    one, other = (", ".join(part) or "none" for part in parts)
+    return one, other

@@ -99,5 +99,5 @@ def warning(found: Stability, members: int) -> str:
     return (
         f"the learning rate is too large{who}: it is up to {found.learning_rate:.4g}, and gradient descent is stable "
         f"below {found.largest_learning_rate:.4g} at initialisation (an estimate, from the NTK of member 0 on "
-        f"{of_batch}); expect the loss to grow, or lower the learning rate"
+        f"{of_batch}); the loss may grow; lower the learning rate to be safe"
     )

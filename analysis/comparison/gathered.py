@@ -45,8 +45,9 @@ def tables_of(
     found: Gathered, ensembles: Sequence[Compared], times: Times, sizes: Sequence[int]
 ) -> dict[str, xr.Dataset]:
     """Rows as labelled arrays; `ensembles` begin with the reference."""
-    names, others = [each.name for each in ensembles], [each.name for each in ensembles[1:]]
-    sets, turned = list(ensembles[0].sets), [each for each in ensembles if each.orbits]
+    ordered = [*ensembles[1:], ensembles[0]]  # so that figures with and without the reference colour runs alike
+    names, others, reference = [each.name for each in ordered], [each.name for each in ensembles[1:]], ensembles[0]
+    sets, turned = list(reference.sets), [each for each in ordered if each.orbits]
     on_orbits = [of_set for of_set in sets if turned and all(of_set in each.orbits for each in turned)]
     members = {each.name: each.members for each in ensembles}
     at = range(len(times))
@@ -59,7 +60,7 @@ def tables_of(
         made = table(rows, dimensions, known, coords | more)
         if "end" in made.dims:
             made = made.assign_coords(end=["low", "high"])
-        return made.assign_attrs(reference=names[0], reference_members=members[names[0]])
+        return made.assign_attrs(reference=reference.name, reference_members=reference.members)
 
     orbits: dict[str, Sequence] = {"run": [each.name for each in turned], "evaluation_set": on_orbits}
     elements = ("run", [max(where.elements for where in each.orbits.values()) for each in turned])
@@ -76,7 +77,7 @@ def tables_of(
         "calibration": of(
             found.calibration, CALIBRATION, every, low=("bin", BIN_EDGES[:-1]), high=("bin", BIN_EDGES[1:])
         ),
-        "mean_logits": of(found.mean_logits, MEAN_LOGITS, {"run": names, "time": at}, **_samples(ensembles[0])),
+        "mean_logits": of(found.mean_logits, MEAN_LOGITS, {"run": names, "time": at}, **_samples(reference)),
         "equivariance": of(found.equivariance, EQUIVARIANCE, orbits | {"time": at}, elements=elements),
         "equivariance_by_size": of(
             found.equivariance_by_size,

@@ -56,5 +56,5 @@ def test_what_has_no_standard_error_is_refused():
         z_scores(stuck, 0 * a.mean)
     with pytest.raises(ValueError, match="6 of 6"):
         z_scores(EstimatedMean.exact(a.mean), a.mean)
-    with pytest.raises(ValueError, match="five members"):
+    with pytest.raises(ValueError, match="5 members"):
         calibration(estimated(0, 4)[1], 0 * a.mean)

@@ -114,7 +114,10 @@ def test_training_on_values():
             lambda: training_curves(training().drop_vars(["loss", "gradient_norm", "accuracy", "ensemble_accuracy"])),
             "none of",
         ),
-        (lambda: training_curves(training().where(training().step != 20)), "1 of 6 values of 'loss' are not finite"),
+        (
+            lambda: training_curves(training().where(training().step != 20)),
+            "1 of 6 values of 'ensemble_accuracy' are not finite",
+        ),
     ],
     ids=["seven", "equivariance", "training", "runs", "lacking", "nothing", "nan"],
 )

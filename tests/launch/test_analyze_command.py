@@ -99,7 +99,8 @@ def test_figures_and_findings_are_there(analysed, runs):
     findings = {each["what"]: each for each in json.loads((output / "health.json").read_text())}
     assert findings["gcnn: members"] == {"what": "gcnn: members", "status": "ok", "detail": "all 7 members are finite"}
     assert findings["augmented: learning rate"]["status"] == "ok"
-    assert "augmented and theory on noise" in findings
+    assert "noise (" in findings["augmented and theory"]["detail"]
+    assert "noise (D = " in findings["augmented and gcnn: noise floor"]["detail"]
     described = json.loads((output / "runs.json").read_text())
     assert [(each["name"], each["members"], each["steps"]) for each in described] == [
         ("augmented", 6, 4),

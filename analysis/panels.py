@@ -111,6 +111,8 @@ def time_axis(
     logarithmic = len(later) > 1 and later[-1] > 20 * later[0]
     if logarithmic:
         axis.set_xscale("symlog", linthresh=later[0])
+        first, last = (int(np.ceil(np.log10(end) - 1e-6)) for end in (0.5 * later[0], 1.2 * later[-1]))
+        axis.set_xticks([0.0, *(10.0**power for power in range(first, last))])
     if len(later):
         axis.set_xlim(-0.1 * later[0] if logarithmic else -0.03 * later[-1], (1.2 if logarithmic else 1.03) * later[-1])
     axis.xaxis.set_minor_locator(NullLocator())

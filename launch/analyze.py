@@ -154,7 +154,8 @@ def standing(tables: Mapping[str, xr.Dataset]) -> Table:
     }
     shown = {key: label for key, label in columns.items() if key[0] in last and key[1] in last[key[0]]}
     for label in ("run", "set", *shown.values()):
-        made.add_column(label, justify="left" if label in ("run", "set") else "right")
+        is_name = label in ("run", "set")
+        made.add_column(label, justify="left" if is_name else "right", no_wrap=is_name)
     means = tables["mean_logits"]
     for run in means.run.values:
         for of_set in dict.fromkeys(means.evaluation_set.values):
@@ -167,4 +168,4 @@ def _cell(table: xr.Dataset, run: str, of_set: str, name: str) -> str:
     if run not in table.run.values:
         return "-"
     value = float(table[name].sel(run=run, evaluation_set=of_set))
-    return f"{value:.4g}" if np.isfinite(value) else "-"
+    return f"{value:.3g}" if np.isfinite(value) else "-"

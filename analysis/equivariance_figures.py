@@ -1,4 +1,4 @@
-"""How equivariant ensembles are: orbit-same-prediction and orbit deviation over time and against ensemble size."""
+"""How equivariant ensembles are: over time, and orbit-same-prediction against ensemble size."""
 
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ class Quantity(NamedTuple):
 QUANTITIES = (
     Quantity("osp", OSP),
     Quantity("orbit_deviation", "relative orbit deviation"),
+    Quantity("equivariance_error", "relative equivariance error"),
 )
 
 
@@ -71,7 +72,7 @@ def osp_by_size(by_size: xr.Dataset, equivariance: xr.Dataset) -> Figure:
 
 
 def equivariance_over_time(equivariance: xr.Dataset) -> Figure:
-    """OSP (first row) and relative orbit deviation (second) during training, a column for each evaluation set.
+    """OSP, relative orbit deviation and equivariance error during training, by row; a column for each evaluation set.
 
     Ensemble means with their 95 % intervals, and single members' mean, dashed, with ± their standard deviation where
     the table has it. Dims are (run, evaluation_set, time). Raises ValueError for tables that do not fit, and more than

@@ -118,11 +118,11 @@ def equivariance(runs=3):
         "osp_mean": (dims, mean),
         "osp_mean_interval": ((*dims, "end"), np.clip(around(mean, 0.05), 1, 4)),
     }
-    for name in ("orbit_deviation", "equivariance_error"):
+    for name, size in (("orbit_deviation", 1), ("equivariance_error", 1.5)):
         variables |= {
-            f"{name}_members": (dims, spread),
-            f"{name}_mean": (dims, spread / 5),
-            f"{name}_mean_interval": ((*dims, "end"), around(spread / 5, 0.2)),
+            f"{name}_members": (dims, size * spread),
+            f"{name}_mean": (dims, size * spread / 5),
+            f"{name}_mean_interval": ((*dims, "end"), around(size * spread / 5, 0.2)),
         }
     return xr.Dataset(variables, {**coordinates(runs), "elements": ("run", [4] * runs)})
 

@@ -50,10 +50,11 @@ def test_groups_of_two_orders_and_sizes_that_a_run_does_not_have():
 def test_equivariance_over_time(runs):
     table = equivariance(runs)
     figure = equivariance_over_time(table)
-    assert len(figure.axes) == 2 * len(SETS)
+    assert len(figure.axes) == 3 * len(SETS)
     for index, axis in enumerate(figure.axes):
         row, of = divmod(index, len(SETS))
-        name, bands = ("osp", axis.collections[::2]) if row == 0 else ("orbit_deviation", axis.collections)
+        name = ("osp", "orbit_deviation", "equivariance_error")[row]
+        bands = axis.collections[::2] if row == 0 else axis.collections
         for run, colour in zip(range(runs), PALETTE, strict=False):
             one = table.isel(run=run, evaluation_set=of)
             check_line(lines(axis, "-", colour)[0], TIMES, one[f"{name}_mean"])
@@ -66,6 +67,7 @@ def test_equivariance_over_time(runs):
         assert axis.get_yscale() == ("linear" if row == 0 else "log")
     assert figure.axes[0].get_ylabel() == "orbit-same-prediction\n(elements of the group)"
     assert figure.axes[3].get_ylabel() == "relative orbit deviation"
+    assert figure.axes[6].get_ylabel() == "relative equivariance error"
     assert "mean over single members (band: ± standard deviation)" in legend(figure)
     check_laid_out(figure)
 

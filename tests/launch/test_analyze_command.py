@@ -1,6 +1,7 @@
 """`widesym analyze` and `widesym plot`: what they leave behind, what they refuse, what is not computed twice."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -211,8 +212,6 @@ def test_theory_is_refused_where_there_is_none(tmp_path, command, changes, messa
     path = trained(tmp_path / "other", **changes)
     code, _, error = command("analyze", str(path), "--theory", "--output", "out")
     assert code == 2
-    import re
-
     assert re.search(message or "other: learning rate is 50.*descent converges between 0 and", error)
     assert not (tmp_path / "out" / "tables").exists()
 

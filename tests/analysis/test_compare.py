@@ -223,6 +223,21 @@ def test_logits_that_are_not_finite_are_named():
         compare([replace(ENSEMBLES[0], logits=EnsembleLogits(logits)), ENSEMBLES[1]], TIMES, "gcnn")
 
 
+def test_of_two_ensembles_of_one_width_the_larger_counts():
+    """One of too few members does not; all are held against the same prediction."""
+    prediction, array = ENSEMBLES[1].prediction, ENSEMBLES[0].logits.array
+    series = [replace(each, prediction=prediction, series="s", width=8) for each in ENSEMBLES]
+    series[1] = replace(series[1], width=4)
+    few = replace(series[0], name="few", width=16, logits=EnsembleLogits(array, np.arange(4)))
+    tables = compare([*series, few], TIMES, "gcnn")
+    widths, theory = tables["widths"], tables["theory"].isel(time=-1)
+    assert widths.series.values.tolist() == ["train: gcnn, cnn", "letters: gcnn, cnn"]
+    np.testing.assert_array_equal(widths.width, [4, 8])
+    for of_set in SIZES:
+        expected = theory.squared_bias.sel(evaluation_set=of_set, run=["gcnn", "cnn"])
+        np.testing.assert_allclose(widths.squared_bias.sel(series=f"{of_set}: gcnn, cnn"), expected)
+
+
 def test_progress_is_told():
     told = []
     compare(ENSEMBLES[:2], TIMES, "gcnn", progress=told.append)

@@ -1,5 +1,6 @@
 """`widesym analyze` of runs that are damaged, few, many, oddly named or hard to draw: a message, or tables, always."""
 
+import io
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from stored_runs import TEST, TRAIN
 
 from ensembles import Strategy, TrainingRecipe
 from launch.analysis_files import read_tables
+from launch.analyze import standing
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
 from models import Architecture, Dense, Flatten, Relu
@@ -62,19 +64,20 @@ def small(tmp_path_factory):
 
 
 def test_sets_that_are_zero_odd_names_and_a_single_time(command, small, tmp_path):
-    path = shutil.copytree(small / "one", tmp_path / "_$ü [/b]")
-    code, printed, error = command("analyze", str(path), str(small / "two"), "--theory", "--output", "out")
+    path = shutil.copytree(small / "one", tmp_path / "_$ü [b]")
+    code, _, error = command("analyze", str(path), str(small / "two"), "--theory", "--output", "out")
     assert (code, error) == (0, "")
-    assert "[/b]" in printed  # not taken for markup
-    tables = read_tables(tmp_path / "out")
-    assert tables["theory"].run.values.tolist() == ["two", "_$ü [/b]"]
+    tables, console = read_tables(tmp_path / "out"), Console(record=True, width=200, file=io.StringIO())
+    console.print(standing(tables))
+    assert "_$ü [b]" in console.export_text()  # not taken for markup
+    assert tables["theory"].run.values.tolist() == ["two", "_$ü [b]"]
     assert tables["theory"].evaluation_set.values.tolist() == ["train", "blank", "a/b $x_ü", "a-b $x_ü"]
-    assert tables["divergence"].attrs["reference"] == "_$ü [/b]"
+    assert tables["divergence"].attrs["reference"] == "_$ü [b]"
     captions = json.loads((tmp_path / "out" / "figures" / "captions.json").read_text())
     assert {"theory", "calibration", "mean-logits-a-b--x_ü", "mean-logits-a-b--x_ü-2", "inputs"} <= set(captions)
     findings = {each["what"]: each["detail"] for each in json.loads((tmp_path / "out" / "health.json").read_text())}
-    assert "a/b $x_ü (" in findings["_$ü [/b] and theory"]
-    assert "blank" not in findings["_$ü [/b] and theory"]
+    assert "a/b $x_ü (" in findings["_$ü [b] and theory"]
+    assert "blank" not in findings["_$ü [b] and theory"]
     assert findings["two: spread"] == "2 members: no interval, no z score; these take 5"
 
 

@@ -90,7 +90,7 @@ def draw_pairs(figure: Figure, train: Dataset, ood: Sets) -> None:
     for row, (label, data) in enumerate(sets.items()):
         products = np.zeros((len(data), 3)) if data.values is None else data.values
         vectors = np.concatenate([data.inputs, products[:, None]], axis=1)
-        for column in range(columns):
+        for column in range(min(columns, len(data))):
             axis: Any = figure.add_subplot(len(sets), columns, row * columns + column + 1, projection="3d")
             for arrow, colour in zip(vectors[column], ARROWS.values(), strict=True):
                 axis.quiver(0, 0, 0, *arrow, color=colour, arrow_length_ratio=0.15)
@@ -105,7 +105,8 @@ def draw_pairs(figure: Figure, train: Dataset, ood: Sets) -> None:
 
 def draw_atoms(figure: Figure, train: Dataset, ood: Sets) -> None:
     """Signals of each atom (rows) and channel (columns) on the sphere, colatitude downwards, azimuth to the right."""
-    samples = [("training set", train, index) for index in range(3)] + [(label, data, 0) for label, data in ood.items()]
+    samples = [("training set", train, index) for index in range(min(3, len(train)))]
+    samples += [(label, data, 0) for label, data in ood.items()]
     samples = samples[:6]
     figure.set_size_inches(13, 8)
     parts = figure.subfigures(2, 3, squeeze=False).flat

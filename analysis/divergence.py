@@ -147,7 +147,8 @@ def resampled(a: EstimatedMean, b: EstimatedMean, inflated: bool = True) -> Resa
         overlap = np.stack([overlap + overlaps[1], overlap - overlaps[1]])
         noise = np.stack([noise + squares[1] + product, noise + squares[1] - product])
         across = np.stack([own + other, own - other])
-    length = np.sqrt(size**2 + np.roll(2 * size * overlap.mean(-1) + noise.mean(-1), -1, axis=-1))  # of d + e'
+    squared = size**2 + np.roll(2 * size * overlap.mean(-1) + noise.mean(-1), -1, axis=-1)  # of d + e'
+    length = np.sqrt(np.where(squared > 0, squared, np.inf))  # no profile where d + e' is zero, up to rounding
     if degrees:
         overlap = overlap * studentising(degrees, [of.mean(-1) ** 2 for of in overlaps])[:, None]
         noise = noise * studentising(degrees, [of.mean(-1) for of in squares])[:, None] ** 2

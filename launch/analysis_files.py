@@ -27,6 +27,10 @@ def write_tables(directory: Path, tables: Mapping[str, xr.Dataset]) -> list[Path
     """Write each as netCDF and, if it is not too large, as CSV; those of an earlier analysis that are not made go."""
     folder, written = directory / "tables", []
     folder.mkdir(exist_ok=True)
+    for left in folder.glob("*.nc"):
+        if left.stem not in tables:
+            left.with_suffix(".csv").unlink(missing_ok=True)
+            left.unlink()
     for name, table in tables.items():
         path = folder / f"{name}.nc"
         write_whole(path, lambda file, table=table: file.write(bytes(table.to_netcdf(engine="scipy"))))
@@ -34,8 +38,8 @@ def write_tables(directory: Path, tables: Mapping[str, xr.Dataset]) -> list[Path
         if np.prod(list(table.sizes.values()), dtype=float) <= ROWS_OF_CSV:
             write_text(path.with_suffix(".csv"), frame_of(table).to_csv(index=False))
             written.append(path.with_suffix(".csv"))
-    for left in set(folder.iterdir()) - set(written):
-        left.unlink()
+        else:
+            path.with_suffix(".csv").unlink(missing_ok=True)
     return written
 
 
@@ -95,12 +99,34 @@ def write_figures(directory: Path, figures: Mapping[str, tuple[Figure, str]]) ->
     """Write figures, by name with their captions; those of an earlier analysis that are not made go."""
     folder, written = directory / "figures", []
     folder.mkdir(exist_ok=True)
+    for left in set(_captioned(folder)) - set(figures):
+        for suffix in (".png", ".pdf"):
+            (folder / f"{left}{suffix}").unlink(missing_ok=True)
     for name, (figure, _) in figures.items():
         written += save_figure(figure, folder / name)
     write_json(folder / "captions.json", {name: caption for name, (_, caption) in figures.items()})
-    for left in set(folder.iterdir()) - {*written, folder / "captions.json"}:
-        left.unlink()
     return written
+
+
+def _captioned(folder: Path) -> list[str]:
+    """Figures that an earlier analysis wrote."""
+    try:
+        found = read_json(folder / "captions.json")
+    except RunDirectoryError:  # none, or damaged: it is written anew
+        return []
+    return [str(name) for name in found] if isinstance(found, dict) else []
+
+
+def check_ours(directory: Path) -> None:
+    """Raise RunDirectoryError for a directory that holds files and no analysis: they might be overwritten."""
+    if not directory.is_dir() or (directory / "config.json").exists():
+        return
+    found = sorted(path.name for path in directory.iterdir() if path.name not in (".lock", "config.json.new"))
+    if found:
+        raise RunDirectoryError(
+            f"{directory} is no analysis and holds other files ({', '.join(found[:5])}{', …' if found[5:] else ''}); "
+            "name a new or empty directory with --output"
+        )
 
 
 def read_json(path: Path) -> object:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,15 +11,16 @@ import numpy as np
 import tyro
 import xarray as xr
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from analysis.comparison import compare
 from analysis.gram.tiling import DEFAULT_MEMORY
 from ensembles.data import Dataset
-from launch.analysis_files import write_figures, write_inputs, write_tables
-from launch.drawn_analysis import figures_of
-from launch.health import findings
-from launch.matching import Matched, compared, match, runs_in
+from launch.analysis_files import check_ours, write_figures, write_inputs, write_tables
+from launch.drawn_analysis import figures_of, say_refused
+from launch.health import findings, not_drawn
+from launch.matching import Matched, MismatchError, compared, match, runs_in
 from launch.progress import member_progress
 from launch.run_directory import claim, reading, write_json
 from launch.stored_data import training_set
@@ -64,7 +65,7 @@ class AnalyzeCommand:
     def run(self, console: Console) -> None:
         """Compare, write, draw, and print how things stand."""
         runs = runs_in(self.runs)
-        output = self.output or Path(os.path.commonpath([run.path.parent for run in runs.values()])) / "analysis"
+        output = self.output or beside([run.path for run in runs.values()])
         kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
         tables = analyse(self, runs, output, kernels, console)
         console.print(standing(tables))
@@ -74,6 +75,11 @@ class AnalyzeCommand:
             markup=False,
             soft_wrap=True,
         )
+
+
+def beside(runs: Sequence[Path]) -> Path:
+    """`analysis` in the innermost directory that holds all runs, never in one of them."""
+    return Path(os.path.commonpath([Path(os.path.abspath(path)).parent for path in runs])) / "analysis"
 
 
 def analyse(
@@ -91,18 +97,24 @@ def analyse(
         reference = matched.named(asked.reference)
         if asked.theory:
             check_all_covered(matched)
+        check_ours(output)
         held.enter_context(claim(output, _config(asked, matched, reference)))
         ensembles = compared(matched, predictions(matched, kernels) if asked.theory else {})
         total = len(ensembles) * len(matched.times)
         with member_progress(console, "comparison", total, things="ensembles × times") as report:
-            tables = compare(ensembles, matched.times, reference, asked.draws, asked.seed, report)
+            try:
+                tables = compare(ensembles, matched.times, reference, asked.draws, asked.seed, report)
+            except ValueError as error:  # of logits that are damaged, or not finite
+                raise MismatchError(str(error)) from None
         drawn = [name for name, run in runs.items() if asked.theory and holds_in_the_mean_alone(run.recipe)]
         inputs = _inputs(matched, reference)
         write_tables(output, tables)
         write_inputs(output, inputs)
-        write_json(output / "health.json", findings(matched, tables, drawn))
+        figures, refused = figures_of(tables, inputs)
+        write_json(output / "health.json", [*findings(matched, tables, drawn), *not_drawn(refused)])
         write_json(output / "runs.json", [described(name, run) for name, run in runs.items()])
-        write_figures(output, figures_of(tables, inputs))
+        write_figures(output, figures)
+    say_refused(refused, console)
     return tables
 
 
@@ -160,7 +172,7 @@ def standing(tables: Mapping[str, xr.Dataset]) -> Table:
     for run in means.run.values:
         for of_set in dict.fromkeys(means.evaluation_set.values):
             cells = [_cell(last[table], run, of_set, name) for table, name in shown]
-            made.add_row(str(run), str(of_set), *cells)
+            made.add_row(escape(str(run)), escape(str(of_set)), *cells)
     return made
 
 

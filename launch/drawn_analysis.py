@@ -1,10 +1,14 @@
 """The figures of an analysis, drawn from its tables and the pictures of its inputs; nothing is computed again."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from analysis.comparison_figures import divergence_by_size_figure, divergence_over_time
 from analysis.contact_sheets import contact_sheet
@@ -16,42 +20,66 @@ from ensembles.data import Dataset
 from ensembles.data.dataset import Splits
 
 PANELS = 3  # inputs whose logits are shown, of each set
+LONGEST = 60  # letters of a set's name in those of its figures
 
 Tables = Mapping[str, xr.Dataset]
 Figures = dict[str, tuple[Figure, str]]
 
 
-def figures_of(tables: Tables, inputs: Mapping[str, Dataset]) -> Figures:
-    """Figures with their captions, by name, of what tables there are, in the order to be looked at."""
-    return dict(_figures(tables, inputs))
+class Drawing(NamedTuple):
+    """A figure's name, how it is drawn, and its caption."""
+
+    name: str
+    draw: Callable[[], Figure]
+    caption: str
 
 
-def _figures(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[tuple[str, tuple[Figure, str]]]:
+def figures_of(tables: Tables, inputs: Mapping[str, Dataset]) -> tuple[Figures, dict[str, str]]:
+    """Figures with their captions, by name, of what tables there are, in the order to be looked at; and of those that
+    cannot be drawn, as of more than six runs, the reasons.
+    """
+    drawn, refused = {}, {}
+    for name, draw, caption in _drawings(tables, inputs):
+        try:
+            drawn[name] = draw(), caption
+        except ValueError as error:
+            refused[name] = str(error)
+    return drawn, refused
+
+
+def say_refused(refused: Mapping[str, str], console: Console) -> None:
+    """Print which figures there are not, and why."""
+    for name, reason in refused.items():
+        console.print(f"figure {name} is not drawn: {reason}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _drawings(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[Drawing]:
     yield from _divergences(tables)
-    theory = whole(tables, "theory", "distance_interval", "rms_z")
-    if theory is not None:
-        yield "theory", (theory_over_time(theory), "How far mean logits are from the predicted mean.")
+    theory = whole(tables, "theory", "distance_interval")
+    if theory is not None and (positive := (theory["scale"].values > 0).all(0)).any():
+        theory = theory.isel(evaluation_set=positive)  # the figure is relative to the predicted mean
+        caption = "How far mean logits are from the predicted mean, on sets where that is not zero."
+        yield Drawing("theory", partial(theory_over_time, theory), caption)
     yield from _means(tables, inputs)
-    calibration = whole(tables, "calibration", "count")
-    if theory is not None and calibration is not None:
-        caption = "Is the mean as far from theory as its own standard error says? Student's t is what no bias gives."
-        yield "calibration", (calibration_figure(calibration, theory.sel(run=calibration.run)), caption)
+    yield from _calibrations(tables)
     if "widths" in tables:
         caption = "What finite width adds to the distance from theory, apart from what finitely many members do."
-        yield "widths", (discrepancy_by_width(tables["widths"]), caption)
+        yield Drawing("widths", partial(discrepancy_by_width, tables["widths"]), caption)
     equivariance, by_size = whole(tables, "equivariance", "osp_mean_interval"), tables.get("equivariance_by_size")
     if equivariance is not None:
         caption = "How equivariant members and their mean logits are, during training."
-        yield "equivariance", (equivariance_over_time(equivariance), caption)
+        yield Drawing("equivariance", partial(equivariance_over_time, equivariance), caption)
         if by_size is not None:
             caption = "How often the same class is predicted along an orbit, by ensemble size."
-            yield "osp-by-size", (osp_by_size(by_size.sel(run=equivariance.run), equivariance), caption)
+            yield Drawing("osp-by-size", partial(osp_by_size, by_size.sel(run=equivariance.run), equivariance), caption)
     if "training" in tables:
-        yield "training", (training_curves(tables["training"]), "Members' metrics, and accuracies of mean logits.")
+        caption = "Members' metrics, and accuracies of mean logits."
+        yield Drawing("training", partial(training_curves, tables["training"]), caption)
     if inputs:
         train, *others = inputs.values()
-        sheet = contact_sheet("inputs", Splits(train, others[0] if others else train), {of.name: of for of in others})
-        yield "inputs", (sheet, "Inputs of the training set and of the evaluation sets.")
+        splits, ood = Splits(train, others[0] if others else train), {of.name: of for of in others}
+        caption = "Inputs of the training set and of the evaluation sets."
+        yield Drawing("inputs", partial(contact_sheet, "inputs", splits, ood), caption)
 
 
 def whole(tables: Tables, name: str, *needed: str) -> xr.Dataset | None:
@@ -64,32 +92,46 @@ def whole(tables: Tables, name: str, *needed: str) -> xr.Dataset | None:
     return found if found.sizes["run"] else None
 
 
-def _divergences(tables: Tables) -> Iterator[tuple[str, tuple[Figure, str]]]:
+def _divergences(tables: Tables) -> Iterator[Drawing]:
     divergence, by_size = whole(tables, "divergence", "divergence_interval"), tables.get("divergence_by_size")
     if divergence is None or by_size is None:
         return
     by_size, reference = by_size.sel(run=divergence.run), divergence.attrs["reference"]
-    for of_set in divergence.evaluation_set.values:
+    for name, of_set in _file_names(divergence.evaluation_set.values).items():
         caption = f"Divergence of mean logits from {reference} on {of_set}, over training time and ensemble sizes."
-        name = _slug(str(of_set))
-        yield f"divergence-{name}", (divergence_over_time(divergence, by_size, str(of_set)), caption)
+        yield Drawing(f"divergence-{name}", partial(divergence_over_time, divergence, by_size, of_set), caption)
         caption = f"Divergence from {reference} on {of_set} after training, by ensemble size."
-        yield f"divergence-by-size-{name}", (divergence_by_size_figure(by_size, str(of_set)), caption)
+        yield Drawing(f"divergence-by-size-{name}", partial(divergence_by_size_figure, by_size, of_set), caption)
 
 
-def _means(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[tuple[str, tuple[Figure, str]]]:
+def _calibrations(tables: Tables) -> Iterator[Drawing]:
+    """On the sets that all runs with intervals have z scores of."""
+    theory, calibration = whole(tables, "theory", "distance_interval"), tables.get("calibration")
+    if theory is None or calibration is None:
+        return
+    calibration = calibration.sel(run=theory.run)
+    scored = np.isfinite(calibration["count"].values).all((0, 2)) & np.isfinite(theory["rms_z"].values).all((0, 2))
+    if scored.any():
+        calibration, theory = (table.isel(evaluation_set=scored) for table in (calibration, theory))
+        caption = "Is the mean as far from theory as its own standard error says? Student's t is what no bias gives."
+        yield Drawing("calibration", partial(calibration_figure, calibration, theory), caption)
+
+
+def _means(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[Drawing]:
     means = whole(tables, "mean_logits", "standard_error")
     if means is None:
         return
-    for of_set, data in inputs.items():
+    for name, of_set in _file_names(inputs).items():
+        data = inputs[of_set]
         (places,) = np.nonzero(means.evaluation_set.values == of_set)
         if not len(places):
             continue
         places = places[: len(data)]
         chosen = [(int(places[sample]), logit) for sample, logit in telling_logits(means.isel(sample=places))]
-        pictures = {sample: data.inputs[sample - places[0]] for sample, _ in chosen if data.inputs.ndim == 4}
+        is_picture = data.inputs.ndim == 4 and data.inputs.shape[-1] in (1, 3)
+        pictures = {sample: data.inputs[sample - places[0]] for sample, _ in chosen if is_picture}
         caption = f"Mean logits of those inputs of {of_set} where the runs end furthest apart."
-        yield f"mean-logits-{_slug(of_set)}", (mean_logits_figure(means, pictures, chosen), caption)
+        yield Drawing(f"mean-logits-{name}", partial(mean_logits_figure, means, pictures, chosen), caption)
 
 
 def telling_logits(means: xr.Dataset, count: int = PANELS) -> list[tuple[int, int]]:
@@ -101,5 +143,11 @@ def telling_logits(means: xr.Dataset, count: int = PANELS) -> list[tuple[int, in
     return [(int(sample), int(gap[sample].argmax())) for sample in samples]
 
 
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)
+def _file_names(sets: Iterable[str]) -> dict[str, str]:
+    """Sets by what their files are called: letters, digits and -_. of their names, each another."""
+    found: dict[str, str] = {}
+    for of_set in map(str, sets):
+        name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in of_set)[:LONGEST]
+        again = (f"{name}-{count}" for count in itertools.count(2))
+        found[next(each for each in itertools.chain([name], again) if each not in found)] = of_set
+    return found

@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 import numpy as np
 import xarray as xr
 
+from analysis.resampling import FEWEST
 from ensembles.checks import listed
 from launch.matching import Matched
 from launch.stored_members import StoredRun
@@ -37,6 +38,11 @@ def findings(matched: Matched, tables: Mapping[str, xr.Dataset], drawn: list[str
     return found
 
 
+def not_drawn(refused: Mapping[str, str]) -> list[Finding]:
+    """Of figures, by name with the reason."""
+    return [_finding(f"figure {name}", "warning", f"not drawn: {reason}") for name, reason in refused.items()]
+
+
 def _finding(what: str, status: Status, detail: str) -> Finding:
     return {"what": what, "status": status, "detail": detail}
 
@@ -48,6 +54,9 @@ def _of_run(name: str, run: StoredRun, kept: np.ndarray) -> list[Finding]:
     found = [_finding(f"{name}: members", "warning" if sick else "ok", detail)]
     if len(kept) == 1:
         found.append(_finding(f"{name}: spread", "warning", "one member: no noise floor, no interval, no z score"))
+    elif len(kept) < FEWEST:
+        detail = f"{len(kept)} members: no interval, no z score; these take {FEWEST}"
+        found.append(_finding(f"{name}: spread", "warning", detail))
     steps = run.config.get("record_steps", run.recorded_steps)
     if not (run.path / "finished.json").exists():
         detail = f"recorded to step {run.recorded_steps[-1]} of {steps[-1]}; start it again, and it goes on"
@@ -61,6 +70,8 @@ def _of_rate(name: str, run: StoredRun) -> list[Finding]:
         bound = json.loads((run.path / "stability.json").read_text())
         rate, limit = float(bound["learning_rate"]), float(bound["largest_learning_rate"])
     except (OSError, ValueError, KeyError, TypeError):
+        return []
+    if not limit > 0:
         return []
     detail = f"{rate:.4g}, {rate / limit:.0%} of the largest stable one at initialisation ({limit:.4g})"
     return [_finding(f"{name}: learning rate", "ok" if rate <= limit else "warning", detail)]
@@ -95,10 +106,11 @@ def _of_theory(table: xr.Dataset) -> list[Finding]:
     found, last = [], table.isel(time=-1)
     for run in table.run.values:
         at = last.sel(run=run)
-        scores, highest = at.rms_z.values, at.rms_z_interval.sel(end="high").values
-        if np.isnan(scores).any():
+        at = at.isel(evaluation_set=np.isfinite(at.rms_z.values))  # others are the same for all members, as blank ones
+        if not at.sizes["evaluation_set"]:
             continue
-        relative = (at.distance / at.scale).values
+        scores, highest = at.rms_z.values, at.rms_z_interval.sel(end="high").values
+        relative = (at.distance / at.scale.where(at.scale > 0)).values
         shown = [
             f"{of_set} ({share:.1%} of its size away, rms z {score:.3g})"
             for of_set, share, score in zip(at.evaluation_set.values, relative, scores, strict=True)

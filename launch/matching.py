@@ -2,13 +2,13 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-import zarr
 
 from analysis.comparison import Compared, Times
 from analysis.dynamics import Prediction
@@ -18,6 +18,7 @@ from analysis.orbit_statistics import OrbitSet
 from ensembles.data import Dataset
 from ensembles.recorder import METRICS, Sick
 from launch.stored_data import stored_sets
+from launch.stored_logits import stored_logits
 from launch.stored_members import StoredRun
 from models.description import describe
 from models.width import hidden_features, narrowest
@@ -57,7 +58,7 @@ def runs_in(paths: Sequence[Path]) -> dict[str, StoredRun]:
     """Runs by name, from their directories or from directories of such.
 
     A name is the directory's own, or with its parents' as far as it takes to tell runs apart. Raises RunDirectoryError
-    for what holds no run, and MismatchError for one that is named twice.
+    for what holds no run, and MismatchError for one that is named twice, or by what cannot be printed.
     """
     found: list[Path] = []
     for path in paths:
@@ -67,7 +68,11 @@ def runs_in(paths: Sequence[Path]) -> dict[str, StoredRun]:
     twice = [str(path) for path, whole in zip(found, resolved, strict=True) if resolved.count(whole) > 1]
     if twice:
         raise MismatchError(f"{twice[0]} is named twice; an ensemble would be compared with itself")
-    return dict(zip(_names([path.absolute() for path in found]), map(StoredRun, found), strict=True))
+    names = _names([Path(os.path.abspath(path)) for path in found])
+    for name in names:
+        if not name.isprintable():
+            raise MismatchError(f"{name!a} is no name that can be written down; rename the directory")
+    return dict(zip(names, map(StoredRun, found), strict=True))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -114,7 +119,7 @@ def _check_same_outputs(
 ) -> None:
     """What networks are trained to say is the training set's, the first of each run."""
     (a, run_a, sets_a), (b, run_b, sets_b) = one, other
-    logits = [run.store().sizes["logit"] for run in (run_a, run_b)]
+    logits = [stored_logits(run).shape[-1] for run in (run_a, run_b)]
     if logits[0] != logits[1]:
         raise MismatchError(f"{b} has {logits[1]} logits, but {a} has {logits[0]}; they are not of the same things")
     first, second = (next(iter(sets.values())) for sets in (sets_a, sets_b))
@@ -186,8 +191,7 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         indices = [run.recorded_steps[int(np.abs(own - time).argmin())] for time in matched.times.times]
         at = [store.step.values.tolist().index(step) for step in indices]
         training = {metric: store[metric].values[at][:, kept] for metric in METRICS}
-    array = zarr.open_group(run.path / "logits.zarr", mode="r", use_consolidated=False)["logits"]
-    assert isinstance(array, zarr.Array)
+    array = stored_logits(run)
     rho = run.orbit and target_matrices(run.orbit, array.shape[-1])
     return Compared(
         name,

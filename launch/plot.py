@@ -8,8 +8,8 @@ import tyro
 from rich.console import Console
 
 from launch.analysis_files import check_inputs, read_tables, write_figures
-from launch.drawn_analysis import figures_of
-from launch.run_directory import RunDirectoryError
+from launch.drawn_analysis import figures_of, say_refused
+from launch.run_directory import RunDirectoryError, reading
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class PlotCommand:
         """Write the figures and print which."""
         if not self.directory.is_dir():
             raise RunDirectoryError(f"there is no directory {self.directory}; name one that widesym analyze has made")
-        tables, inputs = read_tables(self.directory), check_inputs(self.directory)
-        written = write_figures(self.directory, figures_of(tables, inputs))
+        with reading(self.directory):
+            figures, refused = figures_of(read_tables(self.directory), check_inputs(self.directory))
+            written = write_figures(self.directory, figures)
+        say_refused(refused, console)
         console.print(f"written: {', '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)

@@ -4,8 +4,10 @@ They are in the store where `Parameters()` were recorded, and else in the checkp
 from the seed, are drawn again where they were not kept.
 """
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -135,12 +137,19 @@ class StoredRun:
         times = self.recipe.training_time(tuple(steps))
         return times[0] if len(times) == 1 else times.T
 
-    def store(self) -> xr.Dataset:
+    @contextlib.contextmanager
+    def store(self) -> Iterator[xr.Dataset]:
         """All that was recorded, read as it is used; raises RunDirectoryError where it cannot be."""
+        path = self.path / "logits.zarr"
         try:
-            return xr.open_zarr(self.path / "logits.zarr")
+            store = xr.open_zarr(path)
         except Exception as error:  # zarr raises many kinds for a damaged store
-            raise RunDirectoryError(f"{self.path / 'logits.zarr'} cannot be read ({type(error).__name__})") from None
+            raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__})") from None
+        try:
+            with store:
+                yield store
+        except (RuntimeError, KeyError) as error:  # of damaged chunks, and of what is missing
+            raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}: {error})") from None
 
 
 def stored_steps(run: StoredRun) -> list[int]:
@@ -170,9 +179,10 @@ def stored_parameters(run: StoredRun, input_shape: tuple[int, ...], step: int) -
 
 
 def _check_data(recorded: Any, file: Path) -> None:
-    """Raise RunDirectoryError for records of data sets that do not begin with that of a training set."""
-    first = next(iter(recorded.values()), None) if isinstance(recorded, dict) else None
-    if not isinstance(first, dict) or not {"fingerprint", "samples", "provenance"} <= set(first):
+    """Raise RunDirectoryError for records that are not of data sets, the training set's first."""
+    sets = list(recorded.values()) if isinstance(recorded, dict) else []
+    needed = {"fingerprint", "samples", "provenance"}
+    if not sets or not all(isinstance(each, dict) and needed <= set(each) for each in sets):
         raise RunDirectoryError(
             f"{file} names no training set: its data are {str(recorded)[:100]}, but they must begin with a set's "
             "fingerprint, samples and provenance; take the file from a copy of the run, or train again elsewhere"

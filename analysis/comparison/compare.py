@@ -79,13 +79,17 @@ def compare(
 
 
 def at_time(ensemble: Compared, t: int, sizes: Sequence[int], draws: int, seed: int) -> AtTime:
-    """What is read of an ensemble at the common time of this index."""
+    """What is read of an ensemble at the common time of this index; raises ValueError where that cannot be."""
     logits, at = ensemble.logits, ensemble.indices[t]
-    subsets = subset_means(logits, at, sizes, SUBSETS, seed)
     orbits = {}
-    if ensemble.orbits:
-        orbits = member_orbit_statistics((block for _, block in logits.blocks(at)), ensemble.orbits)
-    return AtTime(ensemble, estimate_mean(logits, at, draws, seed), dict(zip(sizes, subsets, strict=True)), orbits)
+    try:
+        mean = estimate_mean(logits, at, draws, seed)
+        subsets = dict(zip(sizes, subset_means(logits, at, sizes, SUBSETS, seed), strict=True))
+        if ensemble.orbits:
+            orbits = member_orbit_statistics((block for _, block in logits.blocks(at)), ensemble.orbits)
+    except ValueError as error:
+        raise ValueError(f"{ensemble.name}: {error}") from None
+    return AtTime(ensemble, mean, subsets, orbits)
 
 
 def _add_own(found: Gathered, now: AtTime, t: int) -> None:

@@ -1,6 +1,7 @@
 """`widesym analyze` and `widesym plot`: what they leave behind, what they refuse, what is not computed twice."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -185,6 +186,9 @@ def test_sick_members_are_refused_or_left_out(runs, tmp_path, command):
     findings = {each["what"]: each for each in json.loads((tmp_path / "out" / "health.json").read_text())}
     assert findings["sick: members"]["detail"] == "1 of 6 left out: members 3"
     assert read_tables(tmp_path / "out")["mean_logits"].members.values.tolist() == [5]
+    with xr.open_zarr(tmp_path / "sick" / "logits.zarr") as store:
+        loss = np.delete(store.loss.values, 3, axis=1)
+    np.testing.assert_allclose(read_tables(tmp_path / "out")["training"].loss[0, 1:], np.median(loss[1:], axis=1))
 
 
 def test_a_run_that_is_being_written_is_refused(runs, command):
@@ -211,8 +215,6 @@ def test_theory_is_refused_where_there_is_none(tmp_path, command, changes, messa
     path = trained(tmp_path / "other", **changes)
     code, _, error = command("analyze", str(path), "--theory", "--output", "out")
     assert code == 2
-    import re
-
     assert re.search(message or "other: learning rate is 50.*descent converges between 0 and", error)
     assert not (tmp_path / "out" / "tables").exists()
 

@@ -32,6 +32,10 @@ def test_directories_of_runs_are_looked_into(runs, tmp_path):
     assert list(runs_in([runs / "other", runs / "one"])) == ["other", "one"]
     shutil.copytree(runs / "one", tmp_path / "copy" / "one")
     assert list(runs_in([runs / "one", tmp_path / "copy"])) == [f"{runs.name}/one", "copy/one"]
+    assert list(runs_in([runs / "one" / ".." / "other"])) == ["other"]
+    shutil.copytree(runs / "one", tmp_path / "two\nlines")
+    with pytest.raises(MismatchError, match=r"'two\\nlines' is no name that can be written down"):
+        runs_in([tmp_path / "two\nlines"])
     with pytest.raises(MismatchError, match="one is named twice; an ensemble would be compared with itself"):
         runs_in([runs, runs / "one"])
 
@@ -60,6 +64,12 @@ def test_what_only_one_run_has_is_left_out_and_said(runs, tmp_path):
         "1 of 3 recorded times of one, which not all have",
         "1 of 3 recorded times of third, which not all have",
     )
+
+
+def test_times_that_are_almost_the_same_are_not(runs, tmp_path):
+    near = trained(tmp_path / "near", data=(TRAIN, TEST), recipe=TrainingRecipe(0.41))
+    with pytest.raises(MismatchError, match="no training time after 0 in common"):
+        matched(runs / "one", near)
 
 
 def changed(data, **changes):

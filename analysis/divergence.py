@@ -90,12 +90,18 @@ def divergence_by_size(
 
     An exact mean's sub-ensembles are itself. In the band lies the D of new ensembles of that size, at `level`.
     """
+    ensembles, u = _ensembles(a, b), _profile(a, b)[0]
+    products, start = _products(u, _drawn(ensembles)), _noise_free(a, b)
+    members = [each.members for each in (a, b) if each.members is not None]
+    # tr S_A + tr S_B, sample by sample
+    spread = sum(of * each.squared_error.sum(-1) for of, each in zip(members, ensembles, strict=True))
     found, floors, bands = [], [], []
     for size, (ours, theirs) in zip(sizes, subsets, strict=True):
-        found.append(np.linalg.norm(ours - theirs, axis=-1).mean())
-        sized = a.sized(size), b.sized(size)
-        floors.append(noise_floor(*sized))
-        bands.append(found[-1] + _tails(resampled(*sized, inflated=False).distances(_noise_free(a, b)), level))
+        found.append(np.linalg.norm(np.subtract(ours, theirs, dtype=np.float64), axis=-1).mean())
+        floors.append(np.sqrt(spread / size).mean())
+        overlap, noise = _signed(products, [np.sqrt(of / size) for of in members])
+        drawn = [_distances(start, (u**2).sum(-1), sign * overlap, noise) for sign in (1, -1)]
+        bands.append(found[-1] + _tails(np.concatenate(drawn, axis=None), level))
     return BySize(sizes, np.array(found), np.array(floors), np.maximum(bands, 0))
 
 
@@ -119,8 +125,7 @@ class Resampled(NamedTuple):
 
     def distances(self, c: float) -> Draws:
         """D*(c) = mean_x ‖c u_x + e_x‖."""
-        squares = c**2 * self.profile + 2 * c * self.overlap + self.noise
-        return np.sqrt(np.maximum(squares, 0)).mean(-1)  # overlaps inflated more than the noise may pass zero
+        return _distances(c, self.profile, self.overlap, self.noise)
 
 
 def resampled(a: EstimatedMean, b: EstimatedMean, inflated: bool = True) -> Resampled:
@@ -129,33 +134,84 @@ def resampled(a: EstimatedMean, b: EstimatedMean, inflated: bool = True) -> Resa
     `inflated`, as Student's t is against a normal, since the scatter is itself estimated: overlap and noise each by how
     the draw's own members scatter; this takes five members. Raises ValueError for fewer, and for two exact means.
     """
-    d = a.mean - b.mean
-    size = float(np.sqrt((d**2).sum(-1).mean()))
-    u = d / size if size else np.full_like(d, d.shape[-1] ** -0.5)
-    estimates = [each for each in (a, b) if each.members is not None]
-    if not estimates:
-        raise ValueError("both means are exact; their distance has no interval")
-    degrees = [each.degrees for each in estimates] if inflated else []
-    draws = min(len(each.draws) for each in estimates)
-    drawn = [each.draws[:draws] for each in estimates]
-    overlaps = [np.einsum("sl,dsl->ds", u, e, dtype=np.float64) for e in drawn]
-    squares = [np.einsum("dsl,dsl->ds", e, e, dtype=np.float64) for e in drawn]
-    overlap, noise, across = overlaps[0], squares[0], _with_next(drawn[0], drawn[0])
+    u, size = _profile(a, b)
+    ensembles = _ensembles(a, b)
+    degrees = [each.degrees for each in ensembles] if inflated else []
+    drawn = _drawn(ensembles)
+    products, across = _products(u, drawn), _with_next(drawn[0], drawn[0])
+    overlap, noise = _signed(products, [1.0] * len(drawn))
     if len(drawn) == 2:
-        product = 2 * np.einsum("dsl,dsl->ds", *drawn, dtype=np.float64)
         own, other = across + _with_next(drawn[1], drawn[1]), _with_next(*drawn) + _with_next(*drawn[::-1])
-        overlap = np.stack([overlap + overlaps[1], overlap - overlaps[1]])
-        noise = np.stack([noise + squares[1] + product, noise + squares[1] - product])
         across = np.stack([own + other, own - other])
     squared = size**2 + np.roll(2 * size * overlap.mean(-1) + noise.mean(-1), -1, axis=-1)  # of d + e'
     length = np.sqrt(np.where(squared > 0, squared, np.inf))  # no profile where d + e' is zero, up to rounding
     if degrees:
-        overlap = overlap * studentising(degrees, [of.mean(-1) ** 2 for of in overlaps])[:, None]
-        noise = noise * studentising(degrees, [of.mean(-1) for of in squares])[:, None] ** 2
+        overlap = overlap * studentising(degrees, [of.mean(-1) ** 2 for of in products.overlaps])[:, None]
+        noise = noise * studentising(degrees, [of.mean(-1) for of in products.squares])[:, None] ** 2
     turned = ((size * overlap.mean(-1) + across) / length).ravel()
     overlap, noise = overlap.reshape(-1, len(u)), noise.reshape(-1, len(u))
     both = ([overlap, -overlap], [noise, noise], [turned, -turned])
     return Resampled((u**2).sum(-1), *map(np.concatenate, both))
+
+
+class _Products(NamedTuple):
+    """⟨u_x, e_x⟩ and ‖e_x‖² of the draws of each ensemble, and ⟨e_A, e_B⟩ where there are two."""
+
+    overlaps: Sequence[Float[np.ndarray, "draw sample"]]
+    squares: Sequence[Float[np.ndarray, "draw sample"]]
+    mixed: Sequence[Float[np.ndarray, "draw sample"]]
+
+
+def _products(u: Means, drawn: Sequence[Float[np.ndarray, "draw sample logit"]]) -> _Products:
+    return _Products(
+        [np.einsum("sl,dsl->ds", u, e, dtype=np.float64) for e in drawn],
+        [np.einsum("dsl,dsl->ds", e, e, dtype=np.float64) for e in drawn],
+        [np.einsum("dsl,dsl->ds", *drawn, dtype=np.float64)] if len(drawn) == 2 else [],
+    )
+
+
+def _signed(
+    of: _Products, scales: Sequence[float]
+) -> tuple[Float[np.ndarray, "*sign draw sample"], Float[np.ndarray, "*sign draw sample"]]:
+    """⟨u_x, e_x⟩ and ‖e_x‖² of e = e_A + e_B and of e_A − e_B, or of e_A alone, each noise times its scale."""
+    overlaps = [scale * each for scale, each in zip(scales, of.overlaps, strict=True)]
+    squares = [scale**2 * each for scale, each in zip(scales, of.squares, strict=True)]
+    if not of.mixed:
+        return overlaps[0], squares[0]
+    (first, second), product = overlaps, 2 * scales[0] * scales[1] * of.mixed[0]
+    return np.stack([first + second, first - second]), np.stack([sum(squares) + product, sum(squares) - product])
+
+
+def _distances(
+    c: float,
+    profile: Float[np.ndarray, " sample"],
+    overlap: Float[np.ndarray, "*draw sample"],
+    noise: Float[np.ndarray, "*draw sample"],
+) -> Float[np.ndarray, "*draw"]:
+    """mean_x ‖c u_x + e_x‖, from products."""
+    squares = c**2 * profile + 2 * c * overlap + noise
+    return np.sqrt(np.maximum(squares, 0)).mean(-1)  # overlaps inflated more than the noise may pass zero
+
+
+def _profile(a: EstimatedMean, b: EstimatedMean) -> tuple[Means, float]:
+    """u and its factor: d is size·u, and mean_x ‖u_x‖² is 1."""
+    d = a.mean - b.mean
+    size = float(np.sqrt((d**2).sum(-1).mean()))
+    return d / size if size else np.full_like(d, d.shape[-1] ** -0.5), size
+
+
+def _ensembles(a: EstimatedMean, b: EstimatedMean) -> list[EstimatedMean]:
+    """Those that are not exact. Raises ValueError for two exact means."""
+    estimates = [each for each in (a, b) if each.members is not None]
+    if not estimates:
+        raise ValueError("both means are exact; their distance has no interval")
+    return estimates
+
+
+def _drawn(ensembles: Sequence[EstimatedMean]) -> list[Float[np.ndarray, "draw sample logit"]]:
+    """As many draws of each."""
+    draws = min(len(each.draws) for each in ensembles)
+    return [each.draws[:draws] for each in ensembles]
 
 
 def _with_next(e: Float[np.ndarray, "draw sample logit"], other: Float[np.ndarray, "draw sample logit"]) -> Draws:

@@ -5,7 +5,7 @@ element-major: all samples under the first element, then all under the second. F
 nothing larger than what is given is held.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,8 +71,14 @@ def member_orbit_statistics(
     parts = [mean_orbit_statistics(block, sets) for block in blocks]
     if not parts:
         raise ValueError("there are no members: no block of logits was given")
+    return joined(parts)
+
+
+def joined(parts: Sequence[Mapping[str, OrbitStatistics]]) -> dict[str, OrbitStatistics]:
+    """Statistics of some functions after those of others, by set."""
     return {
-        name: OrbitStatistics(*map(np.concatenate, zip(*(part[name] for part in parts), strict=True))) for name in sets
+        name: OrbitStatistics(*map(np.concatenate, zip(*(part[name] for part in parts), strict=True)))
+        for name in parts[0]
     }
 
 

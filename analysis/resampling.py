@@ -7,18 +7,19 @@ deviations have it, too, but ‖e‖² of such draws scatters more than ‖m −
 which makes intervals too wide where members differ in many directions.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from analysis.ensemble_logits import BLOCK_BYTES, EnsembleLogits
+from analysis.ensemble_logits import BLOCK_BYTES, Block, EnsembleLogits
 
 FEWEST = 5  # members that intervals take
 SUBSET_BYTES = 2**28  # of the sums that one pass over the members adds up
 
 Means = Float[np.ndarray, "sample logit"]
+SubsetMeans = Float32[np.ndarray, "draw sample logit"]
 Weights = Float32[np.ndarray, "row member"]
 
 
@@ -69,26 +70,14 @@ class EstimatedMean(NamedTuple):
             )
         return self.members - 1
 
-    def sized(self, members: int) -> Self:
-        """As the mean of so many members of the same kind would be known: the noise is √(M/members) times as large."""
-        if self.members is None:
-            return self
-        return self._replace(members=members, noise=self.draws * np.float32(np.sqrt(self.members / members)))
 
+class _Sums(NamedTuple):
+    """Over members, of f_i − c, c near them: the sum, that of squares, and Σ_i w_i (f_i − c) by row w of each table."""
 
-class _Moments(NamedTuple):
-    """Of the members so far: their number, mean and sum of squares about it."""
-
-    members: int
-    mean: Means
+    centre: Float32[np.ndarray, "sample logit"]
+    total: Means
     squares: Means
-
-    def merge(self, other: "_Moments") -> "_Moments":
-        """With other members: the update of Chan, Golub & LeVeque (1983, doi:10.1080/00031305.1983.10483115)."""
-        members, gap = self.members + other.members, other.mean - self.mean
-        mean = self.mean + gap * (other.members / members)
-        squares = self.squares + other.squares + gap**2 * (self.members * other.members / members)
-        return _Moments(members, mean, squares)
+    weighted: tuple[Float32[np.ndarray, "_row sample logit"], ...]
 
 
 def estimate_mean(
@@ -98,20 +87,59 @@ def estimate_mean(
 
     Raises ValueError for logits that are not finite.
     """
-    shape, members = logits.shape, logits.members
-    moments = _Moments(0, np.zeros(shape), np.zeros(shape))
-    signs = half_samples(members, draws if members > 1 else 0, seed)
-    noise = np.zeros((len(signs), *shape))
-    for place, block in logits.blocks(time, memory):
-        centre = block.mean(0, dtype=np.float64).astype(np.float32)
-        apart = block - centre
-        offset = apart.mean(0, dtype=np.float64)  # what rounding the centre left
-        squares = np.einsum("msl,msl->sl", apart, apart, dtype=np.float64) - len(block) * offset**2
-        moments = moments.merge(_Moments(len(block), centre + offset, squares))
-        noise += _weighted_sums(signs[:, place], apart, centre)
+    return _estimated(_sums(logits.blocks(time, memory), _signs(logits, draws, seed)), logits.members)
+
+
+def estimate_with_subsets(
+    logits: EnsembleLogits,
+    blocks: Iterable[tuple[slice, Block]],
+    sizes: Sequence[int],
+    draws: int = 200,
+    subsets: int = 50,
+    seed: int = 0,
+) -> tuple[EstimatedMean, dict[int, SubsetMeans]]:
+    """What `estimate_mean` and `subset_means` give, from one pass over the `blocks` of `logits` at some time."""
+    signs, drawn = _signs(logits, draws, seed), _subsets(logits, sizes, subsets, np.random.default_rng(seed))
+    sums = _sums(blocks, signs, drawn)
+    return _estimated(sums, logits.members), _means_of_subsets(sums, sizes)
+
+
+def _sums(blocks: Iterable[tuple[slice, Block]], *weights: Weights) -> _Sums:
+    """Sums over all blocks, each at its place; c is the first one's mean, so that a common offset costs no digits."""
+    sums = None
+    for place, block in blocks:
+        sums = _with(sums or _nothing_yet(block, weights), block, [rows[:, place] for rows in weights])
+    assert sums is not None  # there are no ensembles without members
+    return sums
+
+
+def _nothing_yet(block: Block, weights: Sequence[Weights]) -> _Sums:
+    centre, zero = block.mean(0, dtype=np.float64).astype(np.float32), np.zeros(block.shape[1:])
+    return _Sums(centre, zero, zero, tuple(np.zeros((len(rows), *zero.shape), np.float32) for rows in weights))
+
+
+def _with(sums: _Sums, block: Block, weights: Sequence[Weights]) -> _Sums:
+    """And these members; the weighted sums, which are large, in place."""
+    apart = block - sums.centre
+    total = sums.total + apart.sum(0, dtype=np.float64)
+    squares = sums.squares + np.einsum("msl,msl->sl", apart, apart, dtype=np.float64)
+    for weighted, rows in zip(sums.weighted, weights, strict=True):
+        weighted += (rows @ apart.reshape(len(apart), -1)).reshape(weighted.shape)
+    return _Sums(sums.centre, total, squares, sums.weighted)
+
+
+def _estimated(sums: _Sums, members: int) -> EstimatedMean:
+    """From sums whose first weights are half-samples."""
+    offset, noise = sums.total / members, sums.weighted[0]
+    mean = sums.centre + offset
     if members == 1:
-        return EstimatedMean(1, moments.mean)
-    return EstimatedMean(members, moments.mean, moments.squares / (members - 1), (noise / members).astype(np.float32))
+        return EstimatedMean(1, mean)
+    variance = np.maximum(sums.squares - members * offset**2, 0) / (members - 1)
+    return EstimatedMean(members, mean, variance, noise / np.float32(members))
+
+
+def _signs(logits: EnsembleLogits, draws: int, seed: int) -> Weights:
+    return half_samples(logits.members, draws if logits.members > 1 else 0, seed)
 
 
 def half_samples(members: int, draws: int, seed: int) -> Weights:
@@ -138,33 +166,33 @@ def studentising(degrees: Sequence[int], squares: Sequence[Float[np.ndarray, " d
 
 def subset_means(
     logits: EnsembleLogits, time: int, sizes: Sequence[int], draws: int = 50, seed: int = 0, memory: int = SUBSET_BYTES
-) -> Iterator[Float[np.ndarray, "draw sample logit"]]:
+) -> Iterator[SubsetMeans]:
     """Means of `draws` sub-ensembles of each size, drawn from the members without replacement (theory.md §5).
 
     As many sizes share a pass over the members as `memory` bytes hold the means of. Raises ValueError for a size that
     the ensemble does not have.
     """
-    if not all(1 <= size <= logits.members for size in sizes):
-        raise ValueError(f"sizes are {list(sizes)}; each must be between 1 and the ensemble's {logits.members} members")
     rng = np.random.default_rng(seed)
-    together = max(1, memory // max(1, 8 * draws * logits.shape[0] * logits.shape[1]))
+    together = max(1, memory // max(1, 4 * draws * logits.shape[0] * logits.shape[1]))
     for start in range(0, len(sizes), together):
         group = sizes[start : start + together]
-        weights = np.concatenate([_subsets(rng, logits.members, size, draws) for size in group])
-        sums = np.zeros((len(weights), *logits.shape))
-        for place, block in logits.blocks(time):
-            centre = block.mean(0, dtype=np.float64).astype(np.float32)
-            sums += _weighted_sums(weights[:, place], block - centre, centre)
-        yield from sums.reshape(len(group), draws, *logits.shape) / np.reshape(group, (-1, 1, 1, 1))
+        yield from _means_of_subsets(_sums(logits.blocks(time), _subsets(logits, group, draws, rng)), group).values()
 
 
-def _subsets(rng: np.random.Generator, members: int, size: int, draws: int) -> Weights:
-    return rng.permuted(np.tile(np.float32(np.arange(members) < size), (draws, 1)), axis=1)
+def _subsets(logits: EnsembleLogits, sizes: Sequence[int], draws: int, rng: np.random.Generator) -> Weights:
+    """Rows of ones and zeros, `draws` for each size."""
+    members = logits.members
+    if not all(1 <= size <= members for size in sizes):
+        raise ValueError(f"sizes are {list(sizes)}; each must be between 1 and the ensemble's {members} members")
+    rows = [np.tile(np.float32(np.arange(members) < size), (draws, 1)) for size in sizes]
+    return np.concatenate([np.zeros((0, members), np.float32), *(rng.permuted(each, axis=1) for each in rows)])
 
 
-def _weighted_sums(
-    weights: Weights, apart: Float32[np.ndarray, "member sample logit"], centre: Float32[np.ndarray, "sample logit"]
-) -> Float[np.ndarray, "row sample logit"]:
-    """Σ_i w_i (centre + apart_i): in float32 only what is apart, so that a common offset costs no digits."""
-    sums = (weights @ apart.reshape(len(apart), -1)).reshape(len(weights), *centre.shape)
-    return sums + weights.sum(1, dtype=np.float64)[:, None, None] * centre
+def _means_of_subsets(sums: _Sums, sizes: Sequence[int]) -> dict[int, SubsetMeans]:
+    """By size, from sums whose last weights are subsets, and in their place."""
+    if not sizes:
+        return {}
+    means = sums.weighted[-1].reshape(len(sizes), -1, *sums.centre.shape)
+    means /= np.reshape(np.array(sizes, np.float32), (-1, 1, 1, 1))
+    means += sums.centre
+    return dict(zip(sizes, means, strict=True))

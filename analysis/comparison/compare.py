@@ -4,12 +4,12 @@ Rows are keyed (run, evaluation set, time index), or without what a table does n
 hundred resampled means of two ensembles at one time, never the logits of all members.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float32
 
 from analysis.comparison.ensembles import Compared, Times, check, of_name
 from analysis.comparison.gathered import BIN_EDGES, Gathered, tables_of
@@ -28,9 +28,10 @@ from analysis.comparison.rows import (
 from analysis.comparison.tables import Row
 from analysis.comparison.widths import width_table
 from analysis.divergence import divergence_by_size
+from analysis.ensemble_logits import Block
 from analysis.equivariance import OrbitStatistics
-from analysis.orbit_statistics import member_orbit_statistics
-from analysis.resampling import EstimatedMean, estimate_mean, subset_means
+from analysis.orbit_statistics import joined, mean_orbit_statistics
+from analysis.resampling import EstimatedMean, estimate_with_subsets
 
 SUBSETS = 20  # of each size
 
@@ -40,7 +41,7 @@ class AtTime(NamedTuple):
 
     of: Compared
     mean: EstimatedMean
-    subsets: Mapping[int, Float[np.ndarray, "draw sample logit"]]
+    subsets: Mapping[int, Float32[np.ndarray, "draw sample logit"]]
     orbits: Mapping[str, OrbitStatistics]
 
 
@@ -81,15 +82,18 @@ def compare(
 def at_time(ensemble: Compared, t: int, sizes: Sequence[int], draws: int, seed: int) -> AtTime:
     """What is read of an ensemble at the common time of this index; raises ValueError where that cannot be."""
     logits, at = ensemble.logits, ensemble.indices[t]
-    orbits = {}
+    orbits: list[dict[str, OrbitStatistics]] = []
+
+    def read() -> Iterator[tuple[slice, Block]]:
+        for place, block in logits.blocks(at):
+            orbits.append(mean_orbit_statistics(block, ensemble.orbits))
+            yield place, block
+
     try:
-        mean = estimate_mean(logits, at, draws, seed)
-        subsets = dict(zip(sizes, subset_means(logits, at, sizes, SUBSETS, seed), strict=True))
-        if ensemble.orbits:
-            orbits = member_orbit_statistics((block for _, block in logits.blocks(at)), ensemble.orbits)
+        mean, subsets = estimate_with_subsets(logits, read(), sizes, draws, SUBSETS, seed)
     except ValueError as error:
         raise ValueError(f"{ensemble.name}: {error}") from None
-    return AtTime(ensemble, mean, subsets, orbits)
+    return AtTime(ensemble, mean, subsets, joined(orbits))
 
 
 def _add_own(found: Gathered, now: AtTime, t: int) -> None:

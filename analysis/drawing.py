@@ -37,8 +37,13 @@ def line_with_band(
 def save_figure(figure: Figure, path: Path) -> list[Path]:
     """Write path.png and path.pdf, each whole or not at all."""
     written = [path.with_name(f"{path.name}{suffix}") for suffix in (".png", ".pdf")]
-    for target in written:
-        temporary = target.with_name(f"{target.stem}.new{target.suffix}")
-        figure.savefig(temporary, dpi=150)
-        os.replace(temporary, target)
+    layout = figure.get_layout_engine()
+    try:
+        for target in written:
+            temporary = target.with_name(f"{target.stem}.new{target.suffix}")
+            figure.savefig(temporary, dpi=150)
+            os.replace(temporary, target)
+            figure.set_layout_engine("none")  # once is enough: it takes longer than drawing
+    finally:
+        figure.set_layout_engine(layout)
     return written

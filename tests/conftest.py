@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 CACHE = Path(__file__).parents[1] / ".cache" / "jax"
+MAPS, MANY_MAPS = Path("/proc/self/maps"), 20_000
 
 # Most of the suite's time is compilation; a second run reads it from disk. Small programs are kept, too.
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
@@ -26,6 +27,15 @@ def pytest_configure(config):
     config.addinivalue_line(
         "filterwarnings", "ignore:Error (reading|writing) persistent compilation cache entry:UserWarning"
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_released():
+    """Every compiled program holds some memory maps, and Linux ends a process that asks for more than 65,530."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ INTERRUPTED = 130
 PREEMPTED = 75  # EX_TEMPFAIL: what is to be tried again
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
+       widesym train CONFIG [--dry-run] [OPTIONS]
        widesym kernel CONFIG [--info] [OPTIONS]
        widesym ntk RUN [OPTIONS]
        widesym analyze RUN… [--theory] [OPTIONS]
@@ -22,6 +23,7 @@ usage: widesym reproduce NAME [OPTIONS]
        widesym models [OPTIONS]
 
 reproduce    run a named experiment. NAME is one of: {recipes}
+train        train the ensemble that a file describes, or that of a run directory once more
 kernel       compute the analytic kernels of a data set, and what infinitely wide networks learn of it
 ntk          compute how the empirical NTKs of a trained ensemble have changed, from its run directory
 analyze      hold trained ensembles against each other and against theory: tables and figures
@@ -90,8 +92,10 @@ def obey(command: str, options: Sequence[str]) -> None:
     from launch.ntk import NtkCommand
     from launch.plot import PlotCommand
     from launch.recipes import RECIPES
+    from launch.train import TrainCommand
 
     commands = {
+        "train": TrainCommand,
         "kernel": KernelCommand,
         "ntk": NtkCommand,
         "analyze": AnalyzeCommand,

@@ -2,7 +2,8 @@
 
     architecture: {type: Architecture, layers: [{type: Conv, features: 8, size: 3}, {type: Relu}, …]}
 
-Also C4, D4, … for groups, names of the zoo for architectures and names or paths for data sets (`find_source`).
+Also C4, D4, … for groups, names of the zoo for architectures and names or paths for data sets (`find_source`). Where a
+field is always of one class, its dataclass says so by `field(metadata={"spec": TrainingRecipe})`, and files need not.
 """
 
 import dataclasses
@@ -19,8 +20,10 @@ import ensembles
 import ensembles.augmentation
 import ensembles.data
 import models
-from ensembles.data import Source, find_source
+from ensembles.data import Source, Splits, find_source
+from launch.snapshots import EmpiricalNtk, Parameters
 from models import Architecture, cyclic, dihedral
+from models.checks import check_positive
 from models.zoo import MODELS
 
 Config = TypeVar("Config")
@@ -30,13 +33,20 @@ class ConfigError(ValueError):
     """A configuration that is not right: the message names file and field."""
 
 
+class Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as in YAML 1.2 and JSON, not a string."""
+
+
+Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), [*"-+0123456789"])
+
+
 def read_config(path: Path, config: Callable[..., Config]) -> Config:
     """The configuration in a YAML file, as `config` of its fields; raises ConfigError for what is none."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no YAML, no text, no date, brackets without end
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {type(content).__name__}, not fields with values (name: value)")
@@ -71,17 +81,20 @@ def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str) -
     ]
     if missing:
         raise ConfigError(f"{where} lacks {', '.join(missing)}")
-    values = {name: field_value(name, value, f"{where}, {name}") for name, value in fields.items()}
+    values = {
+        name: field_value(name, value, f"{where}, {name}", known[name].metadata.get("spec"))
+        for name, value in fields.items()
+    }
     try:
         return config(**values)
-    except ConfigError:
-        raise
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
-def field_value(name: str, value: Any, where: str) -> Any:
-    """The value of a field, short forms of groups included."""
+def field_value(name: str, value: Any, where: str, spec: Callable[..., Any] | None = None) -> Any:
+    """The value of a field, short forms of groups, and mappings that `spec` makes the type of, included."""
+    if spec is not None and isinstance(value, dict) and "type" not in value:
+        return made(spec, value, where)
     if name == "group" and isinstance(value, str):
         if not re.fullmatch(r"[CD]\d+", value):
             raise ConfigError(f"{where} is {value!r}; groups are C1, C2, … and D1, D2, …")
@@ -100,9 +113,11 @@ def named(name: Any, choices: Mapping[str, Any], where: str) -> Any:
 
 @functools.cache
 def spec_types() -> dict[str, type]:
-    """The specs that a file can name: layers, groups, architectures, data sources, training recipes and their parts."""
+    """The specs that a file can name: layers, groups, architectures, data sources, training recipes and their parts,
+    snapshots.
+    """
     modules = (models, ensembles, ensembles.data, ensembles.augmentation)
-    exported = [getattr(module, name) for module in modules for name in module.__all__]
+    exported = [getattr(module, name) for module in modules for name in module.__all__] + [Parameters, EmpiricalNtk]
     return {each.__name__: each for each in exported if isinstance(each, type) and dataclasses.is_dataclass(each)}
 
 
@@ -121,3 +136,23 @@ def source_of(value: Any) -> Source:
     if isinstance(value, Source):
         return value
     raise ConfigError(f"data is {value!r}; give a name (`widesym data list`), a path, or a source with its type")
+
+
+def splits_of(data: Any, train: int | None, test: int | None, seed: int | None) -> Splits:
+    """The data of a source, or of its name; numbers of samples and seed, if given, replace the source's.
+
+    Raises DataError where they cannot be had.
+    """
+    source = source_of(data)
+    asked = {"train": train, "test": test, "seed": seed}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return dataclasses.replace(source, **given).load() if dataclasses.is_dataclass(source) else source.load()
+
+
+def check_splits(train: int | None, test: int | None, seed: int | None, name: str = "seed") -> None:
+    """Raise ValueError for numbers of samples, or a seed of that name, that are none."""
+    for part, value in {"train": train, "test": test}.items():
+        if value is not None:
+            check_positive("data", part, value)
+    if seed is not None and (not isinstance(seed, int) or seed < 0):
+        raise ValueError(f"{name} is {seed!r}; it must be a whole number, at least 0")

@@ -4,11 +4,34 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from ensembles.recorder import Layout
 from ensembles.trainer import Trainer
 from ensembles.trial import state_bytes
 from launch.run_directory import RunDirectoryError
+
+
+class Space(NamedTuple):
+    """Bytes that a run takes on disk, but for some KiB."""
+
+    records: int
+    checkpoints: int
+    data: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {size(number)}" for name, number in self._asdict().items())
+        return f"{size(self.total)} on disk ({parts})"
+
+
+def needed_space(layout: Layout, trainer: Trainer, input_shape: tuple[int, ...], kept: int, data: int = 0) -> Space:
+    """What a run takes that keeps the newest `kept` checkpoints; the next one is written before the oldest goes."""
+    return Space(layout.bytes, (kept + 1) * state_bytes(trainer, input_shape), data)
 
 
 def check_space(
@@ -23,16 +46,14 @@ def check_space(
     """Say how much a run in `path` takes with `data` bytes of inputs, but for some KiB; raises RunDirectoryError where
     the disk has less.
     """
-    checkpoints = (kept + 1) * state_bytes(trainer, input_shape)
-    needed, free = layout.bytes + checkpoints + data, shutil.disk_usage(path).free
+    needed, free = needed_space(layout, trainer, input_shape, kept, data), shutil.disk_usage(path).free
     present = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    parts = f"records {size(layout.bytes)}, checkpoints {size(checkpoints)}, data {size(data)}"
-    say(f"takes about {size(needed)} on disk ({parts})")
-    if needed - present > free:
+    say(f"takes about {needed}")
+    if needed.total - present > free:
         raise RunDirectoryError(
-            f"{path} may grow to {size(needed)} (records {size(layout.bytes)}, {kept + 1} checkpoints "
-            f"{size(checkpoints)}), but the disk has {size(free)} left; record fewer steps, samples or snapshots, "
-            "train fewer members, or choose an output on another disk"
+            f"{path} may grow to {size(needed.total)} (records {size(needed.records)}, {kept + 1} checkpoints "
+            f"{size(needed.checkpoints)}), but the disk has {size(free)} left; record fewer steps, samples or "
+            "snapshots, train fewer members, or choose an output on another disk"
         )
 
 

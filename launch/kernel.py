@@ -1,6 +1,6 @@
 """`widesym kernel`: the analytic kernels of a data set, and regression with them, as a file describes it."""
 
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from analysis.kernels import Kernel
 from analysis.regression import NestedSubsets, accuracy_by_size, mean_absolute_error_by_size
 from analysis.regression_figures import gram_by_class, learning_curve
 from ensembles.data import Splits
-from launch.config import ConfigError, architecture_of, read_config, source_of
+from launch.config import ConfigError, architecture_of, check_splits, read_config, splits_of
 from launch.kernel_run import compute_gram, describe_info
 from launch.run_directory import RunDirectoryError, write_json
 from models.architecture import Architecture
@@ -45,13 +45,10 @@ class KernelConfig:
     draws: int = 10
 
     def __post_init__(self):
-        for name in ("train", "test", "draws"):
-            if (value := getattr(self, name)) is not None:
-                check_positive("kernel", name, value)
+        check_splits(self.train, self.test, self.seed)
+        check_positive("kernel", "draws", self.draws)
         if not isinstance(self.sizes, tuple) or not all(isinstance(size, int) for size in self.sizes):
             raise ValueError(f"sizes are {self.sizes!r}; they must be a list of whole numbers, like [10, 100]")
-        if self.seed is not None and (not isinstance(self.seed, int) or self.seed < 0):
-            raise ValueError(f"seed is {self.seed!r}; it must be a whole number, at least 0")
 
     def network(self) -> Architecture:
         """The architecture."""
@@ -59,9 +56,7 @@ class KernelConfig:
 
     def splits(self) -> Splits:
         """The data; raises DataError where they cannot be had."""
-        source = source_of(self.data)
-        given = {name: value for name in ("train", "test", "seed") if (value := getattr(self, name)) is not None}
-        return replace(source, **given).load() if is_dataclass(source) else source.load()
+        return splits_of(self.data, self.train, self.test, self.seed)
 
     def subsets(self, available: int) -> NestedSubsets:
         """The training sets of the learning curve."""

@@ -1,7 +1,7 @@
 """What a run can record of every member beside its logits."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from models.architecture import Architecture
 Inputs = Float[Array, "sample *pixel channel"]
 
 
+@runtime_checkable
 class Snapshots(Protocol):
     """A frozen dataclass that names arrays of every member, and takes them."""
 

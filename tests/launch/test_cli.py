@@ -12,6 +12,7 @@ from launch import cli
 from models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
+COMMANDS = "reproduce, train, kernel, ntk, analyze, plot, report, models, data"
 NAMES = "digits-c4, kernel-convergence-c4, kernel-convergence-so3, ntk-drift"
 
 
@@ -38,7 +39,7 @@ def options(text):
     [
         (["reproduce", "nope"], f"unknown recipe 'nope'; the recipes are: {NAMES}"),
         (["reproduce"], f"no recipe named; the recipes are: {NAMES}"),
-        (["train"], "unknown command 'train'; the commands are: reproduce, kernel, ntk, data, models"),
+        (["trian"], f"unknown command 'trian'; the commands are: {COMMANDS}"),
         (["models", "--width", "1"], "--width is 1; it must be between 2 and 65536"),
         (["models", "gcnn"], "gcnn"),
         (options("--colour red"), "Unrecognized options: --colour"),

@@ -1,13 +1,30 @@
 """Configuration files: what `describe` writes is read back, and what is wrong is named with its place."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import yaml
 
+from ensembles import (
+    Adam,
+    Compose,
+    Cosine,
+    CrossEntropy,
+    Exponential,
+    FixedRotations,
+    FullOrbit,
+    IndependentDraws,
+    Piecewise,
+    RandomElement,
+    Sgd,
+    ShuffledEpochs,
+    TrainingRecipe,
+)
+from ensembles.augmentation import Points, RegularSolid
 from ensembles.data import SETS, Digits, Npz
 from launch.config import ConfigError, architecture_of, built, read_config, source_of
+from launch.snapshots import EmpiricalNtk, Parameters
 from models import Architecture, Conv, GroupConv, Relu, cyclic, dihedral
 from models.description import describe
 from models.zoo import MODELS
@@ -57,6 +74,39 @@ def test_a_file_is_read_with_short_forms(tmp_path):
     assert isinstance(settings.architecture.layers[1], Relu)
     assert isinstance(settings.architecture.layers[2], GroupConv)
     assert built({"type": "Npz", "path": "a.npz"}, "data") == Npz("a.npz")
+
+
+def test_numbers_are_those_of_yaml_and_json_alike(tmp_path):
+    numbers = [1e-05, 1e3, -2.5e-3, 12345678901.5, 3.0, 7]
+    for text in (json.dumps(numbers), "[1e-05, 1E3, -2.5e-3, 12345678901.5, 3., 7]"):
+        found = read_config(write(tmp_path / "run.yaml", f"architecture: {text}"), Settings).architecture
+        assert list(map(repr, found)) == list(map(repr, numbers))
+
+
+@dataclass(frozen=True)
+class Descent:
+    recipe: TrainingRecipe = field(metadata={"spec": TrainingRecipe})
+
+
+def test_a_field_of_one_class_needs_no_type(tmp_path):
+    for text in ("{learning_rate: 0.1}", "{type: TrainingRecipe, learning_rate: 0.1}"):
+        assert read_config(write(tmp_path / "run.yaml", f"recipe: {text}"), Descent).recipe == TrainingRecipe(0.1)
+    with pytest.raises(ConfigError, match=r"run\.yaml, recipe: learning_rate is 0; "):
+        read_config(write(tmp_path / "run.yaml", "recipe: {learning_rate: 0}"), Descent)
+
+
+RUNS = [  # one of each kind of spec that a run is described by
+    TrainingRecipe((0.1, 0.2), Sgd((0.0, 0.5)), Cosine(9, 2), CrossEntropy(), ShuffledEpochs(3), FullOrbit(cyclic(8))),
+    TrainingRecipe(1, Adam(), Piecewise((2,), (0.5,)), augmentation=Compose((RandomElement(cyclic(2)),))),
+    TrainingRecipe(1, schedule=Exponential(0.5, 3), batches=IndependentDraws(2, "common")),
+    FixedRotations(RegularSolid("octahedron"), Points(3)),
+    (Parameters(), EmpiricalNtk(4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", RUNS, ids=range(len(RUNS)))
+def test_recipes_orbits_and_snapshots_are_read_back(spec):
+    assert built(json.loads(json.dumps(describe(spec))), "here") == spec
 
 
 LAYERS = "architecture: {type: Architecture, layers: "

@@ -1,0 +1,145 @@
+"""`widesym train`: the ensemble that a file describes, or that of a run directory once more."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+import yaml
+from rich.console import Console
+
+from ensembles.strategy import Strategy
+from launch.config import ConfigError, built, read_config
+from launch.recipes.options import check_output
+from launch.run import Run
+from launch.run_directory import RunDirectoryError, check_config
+from launch.runner import Execution, run_ensemble
+from launch.snapshots import Snapshots
+from launch.stored_data import stored_sets
+from launch.stored_members import StoredRun
+from launch.stored_strategy import stored_strategy
+from launch.train_config import TrainConfig
+from launch.training_cost import TrainingCost, step_batch, training_cost
+from models.description import describe
+
+OF_A_RUN = "config.json"  # the name of files that describe run directories
+
+
+class Plan(NamedTuple):
+    """What is to be trained, what it was made of, and how it was carried out before."""
+
+    run: Run
+    resolved: dict[str, Any]
+    strategy: Strategy | None = None
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Train the ensemble that a file describes. What is finished is not trained again, and what was interrupted goes
+    on from its last checkpoint.
+    """
+
+    config: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
+    """YAML file with architecture, data and recipe (docs/training.md); or config.json in a run directory, whose
+    ensemble is then trained once more on the data kept there."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
+    """The run directory; by default runs/ and the file's name, or that of the run directory it is in."""
+    members: int | None = None
+    """Networks, instead of what the file says."""
+    seed: int | None = None
+    """Seed of the networks, instead of what the file says."""
+    dry_run: bool = False
+    """Only check, and say what would be trained and what it takes; nothing is written."""
+    checkpoint_seconds: float = 300.0
+    """Longest time between two checkpoints."""
+    checkpoints_kept: int = 2
+    """Newest checkpoints that stay."""
+    tensorboard: bool = False
+    """Write the members' metrics for TensorBoard (extra `tracking`)."""
+
+    def __post_init__(self):
+        if self.output is not None:
+            check_output(self.output)
+        _ = self.execution
+
+    @property
+    def execution(self) -> Execution:
+        """How it is carried out."""
+        return Execution(None, self.checkpoint_seconds, self.checkpoints_kept, self.tensorboard)
+
+    def run(self, console: Console) -> None:
+        """Train, or tell; raises ConfigError and RunDirectoryError for what cannot be trained."""
+        given = {name: value for name in ("members", "seed") if (value := getattr(self, name)) is not None}
+        try:
+            plan = again(self.config, given) if self.config.name == OF_A_RUN else described(self.config, given)
+            plan.run.check()
+            _ = step_batch(plan.run)
+            output = self.output or Path("runs") / name_of(self.config)
+            check_output(output)
+        except (RunDirectoryError, ConfigError):
+            raise
+        except ValueError as error:  # of specs and data that do not fit each other
+            raise ConfigError(f"{self.config}: {error}") from error
+        if self.dry_run:
+            check_config(output, plan.run.config)
+            console.out(told(plan, training_cost(plan.run, self.checkpoints_kept), output), highlight=False)
+        else:
+            run_ensemble(plan.run, output, console, replace(self.execution, strategy=plan.strategy))
+
+
+def name_of(config: Path) -> str:
+    """What a run is called by default."""
+    return config.absolute().parent.name if config.name == OF_A_RUN else config.stem
+
+
+def described(path: Path, given: dict[str, Any]) -> Plan:
+    """What a file describes, with other members or another seed if given."""
+    config = read_config(path, TrainConfig)
+    try:
+        config = replace(config, **given)
+        run = config.run()
+    except ValueError as error:  # of data that are not there, or not enough
+        raise ConfigError(f"{path}: {error}") from error
+    values = {each.name: getattr(config, each.name) for each in fields(config)}
+    return Plan(run, {name: describe(value) for name, value in values.items() if value not in (None, ())})
+
+
+def again(path: Path, given: dict[str, Any]) -> Plan:
+    """What a run directory holds; with the strategy that it was trained by, if that is for such a device, so that the
+    numbers are the same bit for bit.
+    """
+    stored = StoredRun(path.parent)
+    missing = {"record_steps", "snapshots"} - set(stored.config)
+    if missing:
+        raise RunDirectoryError(f"{path} lacks {', '.join(sorted(missing))}; take it from a copy of the run")
+    train, *evaluation = stored_sets(stored).values()
+    snapshots: tuple[Snapshots, ...] = built(stored.config["snapshots"], f"{path}: snapshots")
+    run = Run(
+        architecture=stored.architecture,
+        recipe=stored.recipe,
+        members=given.get("members", stored.config["members"]),
+        seed=given.get("seed", stored.config["seed"]),
+        record_steps=tuple(stored.config["record_steps"]),
+        training_set=train,
+        evaluation_sets=tuple(evaluation),
+        orbit=stored.orbit,
+        snapshots=snapshots,
+    )
+    strategy = None if "members" in given else stored_strategy(path.parent / "strategy.json")
+    return Plan(run, run.config, strategy)
+
+
+def told(plan: Plan, cost: TrainingCost, output: Path) -> str:
+    """The plan, as the YAML of a configuration file, and its cost, as comments."""
+    run, steps = plan.run, plan.run.record_steps[-1]
+    resolved = yaml.safe_dump(plan.resolved, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    lines = (
+        f"trains in {output}: {run.members:,} members of {cost.parameters:,} parameters",
+        f"{steps:,} steps on {cost.samples:,} samples each, augmentation included; {len(run.record_steps)} records",
+        f"{cost.flops:.3g} floating-point operations in products of matrices, {cost.flops_a_step:.3g} a member and "
+        "step (forward and backward; records left out)",
+        f"about {cost.space}",
+        f"{run.members * steps:,} member-steps: started, a trial first says how many a second this machine makes, and "
+        "progress then says how long is left",
+    )
+    return resolved + "\n".join(f"# {line}" for line in lines)

@@ -1,0 +1,126 @@
+"""The ensemble that a file for `widesym train` describes."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ensembles import TrainingRecipe, log_spaced_steps
+from ensembles.checks import check_members, check_steps
+from ensembles.data import SETS, DataError, Dataset, Source, like, ood_sets, standardised
+from launch.config import architecture_of, check_splits, named, source_of, splits_of
+from launch.run import Run
+from launch.snapshots import Snapshots
+
+RECORDS = 10
+MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**7, "seed": 2**31 - 1}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a file for `widesym train` says; what follows from it stands in the fields once it is made.
+
+    `architecture` is a spec or the name of one of the zoo, `data` a source, its name or the path of a file or folder;
+    `train`, `test` and `data_seed`, if given, replace the source's. `ood` are names of out-of-distribution sets of the
+    training set (`ood_sets`), or other data sets, brought to its shape; of each there are `ood_samples`, by default as
+    many as test, drawn by `data_seed`. Recorded are `record_steps`, or up to `records` log-spaced ones until `steps`.
+    Raises ValueError for what is none of this.
+    """
+
+    architecture: Any
+    data: Any
+    recipe: TrainingRecipe = field(metadata={"spec": TrainingRecipe})
+    members: int
+    seed: int = 0
+    steps: int | None = None
+    records: int | None = None
+    record_steps: tuple[int, ...] | None = None
+    train: int | None = None
+    test: int | None = None
+    data_seed: int | None = None
+    ood: tuple[str | Source, ...] = ()
+    ood_samples: int | None = None
+    orbit: Any = None
+    snapshots: tuple[Snapshots, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "architecture", architecture_of(self.architecture))
+        _ = source_of(self.data)
+        check_splits(self.train, self.test, self.data_seed, "data_seed")
+        check_members(self.members)
+        check_whole("seed", self.seed, 0)
+        if not isinstance(self.recipe, TrainingRecipe):
+            raise ValueError(f"recipe is {self.recipe!r}; it must be the fields of a TrainingRecipe")
+        if self.ood_samples is not None:
+            check_whole("ood_samples", self.ood_samples, 1)
+        check_list("ood", self.ood, str | Source, "[white noise, letters]")
+        check_list("snapshots", self.snapshots, Snapshots, "[{type: Parameters}]")
+        object.__setattr__(self, "record_steps", self._recorded())
+        object.__setattr__(self, "steps", None)
+        object.__setattr__(self, "records", None)
+
+    def _recorded(self) -> tuple[int, ...]:
+        if (self.steps is None) == (self.record_steps is None):
+            raise ValueError("give either steps, with records, or record_steps")
+        if self.steps is not None:
+            check_whole("steps", self.steps, 1)
+            check_whole("records", RECORDS if self.records is None else self.records, 2)
+            return log_spaced_steps(self.steps, self.records or RECORDS)
+        if self.records is not None:
+            raise ValueError(f"records is {self.records!r}, but record_steps already say what is recorded; drop one")
+        check_list("record_steps", self.record_steps, int, "[0, 10, 100]")
+        assert self.record_steps is not None
+        check_steps(self.record_steps)
+        check_whole("steps", self.record_steps[-1], 0)
+        return self.record_steps
+
+    def run(self) -> Run:
+        """The run, its data loaded; raises ValueError (DataError) where these cannot be had."""
+        train, test = splits_of(self.data, self.train, self.test, self.data_seed)
+        samples, seed = self.ood_samples or len(test), self.data_seed or 0
+        assert self.record_steps is not None
+        return Run(
+            architecture=self.architecture,
+            recipe=self.recipe,
+            members=self.members,
+            seed=self.seed,
+            record_steps=self.record_steps,
+            training_set=train,
+            evaluation_sets=(test, *(ood_set(each, train, samples, seed) for each in self.ood)),
+            orbit=self.orbit,
+            snapshots=self.snapshots,
+        )
+
+
+def ood_set(of: str | Source, train: Dataset, samples: int, seed: int) -> Dataset:
+    """A set to probe networks with that were trained on `train`, under the name that it is asked for by.
+
+    One of `ood_sets` as it is made there; test samples of another data set at the shape of `train`, each image at mean
+    0 and variance 1. Raises ValueError for names that are neither, with those that come close.
+    """
+    known = ood_sets(train)
+    if isinstance(of, str) and of in known:
+        return replace(known[of](train, samples, seed), name=of)
+    try:
+        source = source_of(of)
+    except DataError:
+        if not isinstance(of, str) or Path(of).exists():
+            raise
+        return named(of, known | dict.fromkeys(SETS), "ood")
+    name = Path(of).stem if isinstance(of, str) else type(of).__name__
+    other = splits_of(source, None, samples, seed).test
+    try:
+        return replace(standardised(like(other, train)), name=name)
+    except ValueError as error:
+        raise ValueError(f"ood {name!r}: {error}") from None
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise ValueError for what is no whole number of the field's range."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST[name]:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from {least} to {MOST[name]}")
+
+
+def check_list(name: str, values: Any, kind: Any, example: str) -> None:
+    """Raise ValueError for what is no sequence of such things."""
+    if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
+        raise ValueError(f"{name} is {values!r}; it must be a list such as {example}")

@@ -1,0 +1,199 @@
+"""What `widesym train` says of files that are not right: exit code 2, the place and what to do, and nothing written."""
+
+import copy
+import io
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from small_configs import SMALL
+
+from ensembles.data import DataError
+from launch.config import ConfigError
+from launch.run_directory import RunDirectoryError
+from launch.train import TrainCommand
+
+RATE = "learning_rate: 1e-1"
+LAST = "{type: Dense, features: 10}"
+ORBIT = "orbit: {type: FullOrbit, group: C4}"
+DRY = ("run.yaml", "--dry-run")
+
+
+@pytest.fixture
+def widesym(command, tmp_path):
+    """`widesym train …`, with this text in run.yaml."""
+
+    def run(text, *arguments):
+        if text is not None:
+            (tmp_path / "run.yaml").write_text(text)
+        return command("train", *arguments)
+
+    return run
+
+
+def created(folder):
+    return {path.name for path in folder.iterdir()} - {"run.yaml", "cache"}
+
+
+@pytest.mark.parametrize("dry", [False, True], ids=["to train", "dry"])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("members: 2", "member: 2", "run.yaml, field 'member' is unknown; did you mean members?"),
+        ("members: 2", "", "run.yaml lacks members"),
+        ("members: 2", "members: 0", "run.yaml: members is 0; an ensemble needs at least one"),
+        ("members: 2", "members: two", "run.yaml: members is 'two'"),
+        ("data: digits", "data: digit", "run.yaml: there is no data set named 'digit', and no such file or folder"),
+        ("data: digits", "data: 3", "run.yaml: data is 3; give a name"),
+        ("train: 12", "train: 2000", "run.yaml: digits, training samples: 2000 asked for"),
+        ("train: 12", "train: many", "train is 'many'; it must be a positive integer"),
+        ("test: 6", "test: 0", "test is 0; it must be a positive integer"),
+        ("data_seed: 3", "data_seed: -3", "data_seed is -3; it must be a whole number"),
+        ("[white noise, letters]", "[white nois]", "run.yaml: ood 'white nois' is unknown; did you mean white noise"),
+        ("[white noise, letters]", "[mnits]", "run.yaml: ood 'mnits' is unknown; did you mean mnist"),
+        ("[white noise, letters]", "[run.yaml]", "run.yaml: run.yaml is no data set; expected a .npz file"),
+        ("[white noise, letters]", "[toy]", "run.yaml: ood 'toy': test: inputs have shape"),
+        ("[white noise, letters]", "white noise", "ood is 'white noise'; it must be a list such as [white noise"),
+        ("[white noise, letters]", "[blur, blur]", "data sets are named train, test, blur, blur"),
+        ("ood_samples: 5", "ood_samples: 700", "run.yaml: letters: 700 samples asked for; it must be"),
+        (RATE, "learning_rate: 0", "run.yaml, recipe: learning_rate is 0; it must be a number, above 0"),
+        (RATE, "learning_rate: fast", "run.yaml, recipe: learning_rate is 'fast'"),
+        (RATE, "rate: 1", "run.yaml, recipe, field 'rate' is unknown; there are augmentation, batches, learning_rate"),
+        (RATE, "learning_rate: [1, 2, 3]", "run.yaml: learning_rate has 3 values for 2 members"),
+        (RATE, RATE + ", loss: {type: Sgd}", "run.yaml, recipe: loss is Sgd("),
+        (RATE, RATE + ", optimizer: Adam", "run.yaml, recipe: optimizer is 'Adam'; it must be such as Sgd(momentum"),
+        (RATE, RATE + ", batches: {type: ShuffledEpochs, size: 13}", "batches of 13 samples are asked for, but there"),
+        ("recipe: {learning_rate", "recipe: {type: Sgd, momentum", "run.yaml, recipe, field 'augmentation' is unknown"),
+        ("{type: FullOrbit, group: C4}}", "{type: CrossEntropy}}", "augmentation CrossEntropy() does not fit the data"),
+        (LAST, "{type: Dense, features: 9}", "run.yaml: targets have shape (12, 10)"),
+        (LAST, "{type: GlobalAvgPool}", "run.yaml: layer 3"),
+        ("{type: Flatten}, ", "", "run.yaml: "),
+        ("steps: 4", "", "run.yaml: give either steps, with records, or record_steps"),
+        ("steps: 4", "steps: 1.5", "steps is 1.5; it must be a whole number from 1"),
+        ("records: 3", "records: 1", "records is 1; it must be a whole number from 2"),
+        ("records: 3", "record_steps: [0, 4]", "give either steps, with records, or record_steps"),
+        ("steps: 4\nrecords: 3", "record_steps: [4, 0]", "record_steps are [4, 0]; they must be ascending"),
+        ("steps: 4\nrecords: 3", "record_steps: [0, 1.5]", "record_steps is (0, 1.5); it must be a list such as"),
+        ("seed: 1\n", "seed: -1\n", "seed is -1; it must be a whole number from 0"),
+        (ORBIT, "orbit: {type: FixedElements, group: C4, elements: [1, 0]}", "whose first copy of test differs"),
+        (ORBIT, "orbit: {type: RandomElement, group: C4}", "run.yaml: orbit is RandomElement("),
+        ("[{type: Parameters}]", "[{type: Parameters}, {type: Parameters}]", "take each snapshot once"),
+        ("[{type: Parameters}]", "[{type: EmpiricalNtk}]", "run.yaml, snapshots[0] lacks samples"),
+        ("[{type: Parameters}]", "[{type: FullBatch}]", "snapshots is (FullBatch(),); it must be a list such as"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_place(widesym, tmp_path, old, new, message, dry):
+    assert SMALL.count(old) == 1
+    code, _, error = widesym(SMALL.replace(old, new), *(DRY if dry else DRY[:1]))
+    assert code == 2
+    assert message in error
+    assert created(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "CONFIG"),
+        (("none.yaml",), "none.yaml cannot be read: No such file"),
+        (("nowhere/config.json",), "there is no directory nowhere"),
+        (("config.json",), "config.json is not"),
+        (("run.yaml", "--members", "0"), "run.yaml: members is 0"),
+        (("run.yaml", "--seed", "-1"), "run.yaml: seed is -1"),
+        (("run.yaml", "--output", "run.yaml"), "--output is run.yaml, but"),
+        (("run.yaml", "--checkpoint-seconds", "-1"), "checkpoint_seconds is -1.0"),
+        (("run.yaml", "--checkpoints-kept", "0"), "0"),
+        (("run.yaml", "--steps", "3"), "Unrecognized options: --steps"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_arguments_are_refused(widesym, tmp_path, arguments, message):
+    if arguments == ("config.json",):
+        (tmp_path / "config.json").write_text("[1]")
+    code, _, error = widesym(SMALL, *arguments)
+    assert code == 2
+    assert message in error
+    assert created(tmp_path) <= {"config.json"}
+
+
+def test_the_directory_of_another_run_is_refused(widesym, tmp_path):
+    assert widesym(SMALL, "run.yaml")[0] == 0
+    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*"))
+    for arguments in (("run.yaml",), DRY):
+        code, _, error = widesym(SMALL.replace("1e-1", "0.2"), *arguments)
+        assert code == 2
+        assert "recipe.learning_rate: 0.1 on disk, 0.2 asked for" in error
+    assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*")) == before
+
+
+def test_a_network_without_a_kernel_is_trained(widesym):
+    layers = "[{type: Conv, features: 2, size: 3}, {type: MaxPool, size: 2}, {type: Flatten}, " + LAST + "]"
+    text = yaml.safe_dump(yaml.safe_load(SMALL) | {"architecture": {"type": "Architecture", "layers": "LAYERS"}})
+    code, printed, _ = widesym(text.replace("LAYERS", layers), *DRY)
+    assert code == 0
+    assert "members of 338 parameters" in printed  # 3·3·2 + 4·4·2·10
+
+
+JUNK = [None, True, 0, -1, 1.5, float("nan"), 10**30, "", "x", "C4", [], {}, [1], [0, 1, 4], [4, 1], {"a": 1}] + [
+    {"type": name} for name in ("Relu", "Sgd", "Adam", "MeanSquaredError", "Strategy", "Parameters", "Digits", "Nope")
+]
+
+
+def places(value, place=()):
+    """Where something stands in nested mappings and lists."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place] * bool(place) + [deeper for key, each in inner for deeper in places(each, (*place, key))]
+
+
+@st.composite
+def mutated_fields(draw):
+    """The file with one value replaced, left out, or called something else."""
+    content = copy.deepcopy(yaml.safe_load(SMALL))
+    *above, last = draw(st.sampled_from(places(content)))
+    parent = content
+    for key in above:
+        parent = parent[key]
+    kind = draw(st.sampled_from(["replaced", "replaced", "left out", "renamed"]))
+    value = parent.pop(last) if kind != "replaced" else None
+    if kind == "replaced":
+        parent[last] = draw(st.sampled_from(JUNK))
+    elif kind == "renamed" and isinstance(parent, dict):
+        parent[str(last)[:-1]] = value
+    return yaml.safe_dump(content)
+
+
+@st.composite
+def mutated_text(draw):
+    """The file with up to three characters replaced, or put in."""
+    text = SMALL
+    for _ in range(draw(st.integers(1, 3))):
+        at, width = draw(st.integers(0, len(text) - 1)), draw(st.integers(0, 1))
+        text = text[:at] + draw(st.sampled_from("[]{}:,-&*!|>#\"'\t\n 019.e\0é")) + text[at + width :]
+    return text
+
+
+@pytest.fixture(scope="module")
+def mutant(tmp_path_factory):
+    """An empty directory for a file."""
+    return tmp_path_factory.mktemp("mutants") / "run.yaml"
+
+
+@settings(max_examples=100)
+@given(text=st.one_of(mutated_fields(), mutated_text()))
+def test_no_file_is_answered_with_a_traceback(mutant, text):
+    mutant.write_text(text)
+    printed = io.StringIO()
+    try:
+        TrainCommand(mutant, mutant.parent / "out", dry_run=True).run(Console(file=printed))
+        refused = ""
+    except (ConfigError, DataError, RunDirectoryError) as error:  # what launch.cli exits with 2 for
+        refused = str(error)
+    assert bool(refused) != ("member-steps" in printed.getvalue())
+    assert [path.name for path in mutant.parent.iterdir()] == ["run.yaml"]
+
+
+def test_brackets_without_end_are_no_yaml(widesym):
+    code, _, error = widesym("a: " + "[" * 100_000, "run.yaml")
+    assert code == 2
+    assert "run.yaml is not YAML" in error

@@ -155,13 +155,18 @@ def described(name: str, run: StoredRun) -> dict[str, Any]:
 def standing(tables: Mapping[str, xr.Dataset]) -> Table:
     """The numbers at the last time, a row for each run and evaluation set."""
     last = {name: tables[name].isel(time=-1) for name in ("divergence", "theory") if name in tables}
-    made = Table(title=f"At t = {float(tables['mean_logits']['time'][-1]):.4g}")
+    time = float(tables["mean_logits"]["time"][-1])
+    made = Table(
+        title=f"At t = {time:.4g}: distances of mean logits",
+        caption="D: to the reference's mean; at infinity: of infinitely wide and large ensembles; by scatter: what the "
+        "members' scatter makes of the distance to theory",
+    )
     columns = {
-        ("divergence", "divergence"): "divergence",
+        ("divergence", "divergence"): "D",
         ("divergence", "noise_floor"): "noise floor",
-        ("divergence", "predicted_divergence"): "predicted",
-        ("theory", "distance"): "from theory",
-        ("theory", "expected_distance"): "of which members",
+        ("divergence", "predicted_divergence"): "D at infinity",
+        ("theory", "distance"): "to theory",
+        ("theory", "expected_distance"): "by scatter",
         ("theory", "rms_z"): "rms z",
     }
     shown = {key: label for key, label in columns.items() if key[0] in last and key[1] in last[key[0]]}

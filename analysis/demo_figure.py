@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Shaped
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
@@ -70,10 +71,7 @@ def _draw_pictures(part: SubFigure, sets: Sets) -> None:
 
 def _draw_divergence(axis: Axes, table: xr.Dataset) -> None:
     times = table["time"].values
-    for network in ("control", "augmented"):
-        of = table.sel(run=network)
-        style, name = MARKERS[network] + "-", NAMES[network]
-        line_with_band(axis, times, of.divergence.values, of.divergence_interval.values, style, COLOURS[network], name)
+    _draw_networks(axis, times, table)
     floor, predicted = (
         table.noise_floor.sel(run="augmented").values,
         table.predicted_divergence.sel(run="control").values,
@@ -84,12 +82,16 @@ def _draw_divergence(axis: Axes, table: xr.Dataset) -> None:
     time_axis(axis, times)
 
 
-def _draw_by_size(axis: Axes, table: xr.Dataset) -> None:
-    sizes = table["size"].values
+def _draw_networks(axis: Axes, x: Shaped[np.ndarray, " x"], table: xr.Dataset) -> None:
     for network in ("control", "augmented"):
         of = table.sel(run=network)
         style, name = MARKERS[network] + "-", NAMES[network]
-        line_with_band(axis, sizes, of.divergence.values, of.divergence_interval.values, style, COLOURS[network], name)
+        line_with_band(axis, x, of.divergence.values, of.divergence_interval.values, style, COLOURS[network], name)
+
+
+def _draw_by_size(axis: Axes, table: xr.Dataset) -> None:
+    sizes = table["size"].values
+    _draw_networks(axis, sizes, table)
     floor = table.noise_floor.sel(run="augmented").values
     axis.plot(sizes, floor, ":", color=COLOURS["augmented"], lw=1.2, label="noise floor ∝ 1/√members")
     predicted = float(table.predicted_divergence.sel(run="control"))

@@ -38,3 +38,15 @@ def found(recorded, tmp_path_factory):
     """Its NTKs on five training inputs."""
     directory = tmp_path_factory.mktemp("found") / "ntk"
     return ntk_of_run(StoredRun(recorded), TRAIN, 5, directory, Console(quiet=True))
+
+
+@pytest.fixture
+def widesym(command, tmp_path):
+    """`widesym train …`, with this text in run.yaml."""
+
+    def run(text, *arguments):
+        if text is not None:
+            (tmp_path / "run.yaml").write_text(text)
+        return command("train", *arguments)
+
+    return run

@@ -17,3 +17,8 @@ records: 3
 orbit: {type: FullOrbit, group: C4}
 snapshots: [{type: Parameters}]
 """
+
+
+def created(folder):
+    """What a command has left in its directory."""
+    return {path.name for path in folder.iterdir()} - {"run.yaml", "cache"}

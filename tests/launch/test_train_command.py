@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import xarray as xr
 import yaml
 from rich.console import Console
-from small_configs import SMALL
+from small_configs import SMALL, created
 
 from ensembles import FullOrbit, RandomElement, TrainingRecipe, log_spaced_steps
 from ensembles.data import Digits, IsingEnergies, like, ood_sets, standardised
@@ -26,22 +25,6 @@ from models.zoo import mlp
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "configs" / "digits-gcnn.yaml"
 C4 = cyclic(4)
-
-
-@pytest.fixture
-def widesym(command, tmp_path):
-    """`widesym train …`, with this text in run.yaml."""
-
-    def run(text, *arguments):
-        if text is not None:
-            (tmp_path / "run.yaml").write_text(text)
-        return command("train", *arguments)
-
-    return run
-
-
-def created(folder):
-    return {path.name for path in folder.iterdir()} - {"run.yaml", "cache"}
 
 
 def logits_in(run):

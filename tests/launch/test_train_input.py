@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from small_configs import SMALL
+from small_configs import SMALL, created
 
 from ensembles.data import DataError
 from launch.config import ConfigError
@@ -19,22 +19,6 @@ RATE = "learning_rate: 1e-1"
 LAST = "{type: Dense, features: 10}"
 ORBIT = "orbit: {type: FullOrbit, group: C4}"
 DRY = ("run.yaml", "--dry-run")
-
-
-@pytest.fixture
-def widesym(command, tmp_path):
-    """`widesym train …`, with this text in run.yaml."""
-
-    def run(text, *arguments):
-        if text is not None:
-            (tmp_path / "run.yaml").write_text(text)
-        return command("train", *arguments)
-
-    return run
-
-
-def created(folder):
-    return {path.name for path in folder.iterdir()} - {"run.yaml", "cache"}
 
 
 @pytest.mark.parametrize("dry", [False, True], ids=["to train", "dry"])

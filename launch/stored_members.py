@@ -65,6 +65,11 @@ class StoredRun:
             hint = f"; there are {', '.join(within)}" if within else ""
             raise RunDirectoryError(f"{self.path} is not the directory of one ensemble{hint}")
         _check_data(config["data"], self.path / "config.json")
+        if not isinstance(config["members"], int) or config["members"] < 1:
+            raise RunDirectoryError(
+                f"{self.path / 'config.json'}: members is {config['members']!r}; it must be their number. Take "
+                "the file from a copy of the run"
+            )
         return config
 
     @property

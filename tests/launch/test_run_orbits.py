@@ -8,6 +8,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from analysis.comparison import compare
 from ensembles import FullOrbit, Strategy, TrainingRecipe
 from ensembles.augmentation import (
     Compose,
@@ -27,6 +28,7 @@ from ensembles.data import Dataset, Digits
 from ensembles.data.dataset import Quantity
 from ensembles.recorder import read_logits, read_orbits
 from launch.config import built
+from launch.matching import compared, match, runs_in
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
 from models import Architecture, Dense, Flatten, Relu, cyclic, dihedral
@@ -135,3 +137,22 @@ def test_drawn_rotations_need_the_identity_in_front():
 def test_what_makes_no_fixed_copies_is_refused(orbit):
     with pytest.raises(ValueError, match="it must be a policy that always makes the same copies, such as FullOrbit"):
         make_run(orbit)
+
+
+def test_a_comparison_turns_targets_back(tmp_path):
+    """The relative error of ‖f(gx) − ρ_g f(x)‖, of members' mean and of members, by the rotations themselves."""
+    orbit = FixedRotations(RegularSolid("tetrahedron"), Points(3), targets=Vectors())
+    run = make_run(orbit, cross_products("train", 8, 0), cross_products("test", 5, 1), VECTOR_NETWORK)
+    run_ensemble(run, tmp_path / "run", QUIET, Execution(Strategy(1)))
+    matched = match(runs_in([tmp_path / "run"]), "refuse")
+    table = compare(compared(matched, {}), matched.times, "run")["equivariance"].sel(run="run", evaluation_set="test")
+    logits = read_orbits(tmp_path / "run" / "logits.zarr")["test"][-1].astype(np.float64)  # [member, element, …]
+    turned = np.einsum("gij,msj->mgsi", RegularSolid("tetrahedron").matrices, logits[:, 0])
+    size = np.linalg.norm(logits[:, 0], axis=-1).mean(-1)
+    errors = np.linalg.norm(logits - turned, axis=-1).mean((1, 2)) / size
+    np.testing.assert_allclose(table.equivariance_error_members[-1], errors.mean(), rtol=1e-5)  # float32 logits
+    gap = np.linalg.norm(logits.mean(0) - turned.mean(0), axis=-1).mean()
+    found = gap / np.linalg.norm(logits[:, 0].mean(0), axis=-1).mean()
+    np.testing.assert_allclose(table.equivariance_error_mean[-1], found, rtol=1e-5)
+    unturned = np.linalg.norm(logits - logits[:, :1], axis=-1).mean((1, 2)) / size
+    assert abs(unturned.mean() / errors.mean() - 1) > 0.01  # else turning would not show

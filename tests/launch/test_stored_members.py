@@ -137,6 +137,16 @@ def test_a_run_without_a_training_set_is_said(recorded, tmp_path, data):
         StoredRun(path)
 
 
+@pytest.mark.parametrize("members", ["x", 0, None])
+def test_members_that_are_no_number_are_said(recorded, tmp_path, members):
+    path = copied(recorded, tmp_path)
+    content = json.loads((path / "config.json").read_text())
+    content["config"]["members"] = members
+    (path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(RunDirectoryError, match=f"config.json: members is {members!r}; it must be their number"):
+        StoredRun(path)
+
+
 def test_a_run_without_records_is_said(recorded, tmp_path):
     path = copied(recorded, tmp_path)
     shutil.rmtree(path / "logits.zarr")

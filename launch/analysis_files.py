@@ -82,10 +82,12 @@ def write_inputs(directory: Path, sets: Mapping[str, Dataset]) -> None:
 
 
 def read_inputs(directory: Path) -> dict[str, Dataset]:
-    """What `write_inputs` kept, by name."""
-    found = [
-        load_dataset(directory / "data" / f"{i}.npz") for i in range(len(list((directory / "data").glob("*.npz"))))
-    ]
+    """What `write_inputs` kept, by name; raises RunDirectoryError for what cannot be read."""
+    folder = directory / "data"
+    try:
+        found = [load_dataset(folder / f"{index}.npz") for index in range(len(list(folder.glob("*.npz"))))]
+    except DataError as error:
+        raise RunDirectoryError(f"{error}; run widesym analyze again") from None
     return {data.name: data for data in found}
 
 
@@ -135,11 +137,3 @@ def read_json(path: Path) -> object:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}); run widesym analyze again") from None
-
-
-def check_inputs(directory: Path) -> dict[str, Dataset]:
-    """`read_inputs`, with RunDirectoryError for what cannot be read."""
-    try:
-        return read_inputs(directory)
-    except DataError as error:
-        raise RunDirectoryError(f"{error}; run widesym analyze again") from None

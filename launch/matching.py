@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
 from analysis.comparison import Compared, Times
 from analysis.dynamics import Prediction
 from analysis.ensemble_logits import EnsembleLogits
 from analysis.equivariance import target_matrices
-from analysis.orbit_statistics import OrbitSet
+from analysis.orbit_statistics import orbit_sets
 from ensembles.data import Dataset
 from ensembles.recorder import METRICS, Sick
 from launch.stored_data import stored_sets
@@ -186,22 +185,21 @@ def compared(matched: Matched, predictions: Mapping[str, Mapping[str, Prediction
 def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] | None) -> Compared:
     run, kept = matched.runs[name], matched.kept[name]
     with run.store() as store:
-        places, elements = _places(store)
+        of_sample, element = store.evaluation_set.values, store.element.values
+        starts = {of_set: int((of_sample == index).argmax()) for index, of_set in enumerate(store.evaluation_sets)}
         own = run.times(run.recorded_steps)
         indices = [run.recorded_steps[int(np.abs(own - time).argmin())] for time in matched.times.times]
         at = [store.step.values.tolist().index(step) for step in indices]
         training = {metric: store[metric].values[at][:, kept] for metric in METRICS}
     array = stored_logits(run)
     rho = run.orbit and target_matrices(run.orbit, array.shape[-1])
+    orbits = orbit_sets(starts, of_sample, element, rho)
     return Compared(
         name,
         EnsembleLogits(array, kept),
         tuple(at),
-        {
-            of_set: slice(places[of_set].start, places[of_set].start + len(data))
-            for of_set, data in matched.data.items()
-        },
-        {of_set: OrbitSet(places[of_set], elements[of_set], rho) for of_set in matched.data if elements[of_set] > 1},
+        {of_set: slice(starts[of_set], starts[of_set] + len(data)) for of_set, data in matched.data.items()},
+        {of_set: orbits[of_set] for of_set in matched.data if of_set in orbits},
         {
             of_set: data.labels
             for of_set, data in matched.data.items()
@@ -219,14 +217,3 @@ def series_of(run: StoredRun) -> tuple[str, int]:
     parts = json.dumps([describe([narrow, run.recipe]), data], sort_keys=True)
     features = hidden_features(run.architecture)
     return hashlib.sha256(parts.encode()).hexdigest()[:12], max(features, default=0)
-
-
-def _places(store: xr.Dataset) -> tuple[dict[str, slice], dict[str, int]]:
-    """Where every set stands along the store's sample axis, and on how many elements it was recorded."""
-    of_sample, element = store.evaluation_set.values, store.element.values
-    places, elements = {}, {}
-    for index, name in enumerate(store.attrs["evaluation_sets"]):
-        (where,) = np.nonzero(of_sample == index)
-        places[name] = slice(int(where[0]), int(where[-1]) + 1)
-        elements[name] = int(element[where].max()) + 1
-    return places, elements

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from launch.analysis_files import check_inputs, read_tables, write_figures
+from launch.analysis_files import read_inputs, read_tables, write_figures
 from launch.drawn_analysis import figures_of, say_refused
 from launch.run_directory import RunDirectoryError, reading
 
@@ -24,7 +24,7 @@ class PlotCommand:
         if not self.directory.is_dir():
             raise RunDirectoryError(f"there is no directory {self.directory}; name one that widesym analyze has made")
         with reading(self.directory):
-            figures, refused = figures_of(read_tables(self.directory), check_inputs(self.directory))
+            figures, refused = figures_of(read_tables(self.directory), read_inputs(self.directory))
             written = write_figures(self.directory, figures)
         say_refused(refused, console)
         console.print(f"written: {', '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)

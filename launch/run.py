@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from ensembles.augmentation import FixedCopies
 from ensembles.batches import Data
@@ -72,6 +73,13 @@ class Run:
     def data(self) -> Data:
         """Training inputs, and the targets that the loss wants."""
         return jnp.asarray(self.training_set.inputs), jnp.asarray(self.training_set.targets(self.recipe.loss))
+
+    def step_batch(self, key: Key[Array, ""]) -> Data:
+        """A batch that one step is taken on, as it is drawn and augmented."""
+        draw, augment = jax.random.split(key)
+        batches, samples = self.recipe.batches, len(self.data[0])
+        batch = batches.take(self.data, batches.order(draw, samples), jnp.int32(0))
+        return self.recipe.augmentation(augment, *batch)
 
     def trainer(self, strategy: Strategy) -> Trainer:
         """The ensemble, under this strategy."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from analysis.empirical.sharpness import largest_ntk_eigenvalue
 from ensembles.losses import MeanSquaredError
@@ -63,7 +63,7 @@ def is_covered(recipe: TrainingRecipe) -> bool:
 
 def stability(run: Run) -> Stability:
     """The largest stable learning rate, 2(1 + μ)/(λ_max(Θ)/N + weight decay), beside the run's."""
-    batch = first_batch(run)
+    batch = run.step_batch(jax.random.key(run.seed))[0]
     chosen = np.linspace(0, len(batch) - 1, min(len(batch), SAMPLES)).round().astype(int)
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(run.seed), 0), INITIALISATION)  # member 0's
     params = run.architecture.init(key, batch.shape[1:])
@@ -82,14 +82,6 @@ def largest_stable(recipe: TrainingRecipe, curvature: float) -> Float[np.ndarray
         raise ValueError(f"the optimizer is {sgd!r}; stable learning rates are known for Sgd alone")
     total = curvature + np.asarray(sgd.weight_decay)
     return 2 * (1 + np.asarray(sgd.momentum)) / np.maximum(total, np.finfo(np.float32).tiny)  # flat: no bound
-
-
-def first_batch(run: Run) -> Float[Array, "sample *point channel"]:
-    """The inputs of one step, as they are drawn and augmented."""
-    recipe, data = run.recipe, run.data
-    draw, augment = jax.random.split(jax.random.key(run.seed))
-    batch = recipe.batches.take(data, recipe.batches.order(draw, len(data[0])), jnp.int32(0))
-    return recipe.augmentation(augment, *batch)[0]
 
 
 def warning(found: Stability, members: int) -> str:

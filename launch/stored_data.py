@@ -30,25 +30,29 @@ def file_of(path: Path, index: int, name: str) -> Path:
 
 
 def stored_sets(run: StoredRun) -> dict[str, Dataset]:
-    """The run's data by name, the training set first.
+    """The run's data by name, the training set first; raises DataError as `stored_set`."""
+    return {name: stored_set(run, name) for name in run.config["data"]}
 
-    Raises DataError where the directory keeps none, as of earlier versions, and where they are not what it was made
+
+def stored_set(run: StoredRun, name: str) -> Dataset:
+    """The set of this name.
+
+    Raises DataError where the directory keeps none, as of earlier versions, and where it is not what the run was made
     with.
     """
-    found = {}
-    for index, (name, recorded) in enumerate(run.config["data"].items()):
-        file = file_of(run.path, index, name)
-        if not file.exists():
-            raise DataError(
-                f"{run.path} keeps no data ({file.name} is missing), as runs of earlier versions; train it again in "
-                "another directory, or start it again in this one, which adds them"
-            )
-        found[name] = load_dataset(file)
-        if found[name].fingerprint != recorded["fingerprint"]:
-            raise DataError(
-                f"{file} has digest {found[name].fingerprint}, but the run was made with {recorded['fingerprint']}; "
-                "remove it and start the run again, which writes it anew"
-            )
+    recorded = run.config["data"][name]
+    file = file_of(run.path, list(run.config["data"]).index(name), name)
+    if not file.exists():
+        raise DataError(
+            f"{run.path} keeps no data ({file.name} is missing), as runs of earlier versions; train it again in "
+            "another directory, or start it again in this one, which adds them"
+        )
+    found = load_dataset(file)
+    if found.fingerprint != recorded["fingerprint"]:
+        raise DataError(
+            f"{file} has digest {found.fingerprint}, but the run was made with {recorded['fingerprint']}; "
+            "remove it and start the run again, which writes it anew"
+        )
     return found
 
 
@@ -60,7 +64,7 @@ def training_set(run: StoredRun, source: str | None = None, seed: int = 0) -> Da
     """
     name, recorded = run.trained_on
     if source is None:
-        return stored_sets(run)[name]
+        return stored_set(run, name)
     test = run.config["data"].get("test", {}).get("samples")
     made = source_of(source)
     asked = {"train": recorded["samples"], "test": test, "seed": seed}

@@ -19,7 +19,7 @@ from launch.stored_data import stored_sets
 from launch.stored_members import StoredRun
 from launch.stored_strategy import stored_strategy
 from launch.train_config import TrainConfig
-from launch.training_cost import TrainingCost, step_batch, training_cost
+from launch.training_cost import TrainingCost, batch_shapes, training_cost
 from models.description import describe
 
 OF_A_RUN = "config.json"  # the name of files that describe run directories
@@ -73,7 +73,7 @@ class TrainCommand:
         try:
             plan = again(self.config, given) if self.config.name == OF_A_RUN else described(self.config, given)
             plan.run.check()
-            _ = step_batch(plan.run)
+            _ = batch_shapes(plan.run)
             output = self.output or Path("runs") / name_of(self.config)
             check_output(output)
         except (RunDirectoryError, ConfigError):

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from analysis.flops import product_flops
@@ -24,31 +23,26 @@ class TrainingCost(NamedTuple):
 
 
 def training_cost(run: Run, checkpoints_kept: int) -> TrainingCost:
-    """The cost of a run; raises ValueError as `step_batch` does."""
+    """The cost of a run; raises ValueError as `batch_shapes` does."""
     shape, steps = run.training_set.inputs.shape[1:], run.record_steps[-1]
     flops, data = gradient_flops(run), sum(data.bytes for data in run.sets)
     return TrainingCost(
         parameters=run.architecture.count_parameters(shape),
-        samples=len(step_batch(run)[0]),
+        samples=len(batch_shapes(run)[0]),
         flops_a_step=flops,
         flops=flops * steps * run.members,
         space=needed_space(run.layout, run.trainer(Strategy()), shape, checkpoints_kept, data),
     )
 
 
-def step_batch(run: Run) -> Data:
+def batch_shapes(run: Run) -> Data:
     """Shapes of the inputs and targets that a member takes a step on, after augmentation.
 
     Raises ValueError where the augmentation cannot act on the data, or changes the shape of a sample.
     """
     recipe, (x, y) = run.recipe, run.data
-
-    def batch(key: Array, x: Float[Array, "sample *pixel channel"], y: Float[Array, "sample logit"]) -> Data:
-        order = recipe.batches.order(key, len(x))
-        return recipe.augmentation(key, *recipe.batches.take((x, y), order, jnp.int32(0)))
-
     try:
-        found = jax.eval_shape(batch, jax.random.key(0), x, y)
+        found = jax.eval_shape(run.step_batch, jax.random.key(0))
         shapes = tuple(array.shape[1:] for array in found)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
@@ -68,4 +62,4 @@ def gradient_flops(run: Run) -> float:
     def loss(params: PyTree[Float[Array, "..."]], x: Array, y: Array) -> Float[Array, ""]:
         return run.recipe.loss(run.architecture.apply(params, x), y)  # patches: convolutions as products, none wasted
 
-    return product_flops(jax.make_jaxpr(jax.grad(loss))(params, *step_batch(run)))
+    return product_flops(jax.make_jaxpr(jax.grad(loss))(params, *batch_shapes(run)))

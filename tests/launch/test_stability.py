@@ -3,6 +3,7 @@
 import io
 import json
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -23,7 +24,7 @@ from ensembles.data.dataset import Dataset, Quantity
 from ensembles.trainer import Trainer
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
-from launch.stability import FILE, check_stability, first_batch, stability
+from launch.stability import FILE, check_stability, stability
 from models import Architecture, Dense, Flatten, Relu, cyclic
 
 LINEAR = Architecture((Flatten(), Dense(10, w_std=0.8, b_std=0.5)))
@@ -118,7 +119,7 @@ def test_augmented_sets_count_as_they_are_trained_on():
 
 def test_mini_batches_count_as_they_are_drawn():
     run = make_run(TrainingRecipe(1.0, batches=IndependentDraws(4)))
-    batch = first_batch(run)
+    batch = run.step_batch(jax.random.key(run.seed))[0]
     assert all((image == run.training_set.inputs).all((1, 2, 3)).any() for image in np.asarray(batch))
     assert stability(run).samples == 4
     assert stability(run).largest_learning_rate == pytest.approx(2 / curvature(batch), rel=1e-4)

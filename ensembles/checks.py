@@ -10,6 +10,7 @@ from ensembles.recipe import TrainingRecipe
 from models.architecture import Architecture
 
 SHOWN = 10  # members that a message names
+NOBODY = 2**32 - 1  # the member whose key is everyone's
 
 
 def listed(members: Iterable[int]) -> str:
@@ -22,6 +23,18 @@ def check_members(members: int) -> None:
     """Raise ValueError for what is no number of members."""
     if not isinstance(members, int) or isinstance(members, bool) or members < 1:
         raise ValueError(f"members is {members!r}; an ensemble needs at least one, a whole number")
+
+
+def check_member_numbers(numbers: tuple[int, ...] | None, members: int) -> None:
+    """Raise ValueError for what are not the numbers of so many members."""
+    if numbers is None:
+        return
+    if not isinstance(numbers, tuple) or len(numbers) != members:
+        found = f"{len(numbers)} numbers" if isinstance(numbers, tuple) else repr(numbers)
+        raise ValueError(f"member_numbers are {found}; give one whole number for each of {members} members, or none")
+    for number in numbers:
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < NOBODY:
+            raise ValueError(f"member_numbers hold {number!r}; a member's number is whole, from 0 to {NOBODY - 1}")
 
 
 def check_data(

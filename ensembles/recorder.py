@@ -45,8 +45,8 @@ class Snapshot:
 @dataclass(frozen=True)
 class Layout:
     """What is stored: at `steps`, of `members`, on `sets` (samples each; `orbits`: those also moved by a group, and its
-    order), with so many logits, and `snapshots`. `by_member` are coordinates of members, and `times` is [1, time], or
-    [member, time] where training times differ.
+    order), with so many logits, and `snapshots`. `by_member` are coordinates of members, `member_numbers` who they are
+    (by default 0, 1, …), and `times` is [1, time], or [member, time] where training times differ.
     """
 
     steps: tuple[int, ...]
@@ -57,6 +57,7 @@ class Layout:
     orbits: Mapping[str, int] = field(default_factory=dict)
     snapshots: tuple[Snapshot, ...] = ()
     by_member: Mapping[str, Float[np.ndarray, " member"]] = field(default_factory=dict)
+    member_numbers: tuple[int, ...] | None = None
 
     @property
     def samples(self) -> int:
@@ -113,7 +114,7 @@ def _coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.n
             else {"training_time": (("time", "member"), layout.times.T)}
         ),
         "recorded": (("time",), np.zeros(len(layout.steps), bool)),
-        "member": (("member",), np.arange(layout.members)),
+        "member": (("member",), np.array(layout.member_numbers or range(layout.members))),
         **{name: (("member",), values) for name, values in layout.by_member.items()},
         "evaluation_set": (("sample",), np.repeat(np.arange(len(sizes)), [order * size for order, size in sizes])),
         "element": (("sample",), np.concatenate([np.repeat(np.arange(order), size) for order, size in sizes])),

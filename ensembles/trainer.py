@@ -3,17 +3,17 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
+from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped, UInt32
 
 from ensembles.batches import Data
-from ensembles.checks import check_data, check_members, check_steps, listed
+from ensembles.checks import NOBODY, check_data, check_member_numbers, check_members, check_steps, listed
 from ensembles.member import HEALTHY, Keys, MemberState, Metrics, train_member, untrained
 from ensembles.optimizers import Sgd
 from ensembles.recipe import TrainingRecipe
@@ -23,7 +23,6 @@ from models.architecture import Architecture
 from models.correlation import Formulation
 
 INITIALISATION = 0  # what a member's key is folded with for its parameters
-NOBODY = 2**32 - 1  # the member whose key is everyone's
 SECONDS_A_CALL = 1.0  # how long one compiled call may run: how often progress shows and an interrupt is heard
 SAMPLES_AT_ONCE = 512  # of an evaluation set: patches of more would take memory for nothing
 
@@ -57,7 +56,8 @@ class Trainer:
     """An ensemble of networks of one architecture under one recipe.
 
     Member k's numbers depend on (architecture, recipe, seed, data, k) alone: all its randomness comes from `seed`
-    folded with k, never from its neighbours.
+    folded with k, never from its neighbours. So `member_numbers` may be some of a larger ensemble's, or the same one
+    several times under different hyperparameters; by default they are 0 … members - 1.
     """
 
     architecture: Architecture
@@ -65,12 +65,19 @@ class Trainer:
     members: int
     seed: int = 0
     strategy: Strategy = Strategy()
+    member_numbers: tuple[int, ...] | None = None
 
     def __post_init__(self):
         check_members(self.members)
+        check_member_numbers(self.member_numbers, self.members)
         self.recipe.hyperparameters(self.members)
         if self.architecture.parametrization == "mup" and not isinstance(self.recipe.optimizer, Sgd):
             raise ValueError("the 'mup' parametrization has its scales for Sgd; use Sgd, or 'standard' or 'ntk'")
+
+    def of_first(self, members: int) -> "Trainer":
+        """The ensemble of the first members alone."""
+        numbers = self.member_numbers and self.member_numbers[:members]
+        return replace(self, members=members, recipe=self.recipe.of_first(members), member_numbers=numbers)
 
     @property
     def placement(self) -> Placement:
@@ -120,32 +127,32 @@ class Trainer:
         """The members' part of a stacked array."""
         return gathered(x, self.members)
 
-    def _stacked_numbers(self) -> dict[str, Float[np.ndarray, " place"]]:
+    def _stacked_numbers(self) -> tuple[UInt32[np.ndarray, " place"], dict[str, Float[np.ndarray, " place"]]]:
+        """Who is where, and with which hyperparameters."""
+        members = np.arange(self.members) if self.member_numbers is None else np.array(self.member_numbers)
         numbers = self.recipe.hyperparameters(self.members)
-        return {name: self.placement.filled(values) for name, values in numbers.items()}
+        filled = {name: self.placement.filled(values) for name, values in numbers.items()}
+        return self.placement.filled(members.astype(np.uint32)), filled
 
     @partial(jax.jit, static_argnums=(0, 2))
-    def _init(self, numbers: dict, input_shape: tuple[int, ...]) -> EnsembleState:
+    def _init(self, numbers: tuple, input_shape: tuple[int, ...]) -> EnsembleState:
         def one(stacked: tuple, _: None) -> MemberState:
             member, numbers = stacked
             key = jax.random.fold_in(self._key(member), INITIALISATION)
             return untrained(self.architecture, self.recipe, numbers, key, input_shape)
 
-        where = self.placement
-        return map_members(one, (jnp.arange(where.places, dtype=jnp.uint32), numbers), None, where)
+        return map_members(one, numbers, None, self.placement)
 
     @partial(jax.jit, static_argnums=0)
-    def _advance(self, numbers: dict, state: EnsembleState, data: Data, start: Array, stop: Array) -> EnsembleState:
+    def _advance(self, numbers: tuple, state: EnsembleState, data: Data, start: Array, stop: Array) -> EnsembleState:
         def one(stacked: tuple, common: tuple) -> MemberState:
-            (member, numbers, state), (data, start, stop) = stacked, common
+            ((member, numbers), state), (data, start, stop) = stacked, common
             keys = Keys(self._key(member), self._key(jnp.uint32(NOBODY)))
             return train_member(
                 self.architecture, self.recipe, self.formulation, numbers, state, keys, data, start, stop
             )
 
-        where = self.placement
-        members = jnp.arange(where.places, dtype=jnp.uint32)
-        return map_members(one, (members, numbers, state), (data, start, stop), where)
+        return map_members(one, (numbers, state), (data, start, stop), self.placement)
 
     def _key(self, member: Int[Array, ""]):
         return jax.random.fold_in(jax.random.key(self.seed), member)

@@ -74,7 +74,7 @@ def measured_strategy(
 def measured(trainer: Trainer, strategy: Strategy, data: Data) -> Trial:
     """A few steps of as many members as are at work at once on all devices, compiled, warmed up and timed."""
     members = min(trainer.members, jax.device_count() * (strategy.members_at_once or 1))
-    small = replace(trainer, members=members, recipe=trainer.recipe.of_first(members), strategy=strategy)
+    small = replace(trainer.of_first(members), strategy=strategy)
     data = small.placement.everywhere(data[0]), small.placement.everywhere(data[1])
     state = small.init(data[0].shape[1:])
     began = time.perf_counter()

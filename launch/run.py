@@ -28,7 +28,8 @@ class Run:
     """Everything an ensemble's numbers depend on, and what is recorded of it.
 
     With an `orbit`, logits on the evaluation sets are recorded on all its copies: of the full orbit, chosen elements
-    of a group, or a finite set of rotations, the input itself first.
+    of a group, or a finite set of rotations, the input itself first. `member_numbers` are those of `Trainer`: the
+    members may be a part of an ensemble.
     """
 
     architecture: Architecture
@@ -40,6 +41,7 @@ class Run:
     evaluation_sets: tuple[Dataset, ...]
     orbit: FixedCopies | None = None
     snapshots: tuple[Snapshots, ...] = ()
+    member_numbers: tuple[int, ...] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "record_steps", tuple(int(step) for step in self.record_steps))
@@ -83,7 +85,7 @@ class Run:
 
     def trainer(self, strategy: Strategy) -> Trainer:
         """The ensemble, under this strategy."""
-        return Trainer(self.architecture, self.recipe, self.members, self.seed, strategy)
+        return Trainer(self.architecture, self.recipe, self.members, self.seed, strategy, self.member_numbers)
 
     @property
     def config(self) -> dict:
@@ -91,6 +93,7 @@ class Run:
         names = ("architecture", "recipe", "members", "seed", "orbit", "snapshots")
         return {
             **{name: describe(getattr(self, name)) for name in names},
+            **({} if self.member_numbers is None else {"member_numbers": list(self.member_numbers)}),
             "record_steps": list(self.record_steps),
             "data": {
                 data.name: {"samples": len(data), "fingerprint": data.fingerprint, "provenance": data.provenance}
@@ -120,6 +123,7 @@ class Run:
             orbits={data.name: order for data in self.evaluation_sets},
             snapshots=tuple(array for kind in self.snapshots for array in kind.layout(self.architecture, inputs)),
             by_member=self.recipe.hyperparameters(self.members),
+            member_numbers=self.member_numbers,
         )
 
 

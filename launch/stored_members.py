@@ -94,7 +94,9 @@ class StoredRun:
 
     def trainer(self, recipe: TrainingRecipe) -> Trainer:
         """The ensemble."""
-        return Trainer(self.architecture, recipe, self.config["members"], self.config["seed"], Strategy(1))
+        numbers = self.config.get("member_numbers")
+        who = None if numbers is None else tuple(numbers)
+        return Trainer(self.architecture, recipe, self.config["members"], self.config["seed"], Strategy(1), who)
 
     @property
     def recorded_steps(self) -> list[int]:

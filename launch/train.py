@@ -124,6 +124,7 @@ def again(path: Path, given: dict[str, Any]) -> Plan:
         evaluation_sets=tuple(evaluation),
         orbit=stored.orbit,
         snapshots=snapshots,
+        member_numbers=tuple(stored.config.get("member_numbers", ())) or None,
     )
     strategy = None if "members" in given else stored_strategy(path.parent / "strategy.json")
     return Plan(run, run.config, strategy)

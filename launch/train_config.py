@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ensembles import TrainingRecipe, log_spaced_steps
-from ensembles.checks import check_members, check_steps
+from ensembles.checks import check_member_numbers, check_members, check_steps
 from ensembles.data import SETS, DataError, Dataset, Source, like, ood_sets, standardised
 from launch.config import architecture_of, check_splits, named, source_of, splits_of
 from launch.run import Run
@@ -22,7 +22,8 @@ class TrainConfig:
     `architecture` is a spec or the name of one of the zoo, `data` a source, its name or the path of a file or folder;
     `train`, `test` and `data_seed`, if given, replace the source's. `ood` are names of out-of-distribution sets of the
     training set (`ood_sets`), or other data sets, brought to its shape; of each there are `ood_samples`, by default as
-    many as test, drawn by `data_seed`. Recorded are `record_steps`, or up to `records` log-spaced ones until `steps`.
+    many as test, drawn by `data_seed`. `member_numbers`, by default 0 … members - 1, may be those of a part of a larger
+    ensemble. Recorded are `record_steps`, or up to `records` log-spaced ones until `steps`.
     Raises ValueError for what is none of this.
     """
 
@@ -41,12 +42,14 @@ class TrainConfig:
     ood_samples: int | None = None
     orbit: Any = None
     snapshots: tuple[Snapshots, ...] = ()
+    member_numbers: tuple[int, ...] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "architecture", architecture_of(self.architecture))
         _ = source_of(self.data)
         check_splits(self.train, self.test, self.data_seed, "data_seed")
         check_members(self.members)
+        check_member_numbers(self.member_numbers, self.members)
         check_whole("seed", self.seed, 0)
         if not isinstance(self.recipe, TrainingRecipe):
             raise ValueError(f"recipe is {self.recipe!r}; it must be the fields of a TrainingRecipe")
@@ -88,6 +91,7 @@ class TrainConfig:
             evaluation_sets=(test, *(ood_set(each, train, samples, seed) for each in self.ood)),
             orbit=self.orbit,
             snapshots=self.snapshots,
+            member_numbers=self.member_numbers,
         )
 
 

@@ -1,5 +1,7 @@
 """Members depend on no neighbour, no interruption and no cut of training into calls; divergence is named."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -20,10 +22,10 @@ def data():
     return [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((3, 3, 3, 1), (3, 2), (4, 3, 3, 1))]
 
 
-def moments(members=3, steps=STEPS, seed=0, resume=None, recipe=RECIPE, strategy=None):
+def moments(members=3, steps=STEPS, seed=0, resume=None, recipe=RECIPE, strategy=None, numbers=None):
     """Train, and return everything that is told."""
     x, y, x_eval = data()
-    trainer = Trainer(CNN, recipe, members, seed, strategy or Strategy())
+    trainer = Trainer(CNN, recipe, members, seed, strategy or Strategy(), numbers)
     return list(train(trainer, (x, y), {"eval": x_eval, "train": x}, steps, resume))
 
 
@@ -125,3 +127,35 @@ def test_divergence_out_of_distribution_is_told():
         DivergedError, match=r"no member's logits are finite at step 0 .* inputs that are far too large"
     ):
         train_ensemble(network, RECIPE, x, y, x_eval.at[0].set(3e38), 3, (0, 1))
+
+
+@pytest.mark.parametrize("numbers", [(0,), (1, 2), (2, 0, 2)], ids=str)
+def test_members_by_number_are_those_of_the_whole(uninterrupted, numbers):
+    """Ranges of a larger ensemble, and the same member twice; bit for bit, one at once."""
+    assert_same(records(len(numbers), numbers=numbers), uninterrupted, list(numbers))
+
+
+def test_a_member_may_come_again_under_other_hyperparameters(uninterrupted):
+    """A sweep folded into one ensemble has the members of each of its points alone."""
+    rates = (RECIPE.learning_rate, RECIPE.learning_rate, 0.1)
+    folded = records(3, recipe=replace(RECIPE, learning_rate=rates), numbers=(0, 1, 0))
+    slower = records(1, recipe=replace(RECIPE, learning_rate=0.1))
+    for found, one, other in zip(folded, uninterrupted, slower, strict=True):
+        np.testing.assert_array_equal(found.record.logits["eval"][:2], one.record.logits["eval"][:2])
+        np.testing.assert_array_equal(found.record.logits["eval"][2:], other.record.logits["eval"])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((0, 1), "member_numbers are 2 numbers; give one whole number for each of 3 members"),
+        ([0, 1, 2], r"member_numbers are \[0, 1, 2\]"),
+        ((0, 1, -1), "member_numbers hold -1; a member's number is whole, from 0"),
+        ((0, 1, 2**32 - 1), "member_numbers hold 4294967295"),
+        ((0, 1, True), "member_numbers hold True"),
+    ],
+    ids=["too few", "a list", "negative", "nobody", "bool"],
+)
+def test_who_cannot_be_a_member(numbers, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(CNN, RECIPE, 3, member_numbers=numbers)

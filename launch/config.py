@@ -42,15 +42,28 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.
 
 def read_config(path: Path, config: Callable[..., Config]) -> Config:
     """The configuration in a YAML file, as `config` of its fields; raises ConfigError for what is none."""
+    return made(config, read_mapping(path), str(path))
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """The fields and values in a YAML file, as they are written; raises ConfigError for what holds none."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        content = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no YAML, no text, no date, brackets without end
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {type(content).__name__}, not fields with values (name: value)")
-    return made(config, content, str(path))
+    return content
+
+
+def parsed(text: str) -> Any:
+    """What YAML says; raises ValueError, on one line, for what is none."""
+    try:
+        return yaml.load(text, Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no YAML, no date, brackets without end
+        raise ValueError(" ".join(str(error).split())) from None
 
 
 def built(value: Any, where: str) -> Any:

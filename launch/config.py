@@ -3,7 +3,8 @@
     architecture: {type: Architecture, layers: [{type: Conv, features: 8, size: 3}, {type: Relu}, …]}
 
 Also C4, D4, … for groups, names of the zoo for architectures and names or paths for data sets (`find_source`). Where a
-field is always of one class, its dataclass says so by `field(metadata={"spec": TrainingRecipe})`, and files need not.
+field is always of one class, its dataclass says so by `field(metadata={"spec": TrainingRecipe})`, and files need not; what
+is to stay as it is written is a `field(metadata={"as_written": True})`.
 """
 
 import dataclasses
@@ -95,7 +96,9 @@ def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str) -
     if missing:
         raise ConfigError(f"{where} lacks {', '.join(missing)}")
     values = {
-        name: field_value(name, value, f"{where}, {name}", known[name].metadata.get("spec"))
+        name: value
+        if known[name].metadata.get("as_written")
+        else field_value(name, value, f"{where}, {name}", known[name].metadata.get("spec"))
         for name, value in fields.items()
     }
     try:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -65,7 +66,7 @@ class Dataset:
         """Size of the arrays."""
         return sum(array.nbytes for array in (self.inputs, self.labels, self.values) if array is not None)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of the arrays: two data sets with the same one hold the same numbers."""
         digest = hashlib.sha256(str(self.inputs.shape).encode() + np.ascontiguousarray(self.inputs).tobytes())

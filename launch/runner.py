@@ -16,13 +16,14 @@ from jaxtyping import Shaped
 from rich.console import Console
 
 from ensembles.checkpoints import Checkpoints, check_kept
-from ensembles.recorder import check_store, create_store, write_record
+from ensembles.recorder import check_store, create_store
 from ensembles.sharding import agreed, largest, on_first
 from ensembles.strategy import Strategy
 from ensembles.trainer import EnsembleState, Moment, Trainer, train
 from launch.disk import check_space
+from launch.heartbeat import Pulse, beating
 from launch.interrupts import StopRequest, heed, stops_noted
-from launch.metrics import add_row, metrics_row
+from launch.moments import write_moment
 from launch.progress import training_progress
 from launch.run import Run
 from launch.run_directory import RunDirectoryError, check_config, claim, write_json
@@ -84,7 +85,8 @@ def _train(run: Run, path: Path, console: Console, execution: Execution) -> None
 
     x = run.training_set.inputs
     on_first(partial(_prepare, run, path, execution, say))
-    with stops_noted(say) as request:
+    pulse = Pulse(run.members, run.record_steps[-1])
+    with stops_noted(say) as request, _alive(path, pulse):
 
         def said(message: str) -> None:
             say(message)
@@ -98,7 +100,12 @@ def _train(run: Run, path: Path, console: Console, execution: Execution) -> None
         if resume:
             say(f"resuming at step {resume[1]} of {run.record_steps[-1]}")
         with _written(checkpoints):
-            _follow(run, path, console, execution, trainer, checkpoints, resume, request)
+            _follow(run, path, console, execution, trainer, checkpoints, resume, request, pulse)
+
+
+def _alive(path: Path, pulse: Pulse) -> contextlib.AbstractContextManager[object]:
+    """The first process says that the job is alive."""
+    return beating(path, pulse) if jax.process_index() == 0 else contextlib.nullcontext()
 
 
 def _follow(
@@ -110,9 +117,11 @@ def _follow(
     checkpoints: Checkpoints,
     resume: tuple[EnsembleState, int] | None,
     request: StopRequest,
+    pulse: Pulse,
 ) -> None:
     """Train, recording and saving on the way, until the end or until somebody asks to stop."""
     start, saved = resume[1] if resume else 0, time.monotonic()
+    pulse.begin(start)
     with (
         training_progress(console, path.name, run.members, run.record_steps[-1], start) as report,
         tracked(path, execution.tensorboard) as track,
@@ -120,6 +129,7 @@ def _follow(
         for moment in train(trainer, run.data, run.evaluation, run.record_steps, resume):
             report(moment)
             track(moment)
+            pulse.step = moment.step
             if moment.record:
                 _record(run, path, trainer, moment)
             stop = largest(request.number)  # who is told stops all; a signal from here on is for the next call
@@ -162,16 +172,8 @@ def _record(run: Run, path: Path, trainer: Trainer, moment: Moment) -> None:
 
 
 def _write(run: Run, path: Path, moment: Moment, arrays: dict[str, Shaped[np.ndarray, "member ..."]]) -> None:
-    record = moment.record
-    assert record is not None
-    write_record(path / "logits.zarr", record.position, arrays, record.healthy)
-    upright = {name: logits[:, : run.layout.sets[name]] for name, logits in record.logits.items()}
-    times = run.layout.times
-    time_ = float(times[0, record.position]) if len(times) == 1 else None
-    row = metrics_row(
-        moment.step, time_, upright, record.healthy, run.recipe.loss, run.training_set, run.evaluation_sets
-    )
-    add_row(path / "metrics.csv", row)
+    assert moment.record is not None
+    write_moment(run, path, moment.record, arrays)
 
 
 @contextlib.contextmanager

@@ -76,10 +76,15 @@ class TrainConfig:
         check_whole("steps", self.record_steps[-1], 0)
         return self.record_steps
 
-    def run(self) -> Run:
-        """The run, its data loaded; raises ValueError (DataError) where these cannot be had."""
+    def sets(self) -> tuple[Dataset, ...]:
+        """The data, the training set first, test second; raises ValueError (DataError) where these cannot be had."""
         train, test = splits_of(self.data, self.train, self.test, self.data_seed)
         samples, seed = self.ood_samples or len(test), self.data_seed or 0
+        return (train, test, *(ood_set(each, train, samples, seed) for each in self.ood))
+
+    def run(self, sets: tuple[Dataset, ...] | None = None) -> Run:
+        """The run, its data loaded unless these are given; raises ValueError as `sets`."""
+        train, *evaluation = sets or self.sets()
         assert self.record_steps is not None
         return Run(
             architecture=self.architecture,
@@ -88,7 +93,7 @@ class TrainConfig:
             seed=self.seed,
             record_steps=self.record_steps,
             training_set=train,
-            evaluation_sets=(test, *(ood_set(each, train, samples, seed) for each in self.ood)),
+            evaluation_sets=tuple(evaluation),
             orbit=self.orbit,
             snapshots=self.snapshots,
             member_numbers=self.member_numbers,

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+import launch.moments
 import launch.runner
 from ensembles import FullOrbit, IndependentDraws, Strategy, TrainingRecipe
 from ensembles.checkpoints import Checkpoints
@@ -51,8 +52,8 @@ def told(stage: mmap.mmap, name: bytes, function, after: bytes = b""):
 
 def child(output: Path, stage: mmap.mmap) -> None:
     """Start or resume the run, as the command does."""
-    for name in ("create_store", "write_record", "add_row"):
-        setattr(launch.runner, name, told(stage, b"store", getattr(launch.runner, name)))
+    for module, name in ((launch.runner, "create_store"), (launch.moments, "write_record"), (launch.moments, "add_row")):
+        setattr(module, name, told(stage, b"store", getattr(module, name)))
     Trainer.advance = told(stage, b"train", Trainer.advance, after=b"train")
     cli.configure_jax()
     run_ensemble(the_run(), output, Console(quiet=True), EXECUTION)
@@ -137,8 +138,8 @@ def full(output: Path) -> None:
 
         return wrapped
 
-    write_record, save = launch.runner.write_record, Checkpoints.save
-    for owner, name, function in ((launch.runner, "write_record", write_record), (Checkpoints, "save", save)):
+    write_record, save = launch.moments.write_record, Checkpoints.save
+    for owner, name, function in ((launch.moments, "write_record", write_record), (Checkpoints, "save", save)):
         calls = 0
         setattr(owner, name, then_full(function, 7))
         try:

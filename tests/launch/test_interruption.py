@@ -67,7 +67,8 @@ def uninterrupted(tmp_path_factory):
     ],
 )
 def test_killed_at_any_stage(short_calls, uninterrupted, tmp_path, monkeypatch, stage, call, before):
-    module, name = (runner.Checkpoints, "save") if "." in stage else (runner, stage)
+    module = {"Checkpoints.save": runner.Checkpoints, "write_record": moments, "add_row": moments}.get(stage, runner)
+    name = stage.rpartition(".")[2]
     with monkeypatch.context() as patch:
         patch.setattr(module, name, raising(getattr(module, name), Killed, call, before))
         with pytest.raises(Killed):

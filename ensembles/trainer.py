@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped, UInt32
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped, UInt32
 
 from ensembles.batches import Data
 from ensembles.checks import NOBODY, check_data, check_member_numbers, check_members, check_steps, listed
@@ -91,7 +91,7 @@ class Trainer:
 
     def init(self, input_shape: Sequence[int]) -> EnsembleState:
         """The untrained ensemble, for inputs of this shape (`Signal.of_input`)."""
-        return self._init(self._stacked_numbers(), tuple(input_shape))
+        return self._init(self._seed, self._stacked_numbers(), tuple(input_shape))
 
     def advance(self, state: EnsembleState, data: Data, start: int, stop: int) -> EnsembleState:
         """All members from step `start` to step `stop`. Compiles once for all steps."""
@@ -102,8 +102,8 @@ class Trainer:
         return type(self)._advance.lower(self, *self.arguments(state, data, 0, 1)).compile()
 
     def arguments(self, state: EnsembleState, data: Data, start: int, stop: int) -> tuple:
-        """What `advance` computes with: the members' numbers, the state, the data and the steps."""
-        return self._stacked_numbers(), state, data, np.int32(start), np.int32(stop)
+        """What `advance` computes with: the seed and the members' numbers, the state, the data and the steps."""
+        return self._seed, self._stacked_numbers(), state, data, np.int32(start), np.int32(stop)
 
     @partial(jax.jit, static_argnums=0)
     def logits(
@@ -134,28 +134,38 @@ class Trainer:
         filled = {name: self.placement.filled(values) for name, values in numbers.items()}
         return self.placement.filled(members.astype(np.uint32)), filled
 
-    @partial(jax.jit, static_argnums=(0, 2))
-    def _init(self, numbers: tuple, input_shape: tuple[int, ...]) -> EnsembleState:
-        def one(stacked: tuple, _: None) -> MemberState:
+    @property
+    def _seed(self) -> UInt32[np.ndarray, "2"]:
+        """As an argument, so that ensembles of other seeds are the same program."""
+        with jax.ensure_compile_time_eval():  # also while shapes alone are asked for
+            return np.asarray(jax.random.key_data(jax.random.key(self.seed)))
+
+    @partial(jax.jit, static_argnums=(0, 3))
+    def _init(self, seed: Array, numbers: tuple, input_shape: tuple[int, ...]) -> EnsembleState:
+        def one(stacked: tuple, seed: Array) -> MemberState:
             member, numbers = stacked
-            key = jax.random.fold_in(self._key(member), INITIALISATION)
+            key = jax.random.fold_in(key_of(seed, member), INITIALISATION)
             return untrained(self.architecture, self.recipe, numbers, key, input_shape)
 
-        return map_members(one, numbers, None, self.placement)
+        return map_members(one, numbers, seed, self.placement)
 
     @partial(jax.jit, static_argnums=0)
-    def _advance(self, numbers: tuple, state: EnsembleState, data: Data, start: Array, stop: Array) -> EnsembleState:
+    def _advance(
+        self, seed: Array, numbers: tuple, state: EnsembleState, data: Data, start: Array, stop: Array
+    ) -> EnsembleState:
         def one(stacked: tuple, common: tuple) -> MemberState:
-            ((member, numbers), state), (data, start, stop) = stacked, common
-            keys = Keys(self._key(member), self._key(jnp.uint32(NOBODY)))
+            ((member, numbers), state), (seed, data, start, stop) = stacked, common
+            keys = Keys(key_of(seed, member), key_of(seed, jnp.uint32(NOBODY)))
             return train_member(
                 self.architecture, self.recipe, self.formulation, numbers, state, keys, data, start, stop
             )
 
-        return map_members(one, (numbers, state), (data, start, stop), self.placement)
+        return map_members(one, (numbers, state), (seed, data, start, stop), self.placement)
 
-    def _key(self, member: Int[Array, ""]):
-        return jax.random.fold_in(jax.random.key(self.seed), member)
+
+def key_of(seed: UInt32[Array, "2"], member: Int[Array, ""]) -> Key[Array, ""]:
+    """Where all of a member's randomness comes from; the seed is the data of a key."""
+    return jax.random.fold_in(jax.random.wrap_key_data(seed), member)
 
 
 def in_batches(

@@ -92,10 +92,16 @@ def obey(command: str, options: Sequence[str]) -> None:
     from launch.ntk import NtkCommand
     from launch.plot import PlotCommand
     from launch.recipes import RECIPES
+    from launch.sweep.command import SweepCommand
+    from launch.sweep.status import StatusCommand
+    from launch.sweep.work_command import WorkCommand
     from launch.train import TrainCommand
 
     commands = {
         "train": TrainCommand,
+        "sweep": SweepCommand,
+        "status": StatusCommand,
+        "work": WorkCommand,
         "kernel": KernelCommand,
         "ntk": NtkCommand,
         "analyze": AnalyzeCommand,

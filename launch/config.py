@@ -3,8 +3,8 @@
     architecture: {type: Architecture, layers: [{type: Conv, features: 8, size: 3}, {type: Relu}, …]}
 
 Also C4, D4, … for groups, names of the zoo for architectures and names or paths for data sets (`find_source`). Where a
-field is always of one class, its dataclass says so by `field(metadata={"spec": TrainingRecipe})`, and files need not; what
-is to stay as it is written is a `field(metadata={"as_written": True})`.
+field is always of one class, its dataclass says so by `field(metadata={"spec": TrainingRecipe})`, and files need not;
+what is to stay as it is written is a `field(metadata={"as_written": True})`.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """A sign of life in a run directory, for those who look from other hosts: a count that goes on while a process works.
 
-Whoever wants to know whether it does watches the count for a while. Clocks, which jump and differ between hosts, are not
-asked.
+Whoever wants to know whether it does watches the count for a while. Clocks, which jump and differ between hosts, are
+not asked.
 """
 
 import contextlib

@@ -21,6 +21,21 @@ class RunDirectoryError(ValueError):
     """A run directory that cannot be used: another configuration's, or another process's."""
 
 
+class InUseError(RunDirectoryError):
+    """Another process writes it."""
+
+
+def holder(path: Path):
+    try:
+        with (path / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return path
+    return None
+
+
 @contextlib.contextmanager
 def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
     """Hold `path` as the run directory of `config` (plain JSON values), made if missing.
@@ -34,9 +49,7 @@ def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunDirectoryError(
-                f"{path} is in use by another process; wait for it or choose another output"
-            ) from None
+            raise InUseError(f"{path} is in use by another process; wait for it or choose another output") from None
         check_config(path, config)  # again: another process may have come and gone before the lock
         if not (path / "config.json").exists():
             write_json(path / "config.json", {"config": config, **circumstances()})

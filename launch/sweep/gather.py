@@ -33,21 +33,16 @@ def gather(directory: SweepDirectory, job: str) -> None:
                 _put_together(directory, name, planned)
         for source in {source.job for planned in runs.values() for source in planned.sources}:
             if all(directory.is_finished(name) for name in directory.read_job(source).runs):
-                shutil.rmtree(part(directory, source), ignore_errors=True)
-
-
-def part(directory: SweepDirectory, job: str) -> Path:
-    """Where a job that is not one whole run works."""
-    return directory.path / "parts" / job
+                shutil.rmtree(directory.part(source), ignore_errors=True)
 
 
 def is_trained(directory: SweepDirectory, source: Source) -> bool:
     """Whether all members of the job are."""
-    return (part(directory, source.job) / "finished.json").exists()
+    return (directory.part(source.job) / "finished.json").exists()
 
 
 def _put_together(directory: SweepDirectory, name: str, planned: Planned) -> None:
-    parts = [(part(directory, source.job), source) for source in planned.sources]
+    parts = [(directory.part(source.job), source) for source in planned.sources]
     path = directory.run(name).with_name(f".{name}.new")
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)

@@ -17,7 +17,7 @@ from small_recipe import EXECUTION, Small
 from ensembles import trainer
 from ensembles.checkpoints import saved_steps
 from ensembles.recorder import read_logits
-from launch import runner
+from launch import moments, runner
 from launch.interrupts import PreemptedError
 from launch.metrics import read_metrics
 from launch.run_directory import RunDirectoryError, claim

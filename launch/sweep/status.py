@@ -1,0 +1,131 @@
+"""`widesym status`: how the runs of sweeps stand."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import tyro
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from launch.run_directory import RunDirectoryError
+from launch.sweep.directory import SweepDirectory
+from launch.sweep.standing import Standing, State, standings
+from launch.sweep.sweep_config import Changes, told
+
+SECONDS_BETWEEN_TABLES = 2.0
+COLUMNS = ("run", "what", "state", "steps", "member-steps/s", "left", "where, or why")
+FIRST: tuple[State, ...] = ("failed", "stale", "running", "queued", "waiting", "finished")  # what people look for
+WIDTH = 160  # of what is no terminal
+ROWS_AROUND = 6  # of a table, and below it
+COLOURS = {"failed": "red", "stale": "yellow", "running": "cyan", "queued": "blue", "finished": "green"}
+
+
+class Row(NamedTuple):
+    """A run, what sets it apart, and the jobs that have its members."""
+
+    run: str
+    changes: Changes
+    jobs: tuple[tuple[str, Standing], ...]
+
+    @property
+    def state(self) -> State:
+        """That of the run: of its jobs, the one that people should hear of first."""
+        states = [standing.state for _, standing in self.jobs]
+        return min(states, key=FIRST.index, default="waiting")
+
+
+@dataclass(frozen=True)
+class StatusCommand:
+    """Show which runs of a sweep are finished, failed, running or stale; on a terminal, live while there is something
+    to see.
+    """
+
+    directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIRECTORY")]
+    """The sweep's directory."""
+    once: bool = False
+    """Show the table once, also on a terminal."""
+
+    def run(self, console: Console) -> None:
+        """Print the table; raises RunDirectoryError for what is no sweep's directory."""
+        directory = SweepDirectory(self.directory)
+        if not self.directory.is_dir():
+            raise RunDirectoryError(f"there is no directory {self.directory}; name the directory of a sweep")
+        rows = rows_of(directory)
+        if self.once or not console.is_terminal:
+            wide = console if console.is_terminal else Console(file=console.file, width=WIDTH)
+            wide.print(shown(rows, len(rows)))
+            return
+        with Live(console=console, screen=False, auto_refresh=False) as live:
+            while True:
+                live.update(shown(rows, console.height - ROWS_AROUND), refresh=True)
+                if not {"running", "queued"} & {row.state for row in rows}:
+                    return
+                time.sleep(SECONDS_BETWEEN_TABLES)
+                rows = rows_of(directory)
+
+
+def rows_of(directory: SweepDirectory) -> list[Row]:
+    """How all runs of all plans stand, in their order."""
+    plans = directory.read_plans()
+    runs = {name: changes for plan in plans for name, changes in plan.runs.items()}
+    jobs = {name: job for plan in plans for name, job in plan.jobs.items() if set(job) & set(runs)}
+    found = standings(directory, jobs)
+    rows = []
+    for run, changes in runs.items():
+        of_run = tuple((name, found[name]) for name, job in jobs.items() if run in job)
+        done = (run, Standing("finished"))
+        rows.append(Row(run, changes, (done,) if directory.is_finished(run) else of_run))
+    return rows
+
+
+def shown(rows: Sequence[Row], most: int) -> Group:
+    """The table, of the rows that people look for first where there is no room for all, and how many there are."""
+    chosen = sorted(rows, key=lambda row: FIRST.index(row.state))[:most] if len(rows) > most else rows
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for header in COLUMNS:
+        least = 12 if header in ("run", "what", "state") else None
+        justify = "right" if header in ("steps", "member-steps/s", "left") else "left"
+        table.add_column(header, justify=justify, min_width=least, overflow="fold")
+    for row in chosen:
+        table.add_row(*cells(row))
+    hidden = f"; {len(rows) - len(chosen)} rows not shown" if len(rows) > len(chosen) else ""
+    return Group(table, summary(rows) + hidden)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row of the table."""
+    job, standing = next(((job, each) for job, each in row.jobs if each.state == row.state), ("", Standing("waiting")))
+    colour = COLOURS.get(row.state)
+    state = f"[{colour}]{row.state}[/]" if colour else row.state
+    if len(row.jobs) > 1:
+        done = sum(each.state == "finished" for _, each in row.jobs)
+        state += f" ({done} of {len(row.jobs)} parts finished)"
+    elif job not in ("", row.run):
+        state += f" (in {job})"
+    beat = standing.heartbeat
+    if beat is None or row.state in ("finished", "waiting", "queued"):
+        return row.run, escape(told(row.changes)), state, "", "", "", escape(standing.failure)
+    running = row.state == "running"
+    left = f"{beat.seconds_left:.0f} s" if running and beat.seconds_left is not None else ""
+    return (
+        row.run,
+        escape(told(row.changes)),
+        state,
+        f"{beat.step}/{beat.steps}",
+        f"{beat.rate:.0f}" if running else "",
+        left,
+        escape(standing.failure or f"process {beat.pid} on {beat.host}"),
+    )
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """How many there are of each state."""
+    counts = Counter(row.state for row in rows)
+    return f"{len(rows)} runs: " + ", ".join(f"{counts[state]} {state}" for state in reversed(FIRST) if counts[state])

@@ -1,0 +1,26 @@
+"""`widesym work`: one job of a sweep. Pools start it; people may, to see a job fail before their eyes."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from launch.sweep.command import ExecutionOptions
+from launch.sweep.worker import work
+
+
+@dataclass(frozen=True)
+class WorkCommand:
+    """Carry out one job of a sweep that has been planned."""
+
+    directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIRECTORY")]
+    """The sweep's directory."""
+    job: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="JOB")]
+    """The job's name (`widesym status`)."""
+    options: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
+
+    def run(self, console: Console) -> None:
+        """Do it; raises what it fails of."""
+        work(self.directory, self.job, console, self.options.execution)

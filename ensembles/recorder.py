@@ -20,10 +20,12 @@ import numpy as np
 import xarray as xr
 import zarr
 from jaxtyping import Bool, Float, Shaped
+from zarr.codecs import ZstdCodec
 
 from ensembles.checks import listed
 
 METRICS = ("loss", "accuracy", "gradient_norm")
+CHECKED = ZstdCodec(level=0, checksum=True)  # a flipped bit fails the read; without, most are read as other numbers
 CHUNK_BYTES = 2**24  # of one file, at most, unless one member's record takes more
 
 Sick = Literal["refuse", "exclude", "include"]
@@ -91,10 +93,12 @@ def create_store(path: Path, layout: Layout) -> None:
             dtype="float32",
             fill_value=np.nan,
             dimension_names=("time", "member", *array.dimensions),
+            compressors=CHECKED,
         )
-    root.create_array("healthy", data=np.zeros(shape, bool), chunks=(1, shape[1]), dimension_names=("time", "member"))
-    for name, (dimensions, values) in _coordinates(layout).items():
-        root.create_array(name, data=values, dimension_names=dimensions)
+    healthy, dimensions = np.zeros(shape, bool), ("time", "member")
+    root.create_array("healthy", data=healthy, chunks=(1, shape[1]), dimension_names=dimensions, compressors=CHECKED)
+    for name, (dimensions, values) in coordinates(layout).items():
+        root.create_array(name, data=values, dimension_names=dimensions, compressors=CHECKED)
     with warnings.catch_warnings():
         # Consolidation is xarray's default way in; zarr warns that v3 has yet to specify it.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
@@ -102,7 +106,8 @@ def create_store(path: Path, layout: Layout) -> None:
     os.replace(temporary, path)
 
 
-def _coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.ndarray, "..."]]]:
+def coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.ndarray, "..."]]]:
+    """Dimensions and values of what stands along the axes, as it is before anything is recorded."""
     elements = [layout.orbits.get(name, 1) for name in layout.sets]
     sizes = list(zip(elements, layout.sets.values(), strict=True))
     common = len(layout.times) == 1

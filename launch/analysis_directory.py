@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from launch.run_directory import RunDirectoryError
+from launch.run_directory import RunDirectoryError, check_schema
 
 PARTS = ("tables", "figures", "health.json", "runs.json")
 STATUSES = ("problem", "warning", "ok")  # the worst first
@@ -55,6 +55,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     whole = _read_json(directory / "config.json")
     if not isinstance(whole, dict) or "config" not in whole:
         raise _damaged(directory / "config.json", "it holds no 'config'")
+    check_schema(directory / "config.json", whole)
     return whole
 
 

@@ -21,6 +21,7 @@ usage: widesym reproduce NAME [OPTIONS]
        widesym plot DIR | report DIR
        widesym data list | show NAME | prepare NAME | verify [OPTIONS]
        widesym models [OPTIONS]
+       widesym doctor [DIR]
 
 reproduce    run a named experiment. NAME is one of: {recipes}
 train        train the ensemble that a file describes, or that of a run directory once more
@@ -31,6 +32,7 @@ plot         draw the figures of an analysis again
 report       make one HTML page of an analysis
 data         list data sets, draw a contact sheet of one, cache one before it is used, check the cache
 models       list the model zoo
+doctor       say whether runs are whole and where they would go on; without DIR, what there is on this machine
 
 options:
   -h, --help    show this message; after a command and its NAME, the command's options
@@ -39,7 +41,9 @@ options:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `widesym` and exit: 0 if all went well, 2 on bad input, 130 when interrupted, 75 when preempted (SIGTERM)."""
+    """Run `widesym` and exit: 0 if all went well, 1 if the doctor finds damage, 2 on bad input, 130 when interrupted,
+    75 when preempted (SIGTERM).
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with sigterm_raises():
@@ -86,6 +90,7 @@ def obey(command: str, options: Sequence[str]) -> None:
 
     from launch.analyze import AnalyzeCommand
     from launch.data import ACTIONS
+    from launch.doctor import DoctorCommand
     from launch.html_report import ReportCommand
     from launch.kernel import KernelCommand
     from launch.models_table import ModelsTable
@@ -108,6 +113,7 @@ def obey(command: str, options: Sequence[str]) -> None:
         "plot": PlotCommand,
         "report": ReportCommand,
         "models": ModelsTable,
+        "doctor": DoctorCommand,
     }
     name = next(iter(options), None)
     if command in commands:

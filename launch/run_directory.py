@@ -2,19 +2,20 @@
 
 import contextlib
 import fcntl
-import importlib.metadata
 import json
 import os
 import platform
-import subprocess
+import time
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-import jax
+from launch.provenance import circumstances
 
-PACKAGES = ("widesym", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray", "zarr")
+SCHEMA = 2  # of config.json and what stands beside it; it grows when older versions would misread a directory
+TRIES = (0.0, 0.01, 0.1)  # seconds before each try to claim a directory: a look at who holds it takes a moment
 
 
 class RunDirectoryError(ValueError):
@@ -22,68 +23,143 @@ class RunDirectoryError(ValueError):
 
 
 class InUseError(RunDirectoryError):
-    """Another process writes it."""
+    """A run directory that another process uses."""
 
 
-def holder(path: Path):
-    try:
-        with (path / ".lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return None
-    except BlockingIOError:
-        return path
-    return None
+class Holder(NamedTuple):
+    """The process that writes a directory, and since when; None for what it has not said, as older versions do not."""
+
+    host: str | None
+    pid: int | None
+    since: str | None = None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "a process that has not left its name"
+        return f"process {self.pid} on {self.host} (since {self.since})"
 
 
 @contextlib.contextmanager
 def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
     """Hold `path` as the run directory of `config` (plain JSON values), made if missing.
 
-    Raises RunDirectoryError where it belongs to another configuration, naming the keys that differ, or is held by
-    another process.
+    Raises RunDirectoryError where it belongs to another configuration, naming the keys that differ, where it was made
+    by a newer version, and where another process holds it, naming that one.
     """
     check_config(path, config)
     path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InUseError(f"{path} is in use by another process; wait for it or choose another output") from None
+    with (path / ".lock").open("a+") as lock:  # "w" would wipe the name of who holds it
+        if not any(_had(lock, fcntl.LOCK_EX, pause) for pause in TRIES):
+            by = holder(path)
+            how = f"it is being written by {by}" if by else "it is being read"
+            raise InUseError(f"{path} is in use by another process: {how}; wait for it or choose another output")
+        _sign(lock)
         check_config(path, config)  # again: another process may have come and gone before the lock
         if not (path / "config.json").exists():
-            write_json(path / "config.json", {"config": config, **circumstances()})
-        yield
+            write_json(path / "config.json", {"schema": SCHEMA, "config": config, **circumstances()})
+        try:
+            yield
+        finally:
+            lock.truncate(0)
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Hold `path` for reading, beside other readers; raises RunDirectoryError while a process writes it."""
+    """Hold `path` for reading, beside other readers; raises RunDirectoryError while a process writes it, naming it."""
     with contextlib.ExitStack() as held:
         try:
             lock = held.enter_context((path / ".lock").open())
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if not _had(lock, fcntl.LOCK_SH):
+                raise RunDirectoryError(
+                    f"{path} is still being written by another process: {_signature(lock)}; wait for its end"
+                )
         except FileNotFoundError:  # a copy, which nobody writes
             pass
-        except BlockingIOError:
-            raise RunDirectoryError(f"{path} is still being written by another process; wait for its end") from None
         yield
 
 
-def check_config(path: Path, config: dict[str, Any]) -> None:
-    """Raise RunDirectoryError if `path` holds a run of another configuration; reads only."""
+def holder(path: Path) -> Holder | None:
+    """Who writes the directory `path` now, None if nobody does.
+
+    The lock itself is asked: a process that was killed leaves its name in the file, but no lock.
+    """
     try:
-        found = json.loads((path / "config.json").read_text())["config"]
+        with (path / ".lock").open() as lock:
+            return None if _had(lock, fcntl.LOCK_SH) else _signature(lock)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _had(lock: IO[str], kind: int, pause: float = 0.0) -> bool:
+    """Whether the lock could be had, after a pause; it is held until the file is closed."""
+    time.sleep(pause)
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sign(lock: IO[str]) -> None:
+    """Write who holds the lock into its file, instead of whoever held it before."""
+    since = datetime.now().astimezone().isoformat(timespec="seconds")
+    lock.truncate(0)
+    lock.write(json.dumps(Holder(platform.node(), os.getpid(), since)._asdict()) + "\n")
+    lock.flush()
+
+
+def _signature(lock: IO[str]) -> Holder:
+    """Who has signed the file of a lock that is held."""
+    try:
+        return Holder(**json.loads(lock.read()))
+    except (ValueError, TypeError):  # an older version, which does not sign, or one that is about to
+        return Holder(None, None)
+
+
+def check_config(path: Path, config: dict[str, Any]) -> None:
+    """Raise RunDirectoryError if `path` holds a run of another configuration, or of a newer version; reads only."""
+    try:
+        found = read_description(path)["config"]
     except FileNotFoundError:
         return
-    except (ValueError, KeyError, TypeError) as error:  # not JSON, not text, not ours
-        raise RunDirectoryError(f"{path / 'config.json'} is not a run's configuration ({error})") from None
     differing = differences(found, json.loads(json.dumps(config)))
     if differing:
         raise RunDirectoryError(
             f"{path} holds a run of another configuration:\n  "
             + "\n  ".join(differing)
             + "\nask for what it holds, choose another output, or remove the directory"
+        )
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """All of config.json in `path`: its `config`, its `schema`, and the circumstances it was made in.
+
+    Raises FileNotFoundError, and RunDirectoryError for a file that is none of ours or of a schema that is not known.
+    """
+    file = path / "config.json"
+    try:
+        found = json.loads(file.read_text())
+        if not isinstance(found["config"], dict):
+            raise TypeError(f"config is {found['config']!r}, not fields with values")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:  # not JSON, not text, not ours
+        raise RunDirectoryError(
+            f"{file} is not a run's configuration ({type(error).__name__}: {error}); take it from a copy"
+        ) from None
+    check_schema(file, found)
+    return found
+
+
+def check_schema(file: Path, description: dict[str, Any]) -> None:
+    """Raise RunDirectoryError for the contents of a config.json that this version cannot read; those without a schema
+    are of the first.
+    """
+    schema = description.get("schema", 1)
+    if type(schema) is not int or schema < 1:
+        raise RunDirectoryError(f"{file} has schema {schema!r}; it must be 1 to {SCHEMA}: take the file from a copy")
+    if schema > SCHEMA:
+        raise RunDirectoryError(
+            f"{file} was made by a newer widesym (schema {schema}, this one reads up to {SCHEMA}); upgrade widesym, or "
+            "use another directory"
         )
 
 
@@ -99,31 +175,6 @@ def differences(found: Any, asked: Any, key: str = "") -> list[str]:
             line for i, pair in enumerate(zip(found, asked, strict=True)) for line in differences(*pair, f"{key}[{i}]")
         ]
     return [] if found == asked else [f"{key}: {found!r} on disk, {asked!r} asked for"]
-
-
-def circumstances() -> dict[str, Any]:
-    """Where a run was made: versions, git commit, device."""
-    device = jax.devices()[0]
-    return {
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
-        "git_commit": git_commit(),
-        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
-    }
-
-
-def git_commit() -> str | None:
-    """The commit of the source tree, with "+changes" if files differ from it; None where git does not track it."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # not some repository around an installed package
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -22,6 +22,7 @@ from ensembles.strategy import Strategy
 from ensembles.trainer import EnsembleState, Moment, Trainer, train
 from launch.disk import check_space
 from launch.heartbeat import Pulse, beating
+from launch.integrity import digests
 from launch.interrupts import StopRequest, heed, stops_noted
 from launch.moments import write_moment
 from launch.progress import training_progress
@@ -71,7 +72,7 @@ def run_ensemble(run: Run, path: Path, console: Console, execution: Execution = 
         on_first(lambda: held.enter_context(claim(path, run.config)))
         _train(run, path, console, execution)
         finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
-        on_first(lambda: write_json(path / "finished.json", finish))
+        on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": digests(path)}))
 
 
 def peak_memory() -> int:

@@ -6,7 +6,6 @@ from the seed, are drawn again where they were not kept.
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +22,7 @@ from ensembles.augmentation import FixedCopies
 from ensembles.checkpoints import Checkpoints, saved_steps
 from ensembles.recorder import Sick, members_kept
 from launch.config import ConfigError, built
-from launch.run_directory import RunDirectoryError
+from launch.run_directory import RunDirectoryError, read_description
 from launch.snapshots import named_leaves
 from models.architecture import Architecture
 
@@ -50,27 +49,7 @@ class StoredRun:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The run's configuration, as it was written down."""
-        if not self.path.is_dir():
-            raise RunDirectoryError(f"there is no directory {self.path}; name a run directory")
-        try:
-            config = json.loads((self.path / "config.json").read_text())["config"]
-        except FileNotFoundError:
-            config = {}
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunDirectoryError(
-                f"{self.path / 'config.json'} is not a run's configuration ({type(error).__name__}: {error})"
-            ) from None
-        if not {"architecture", "recipe", "members", "seed", "data"} <= set(config):
-            within = sorted(str(store.parent) for store in self.path.glob("*/logits.zarr"))
-            hint = f"; there are {', '.join(within)}" if within else ""
-            raise RunDirectoryError(f"{self.path} is not the directory of one ensemble{hint}")
-        _check_data(config["data"], self.path / "config.json")
-        if not isinstance(config["members"], int) or config["members"] < 1:
-            raise RunDirectoryError(
-                f"{self.path / 'config.json'}: members is {config['members']!r}; it must be their number. Take "
-                "the file from a copy of the run"
-            )
-        return config
+        return run_config(self.path)
 
     @property
     def trained_on(self) -> tuple[str, dict[str, Any]]:
@@ -157,6 +136,27 @@ class StoredRun:
                 yield store
         except (RuntimeError, KeyError) as error:  # of damaged chunks, and of what is missing
             raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}: {error})") from None
+
+
+def run_config(path: Path) -> dict[str, Any]:
+    """The configuration of the run in a directory; raises RunDirectoryError for what is none, or of a newer version."""
+    if not path.is_dir():
+        raise RunDirectoryError(f"there is no directory {path}; name a run directory")
+    try:
+        config = read_description(path)["config"]
+    except FileNotFoundError:
+        config = {}
+    if not {"architecture", "recipe", "members", "seed", "data"} <= set(config):
+        within = sorted(str(store.parent) for store in path.glob("*/logits.zarr"))
+        hint = f"; there are {', '.join(within)}" if within else ""
+        raise RunDirectoryError(f"{path} is not the directory of one ensemble{hint}")
+    _check_data(config["data"], path / "config.json")
+    if not isinstance(config["members"], int) or config["members"] < 1:
+        raise RunDirectoryError(
+            f"{path / 'config.json'}: members is {config['members']!r}; it must be their number. Take the file from a "
+            "copy of the run"
+        )
+    return config
 
 
 def stored_steps(run: StoredRun) -> list[int]:

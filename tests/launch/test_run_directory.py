@@ -2,16 +2,26 @@
 
 import json
 import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from launch.run_directory import (
+    Holder,
     RunDirectoryError,
     check_config,
-    circumstances,
     claim,
     differences,
+    holder,
+    read_description,
+    reading,
     write_json,
     write_text,
 )
@@ -48,6 +58,8 @@ def test_claim_writes_the_configuration_and_where_it_was_run(tmp_path):
     with claim(tmp_path / "deep" / "run", CONFIG):
         found = json.loads((tmp_path / "deep" / "run" / "config.json").read_text())
     assert found["config"] == CONFIG
+    assert found["schema"] == 2
+    assert found["command"] == sys.argv
     assert found["versions"]["numpy"] == np.__version__
     assert found["device"]["count"] >= 1
     assert found["git_commit"] is None or len(found["git_commit"].removesuffix("+changes")) == 40
@@ -70,7 +82,7 @@ def test_another_configuration_is_refused_with_keys_and_values(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("content", [b"{", b"{}", b"[1]", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[1]", b"\xff\xfe", b'{"config": 5}'])
 def test_what_is_no_configuration_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(RunDirectoryError, match=r"config\.json is not a run's configuration"):
@@ -83,11 +95,121 @@ def test_checking_reads_only(tmp_path):
 
 
 def test_a_directory_is_held_by_one_at_a_time(tmp_path):
-    """flock holds between open files, in one process as between two (test_interruption.py has two)."""
+    """flock holds between open files, in one process as between two."""
     with claim(tmp_path, CONFIG), pytest.raises(RunDirectoryError, match="in use by another process"):
         claim(tmp_path, CONFIG).__enter__()
     with claim(tmp_path, CONFIG):  # given back
         pass
+
+
+@pytest.fixture
+def other(tmp_path):
+    """A process that holds the directory `run` until it is killed."""
+    code = (
+        "import sys, time; from pathlib import Path; from launch import run_directory as d\n"
+        "d.circumstances = dict\n"  # JAX need not start its devices
+        "with d.claim(Path(sys.argv[1]), {'members': 4}): print('held', flush=True); time.sleep(600)"
+    )
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", code, tmp_path / "run"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_another_process_is_named_and_a_killed_one_holds_nothing(tmp_path, other):
+    run, before = tmp_path / "run", datetime.now(UTC)
+    found = holder(run)
+    assert found[:2] == (platform.node(), other.pid)
+    assert timedelta(0) <= before - datetime.fromisoformat(found.since) < timedelta(minutes=5)
+    assert json.loads((run / ".lock").read_text()) == found._asdict()
+    named = rf"process {other.pid} on {platform.node()} \(since {found.since}\)".replace("+", r"\+")
+    for _ in range(2):  # refused, one leaves the other's name as it is
+        with pytest.raises(
+            RunDirectoryError, match=f"run is in use by another process: it is being written by {named};"
+        ):
+            claim(run, {"members": 4}).__enter__()
+    with pytest.raises(RunDirectoryError, match=f"run is still being written by another process: {named}; wait"):
+        reading(run).__enter__()
+    other.kill()
+    other.wait()
+    assert json.loads((run / ".lock").read_text())["pid"] == other.pid  # what is written there is not believed
+    assert holder(run) is None
+    with reading(run), reading(run):
+        assert holder(run) is None  # who reads does not write
+    with claim(run, {"members": 4}):
+        assert holder(run)[:2] == (platform.node(), os.getpid())
+    assert holder(run) is None
+    assert (run / ".lock").read_text() == ""
+
+
+def test_readers_keep_writers_out(tmp_path):
+    with claim(tmp_path, CONFIG):
+        pass
+    with reading(tmp_path), pytest.raises(RunDirectoryError, match="in use by another process: it is being read; wait"):
+        claim(tmp_path, CONFIG).__enter__()
+
+
+def test_a_look_at_the_holder_keeps_nobody_out(tmp_path, monkeypatch):
+    """It holds the lock for a moment, for which claims wait."""
+    with claim(tmp_path, CONFIG):
+        pass
+    look = reading(tmp_path)
+    look.__enter__()
+
+    def sleep(seconds):
+        if seconds > 0:
+            look.__exit__(None, None, None)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with claim(tmp_path, CONFIG):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"host": "a"}', '{"host": "a", "pid": 1, "more": 2}'])
+def test_a_holder_of_another_version_goes_without_name(tmp_path, text):
+    with claim(tmp_path, CONFIG):
+        (tmp_path / ".lock").write_text(text)
+        assert holder(tmp_path) == Holder(None, None)
+        with pytest.raises(RunDirectoryError, match="being written by a process that has not left its name; wait"):
+            claim(tmp_path, CONFIG).__enter__()
+
+
+def test_nobody_holds_what_is_not_there(tmp_path):
+    assert holder(tmp_path) is None
+    assert holder(tmp_path / "none") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_directories_without_a_schema_are_of_the_first(tmp_path):
+    """They are read and claimed as they are."""
+    write_json(tmp_path / "config.json", {"config": CONFIG, "git_commit": None})
+    before = (tmp_path / "config.json").read_text()
+    assert read_description(tmp_path)["config"] == CONFIG
+    with claim(tmp_path, CONFIG):
+        pass
+    assert (tmp_path / "config.json").read_text() == before
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(tmp_path):
+    write_json(tmp_path / "config.json", {"schema": 3, "config": CONFIG})
+    said = r"config.json was made by a newer widesym \(schema 3, this one reads up to 2\); upgrade"
+    with pytest.raises(RunDirectoryError, match=said):
+        claim(tmp_path, CONFIG).__enter__()
+    with pytest.raises(RunDirectoryError, match=said):
+        read_description(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("schema", [0, "2", True, None, 1.5])
+def test_a_schema_that_is_none_is_refused(tmp_path, schema):
+    write_json(tmp_path / "config.json", {"schema": schema, "config": CONFIG})
+    with pytest.raises(RunDirectoryError, match=r"config.json has schema .*; it must be 1 to 2"):
+        read_description(tmp_path)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -109,7 +231,3 @@ def test_a_file_is_replaced_not_written_over(tmp_path):
         assert reader.read() == "old and long"
     assert path.read_text() == "new"
     assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.csv"]
-
-
-def test_circumstances_name_the_packages():
-    assert {"python", "widesym", "jax", "zarr"} <= circumstances()["versions"].keys()

@@ -15,11 +15,12 @@ from launch.progress import member_progress
 from launch.recipes.options import check_output
 from launch.runner import Execution
 from launch.sweep.directory import StoredPlan, SweepDirectory
+from launch.sweep.dry_run import describe_sweep
 from launch.sweep.executors import LOG, Ended, Pool, in_process, local_devices, work_command
 from launch.sweep.gather import gather
-from launch.sweep.plan import Runs, loading_once, named, prepare
+from launch.sweep.plan import loading_once, named, prepare
 from launch.sweep.standing import Standing, standings
-from launch.sweep.sweep_config import Point, SweepConfig, points_of, read_sweep, told
+from launch.sweep.sweep_config import points_of, read_sweep, told
 
 UNFINISHED = 1  # exit code: something is left to be done
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -95,7 +96,8 @@ class SweepCommand:
         points = named(points_of(sweep, str(self.config)), runs, str(self.config))
         check_output(self.directory.path)
         if self.dry_run:
-            console.out(describe_sweep(self.directory, points, sweep, runs), highlight=False)
+            kept = self.options.checkpoints_kept
+            console.out(describe_sweep(self.directory, points, sweep, runs, kept), highlight=False)
             return
         plan = prepare(self.directory, self.config.stem, points, sweep, runs)
         say(console, f"{len(points)} runs, {len(points) - count_open(self.directory, plan)} finished, "
@@ -204,8 +206,3 @@ def summary(directory: SweepDirectory, plan: StoredPlan, console: Console) -> in
 def say(console: Console, text: str) -> None:
     """Print as it is."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def describe_sweep(directory: SweepDirectory, points: dict[str, Point], sweep: SweepConfig, runs: Runs) -> str:
-    """The dry run."""
-    raise NotImplementedError

@@ -10,7 +10,9 @@ import zarr
 from jaxtyping import Shaped
 
 from ensembles.recorder import create_store
-from ensembles.trainer import Record
+from ensembles.trainer import DivergedError, Record
+from launch.failures import note_failure
+from launch.integrity import digests
 from launch.moments import write_moment
 from launch.run import Run
 from launch.run_directory import write_json
@@ -29,11 +31,19 @@ def gather(directory: SweepDirectory, job: str) -> None:
         return
     with directory.locked():
         for name, planned in runs.items():
-            if not directory.is_finished(name) and all(is_trained(directory, each) for each in planned.sources):
-                _put_together(directory, name, planned)
+            if not is_done(directory, name) and all(is_trained(directory, each) for each in planned.sources):
+                try:
+                    _put_together(directory, name, planned)
+                except DivergedError as error:  # as the run would have alone, while others of the job have not
+                    note_failure(directory.run(name), error)
         for source in {source.job for planned in runs.values() for source in planned.sources}:
-            if all(directory.is_finished(name) for name in directory.read_job(source).runs):
+            if all(is_done(directory, name) for name in directory.read_job(source).runs):
                 shutil.rmtree(directory.part(source), ignore_errors=True)
+
+
+def is_done(directory: SweepDirectory, run: str) -> bool:
+    """Whether nothing is to be made of parts any more."""
+    return directory.is_finished(run) or (directory.run(run) / "failed.json").exists()
 
 
 def is_trained(directory: SweepDirectory, source: Source) -> bool:
@@ -67,6 +77,8 @@ def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zar
     sizes = [samples * run.layout.orbits.get(name, 1) for name, samples in run.layout.sets.items()]
     logits = np.split(arrays["logits"], np.cumsum(sizes)[:-1], axis=1)
     record = Record(position, dict(zip(run.layout.sets, logits, strict=True)), joined("healthy"))
+    if not record.healthy.any():
+        raise DivergedError(f"no member's numbers are finite at step {run.record_steps[position]}")
     write_moment(run, path, record, arrays)
 
 
@@ -79,10 +91,8 @@ def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, Source]]) -> Non
         if (first / file).exists() and (file != STABILITY or len(parts) > 1):  # a job of many runs has many rates
             shutil.copyfile(first / file, path / file)
     ends = [json.loads((each / "finished.json").read_text()) for each, _ in parts]
-    write_json(
-        path / "finished.json",
-        {
-            "seconds": sum(end["seconds"] for end in ends),  # of all members of these jobs
-            "process_peak_memory_bytes": max(end["process_peak_memory_bytes"] for end in ends),
-        },
-    )
+    finish = {
+        "seconds": sum(end["seconds"] for end in ends),  # of all members of these jobs
+        "process_peak_memory_bytes": max(end["process_peak_memory_bytes"] for end in ends),
+    }
+    write_json(path / "finished.json", {**finish, "sha256": digests(path)})

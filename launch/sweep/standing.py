@@ -1,11 +1,11 @@
 """How jobs stand: found out from locks and heartbeats, not guessed from times."""
 
-import json
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from launch.failures import failure_in
 from launch.heartbeat import Heartbeat, beating_now, read_heartbeat
 from launch.run_directory import holder
 from launch.sweep.directory import SweepDirectory
@@ -31,10 +31,7 @@ def standings(
     nor is running, is stale: started again, it goes on from its last checkpoint.
     """
     places = {name: directory.workplace(name, runs) for name, runs in jobs.items()}
-    found = {
-        name: Standing("finished") if all(map(directory.is_finished, runs)) else of_directory(places[name])
-        for name, runs in jobs.items()
-    }
+    found = {name: of_runs(directory, runs) or of_directory(places[name]) for name, runs in jobs.items()}
     elsewhere = {places[name] for name, standing in found.items() if is_elsewhere(standing)}
     beating = beating_now(sorted(elsewhere))
     for name, standing in found.items():
@@ -45,6 +42,15 @@ def standings(
     return found
 
 
+def of_runs(directory: SweepDirectory, runs: Sequence[str]) -> Standing | None:
+    """How a job stands that has nothing left to do for its runs; None where it has."""
+    unfinished = [run for run in runs if not directory.is_finished(run)]
+    failures = [failure for run in unfinished if (failure := failure_in(directory.run(run)))]
+    if not unfinished:
+        return Standing("finished")
+    return Standing("failed", failure=failures[0]) if len(failures) == len(unfinished) else None
+
+
 def of_directory(path: Path) -> Standing:
     """How the run in a directory stands, as far as this host can see at once."""
     heartbeat = read_heartbeat(path)
@@ -52,8 +58,8 @@ def of_directory(path: Path) -> Standing:
         return Standing("finished", heartbeat)
     if holder(path) is not None:
         return Standing("running", heartbeat)
-    if (path / "failed.json").exists():
-        return Standing("failed", heartbeat, failure_in(path))
+    if failure := failure_in(path):
+        return Standing("failed", heartbeat, failure)
     return Standing("stale" if (path / "config.json").exists() else "waiting", heartbeat)
 
 
@@ -61,11 +67,3 @@ def is_elsewhere(standing: Standing) -> bool:
     """Whether it is another host that would know."""
     heartbeat = standing.heartbeat
     return standing.state == "stale" and heartbeat is not None and heartbeat.host != socket.gethostname()
-
-
-def failure_in(path: Path) -> str:
-    """What a run has failed of."""
-    try:
-        return str(json.loads((path / "failed.json").read_text())["error"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "unknown: failed.json cannot be read"

@@ -37,8 +37,8 @@ class Row(NamedTuple):
     @property
     def state(self) -> State:
         """That of the run: of its jobs, the one that people should hear of first."""
-        states = [standing.state for _, standing in self.jobs]
-        return min(states, key=FIRST.index, default="waiting")
+        states: list[State] = [standing.state for _, standing in self.jobs]
+        return min(states or ["waiting"], key=FIRST.index)
 
 
 @dataclass(frozen=True)

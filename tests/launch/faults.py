@@ -52,7 +52,8 @@ def told(stage: mmap.mmap, name: bytes, function, after: bytes = b""):
 
 def child(output: Path, stage: mmap.mmap) -> None:
     """Start or resume the run, as the command does."""
-    for module, name in ((launch.runner, "create_store"), (launch.moments, "write_record"), (launch.moments, "add_row")):
+    moments = launch.moments
+    for module, name in ((launch.runner, "create_store"), (moments, "write_record"), (moments, "add_row")):
         setattr(module, name, told(stage, b"store", getattr(module, name)))
     Trainer.advance = told(stage, b"train", Trainer.advance, after=b"train")
     cli.configure_jax()

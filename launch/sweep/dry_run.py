@@ -1,0 +1,115 @@
+"""What a sweep is and takes, said before anything is begun; nothing is written."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+from launch.config import ConfigError
+from launch.disk import size
+from launch.predicted_time import PredictedTime, predicted_time, spoken
+from launch.run import Run
+from launch.sweep.directory import StoredJob, SweepDirectory
+from launch.sweep.jobs import kind
+from launch.sweep.plan import Runs, planned
+from launch.sweep.sweep_config import Point, SweepConfig, told
+from launch.training_cost import TrainingCost, training_cost
+
+MOST_TRIALS = 8
+
+
+class Kind(NamedTuple):
+    """Jobs of one program: what the first of them takes, and how many members of how many jobs there are."""
+
+    run: Run
+    cost: TrainingCost
+    jobs: int
+    members: int
+
+    @property
+    def flops(self) -> float:
+        """Of all jobs."""
+        return self.cost.flops * self.members / self.run.members
+
+    @property
+    def space(self) -> float:
+        """Bytes on disk of all jobs."""
+        of_members = self.cost.space.records + self.cost.space.checkpoints
+        return of_members * self.members / self.run.members + self.cost.space.data * self.jobs
+
+    def seconds(self, predicted: PredictedTime) -> float:
+        """Of all jobs, one after the other on all devices."""
+        first = self.run.members
+        more = self.members - first * self.jobs
+        return predicted.seconds * self.jobs + more * self.run.record_steps[-1] * predicted.trial.seconds_a_member_step
+
+
+def describe_sweep(
+    directory: SweepDirectory, points: Mapping[str, Point], sweep: SweepConfig, runs: Runs, checkpoints_kept: int
+) -> str:
+    """The sweep's resolved base, its runs, and their cost, as comments to it."""
+    jobs = planned(directory, dict(points), sweep, runs)
+    kinds = kinds_of(jobs, runs, checkpoints_kept)
+    unfinished = {name for job in jobs.values() for name in job.runs}
+    resolved = yaml.safe_dump(base_of(sweep), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    lines = [
+        f"{len(points)} runs in {directory.path}, {len(points) - len(unfinished)} of them finished:",
+        *(
+            f"  {name}  {'to do   ' if name in unfinished else 'finished'}  {told(point.changes)}"
+            for name, point in points.items()
+        ),
+    ]
+    if not jobs:
+        return resolved + commented([*lines, "nothing is left to be done"])
+    members = sum(each.members for each in kinds)
+    counts = f"{len(jobs)} jobs of {len(kinds)} kinds, {members:,} members"
+    return resolved + commented(
+        [
+            *lines,
+            f"to do: {counts}",
+            f"{sum(each.flops for each in kinds):.3g} floating-point operations in products of matrices",
+            f"about {size(sum(each.space for each in kinds))} on disk, while all checkpoints are there",
+            time_of(kinds),
+        ]
+    )
+
+
+def base_of(sweep: SweepConfig) -> dict[str, Any]:
+    """The sweep as its file would have it, with all that was not said."""
+    content = {"base": sweep.base, "product": dict(sweep.product), "zip": dict(sweep.zip), "points": list(sweep.points)}
+    strategy = None if sweep.strategy is None else vars(sweep.strategy)
+    return {**content, "members_a_job": sweep.members_a_job, "strategy": strategy}
+
+
+def commented(lines: list[str]) -> str:
+    """As comments of YAML."""
+    return "\n".join(f"# {line}" for line in lines)
+
+
+def kinds_of(jobs: Mapping[str, StoredJob], runs: Runs, checkpoints_kept: int) -> list[Kind]:
+    """Jobs by the program that they run: seeds, members and their numbers apart."""
+    found: dict[str, Kind] = {}
+    for job in jobs.values():
+        content = json.loads(kind(job.config))
+        program = json.dumps({name: value for name, value in content.items() if name not in ("seed", "member_numbers")})
+        if program in found:
+            known = found[program]
+            found[program] = known._replace(jobs=known.jobs + 1, members=known.members + job.config.members)
+        else:
+            run = runs(job.config)
+            try:
+                cost = training_cost(run, checkpoints_kept)
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+            found[program] = Kind(run, cost, 1, job.config.members)
+    return list(found.values())
+
+
+def time_of(kinds: list[Kind]) -> str:
+    """How long it will take here: from trials of the largest kinds, and for the others by their arithmetic."""
+    largest = sorted(kinds, key=lambda each: each.flops, reverse=True)[:MOST_TRIALS]
+    seconds = sum(each.seconds(predicted_time(each.run)) for each in largest)
+    rest = sum(each.flops for each in kinds) / sum(each.flops for each in largest)
+    trials = f"from trials of {len(largest)} of {len(kinds)} kinds"
+    return f"about {spoken(seconds * rest)} on this machine alone, {trials}; starting processes is left out"

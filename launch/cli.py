@@ -21,6 +21,7 @@ usage: widesym reproduce NAME [OPTIONS]
        widesym plot DIR | report DIR
        widesym data list | show NAME | prepare NAME | verify [OPTIONS]
        widesym models [OPTIONS]
+       widesym completion bash|zsh|tcsh
 
 reproduce    run a named experiment. NAME is one of: {recipes}
 train        train the ensemble that a file describes, or that of a run directory once more
@@ -31,6 +32,7 @@ plot         draw the figures of an analysis again
 report       make one HTML page of an analysis
 data         list data sets, draw a contact sheet of one, cache one before it is used, check the cache
 models       list the model zoo
+completion   print the script by which a shell completes commands and options
 
 options:
   -h, --help    show this message; after a command and its NAME, the command's options
@@ -56,6 +58,8 @@ def run(arguments: Sequence[str]) -> None:
         print(importlib.metadata.version("widesym"))
         return
     configure_jax()
+    if "--dry-run" in arguments:
+        compile_anew()
     # Imported here: these take seconds, and an interrupt in them is one like any other.
     from ensembles.data import DataError
     from ensembles.recorder import SickMembersError
@@ -85,6 +89,7 @@ def obey(command: str, options: Sequence[str]) -> None:
     from rich.console import Console
 
     from launch.analyze import AnalyzeCommand
+    from launch.completion import CompletionCommand, completion_script
     from launch.data import ACTIONS
     from launch.html_report import ReportCommand
     from launch.kernel import KernelCommand
@@ -103,16 +108,20 @@ def obey(command: str, options: Sequence[str]) -> None:
         "report": ReportCommand,
         "models": ModelsTable,
     }
+    groups = {"data": ACTIONS, "reproduce": RECIPES}
     name = next(iter(options), None)
     if command in commands:
         tyro.cli(commands[command], args=options, prog=f"widesym {command}").run(Console())
+    elif command == "completion":
+        shell = tyro.cli(CompletionCommand, args=options, prog="widesym completion").shell
+        print(completion_script(shell, {**commands, **groups, command: CompletionCommand}), end="")
     elif command == "data":
         tyro.cli(chosen("action", name, ACTIONS), args=options[1:], prog=f"widesym data {name}").run(Console())
     elif command == "reproduce":
         recipe = tyro.cli(chosen("recipe", name, RECIPES), args=options[1:], prog=f"widesym reproduce {name}")
         recipe.reproduce(name, Console())
     else:
-        fail(f"unknown command {command!r}; the commands are: reproduce, {', '.join(commands)}, data")
+        fail(f"unknown command {command!r}; the commands are: reproduce, {', '.join(commands)}, data, completion")
 
 
 def chosen(kind: str, name: str | None, choices: Mapping[str, Any]) -> Any:
@@ -132,6 +141,13 @@ def configure_jax() -> None:
     jax.config.update("jax_default_matmul_precision", "float32")
     cache = os.path.expanduser(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym")
     jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "compiled"))
+
+
+def compile_anew() -> None:
+    """Leave out compiled programs of earlier runs, and keep none: how long compilation takes is to be found out."""
+    import jax
+
+    jax.config.update("jax_enable_compilation_cache", False)
 
 
 def fail(message: str) -> NoReturn:

@@ -15,6 +15,8 @@ PREEMPTED = 75  # EX_TEMPFAIL: what is to be tried again
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
        widesym train CONFIG [--dry-run] [OPTIONS]
+       widesym sweep SWEEP [--dry-run] [--executor in-process | pool | slurm] [OPTIONS]
+       widesym status DIR [--once]
        widesym kernel CONFIG [--info] [OPTIONS]
        widesym ntk RUN [OPTIONS]
        widesym analyze RUN… [--theory] [OPTIONS]
@@ -22,9 +24,12 @@ usage: widesym reproduce NAME [OPTIONS]
        widesym data list | show NAME | prepare NAME | verify [OPTIONS]
        widesym models [OPTIONS]
        widesym doctor [DIR]
+       widesym completion bash|zsh|tcsh
 
 reproduce    run a named experiment. NAME is one of: {recipes}
 train        train the ensemble that a file describes, or that of a run directory once more
+sweep        train all ensembles that a file describes, here or on a cluster, each once
+status       show how the runs of a sweep stand
 kernel       compute the analytic kernels of a data set, and what infinitely wide networks learn of it
 ntk          compute how the empirical NTKs of a trained ensemble have changed, from its run directory
 analyze      hold trained ensembles against each other and against theory: tables and figures
@@ -33,6 +38,7 @@ report       make one HTML page of an analysis
 data         list data sets, draw a contact sheet of one, cache one before it is used, check the cache
 models       list the model zoo
 doctor       say whether runs are whole and where they would go on; without DIR, what there is on this machine
+completion   print the script by which a shell completes commands and options
 
 options:
   -h, --help    show this message; after a command and its NAME, the command's options
@@ -60,6 +66,8 @@ def run(arguments: Sequence[str]) -> None:
         print(importlib.metadata.version("widesym"))
         return
     configure_jax()
+    if "--dry-run" in arguments:
+        compile_anew()
     # Imported here: these take seconds, and an interrupt in them is one like any other.
     from ensembles.data import DataError
     from ensembles.recorder import SickMembersError
@@ -88,43 +96,23 @@ def obey(command: str, options: Sequence[str]) -> None:
     import tyro
     from rich.console import Console
 
-    from launch.analyze import AnalyzeCommand
-    from launch.data import ACTIONS
-    from launch.doctor import DoctorCommand
-    from launch.html_report import ReportCommand
-    from launch.kernel import KernelCommand
-    from launch.models_table import ModelsTable
-    from launch.ntk import NtkCommand
-    from launch.plot import PlotCommand
-    from launch.recipes import RECIPES
-    from launch.sweep.command import SweepCommand
-    from launch.sweep.status import StatusCommand
-    from launch.sweep.work_command import WorkCommand
-    from launch.train import TrainCommand
+    from launch.commands import COMMANDS, GROUPS
+    from launch.completion import CompletionCommand, completion_script
 
-    commands = {
-        "train": TrainCommand,
-        "sweep": SweepCommand,
-        "status": StatusCommand,
-        "work": WorkCommand,
-        "kernel": KernelCommand,
-        "ntk": NtkCommand,
-        "analyze": AnalyzeCommand,
-        "plot": PlotCommand,
-        "report": ReportCommand,
-        "models": ModelsTable,
-        "doctor": DoctorCommand,
-    }
     name = next(iter(options), None)
-    if command in commands:
-        tyro.cli(commands[command], args=options, prog=f"widesym {command}").run(Console())
+    if command in COMMANDS:
+        tyro.cli(COMMANDS[command], args=options, prog=f"widesym {command}").run(Console())
+    elif command == "completion":
+        shell = tyro.cli(CompletionCommand, args=options, prog="widesym completion").shell
+        print(completion_script(shell, {**COMMANDS, **GROUPS, command: CompletionCommand}), end="")
     elif command == "data":
-        tyro.cli(chosen("action", name, ACTIONS), args=options[1:], prog=f"widesym data {name}").run(Console())
+        action = chosen("action", name, GROUPS[command])
+        tyro.cli(action, args=options[1:], prog=f"widesym data {name}").run(Console())
     elif command == "reproduce":
-        recipe = tyro.cli(chosen("recipe", name, RECIPES), args=options[1:], prog=f"widesym reproduce {name}")
-        recipe.reproduce(name, Console())
+        recipe = chosen("recipe", name, GROUPS[command])
+        tyro.cli(recipe, args=options[1:], prog=f"widesym reproduce {name}").reproduce(name, Console())
     else:
-        fail(f"unknown command {command!r}; the commands are: reproduce, {', '.join(commands)}, data")
+        fail(f"unknown command {command!r}; the commands are: {', '.join([*COMMANDS, *GROUPS, 'completion'])}")
 
 
 def chosen(kind: str, name: str | None, choices: Mapping[str, Any]) -> Any:
@@ -144,6 +132,20 @@ def configure_jax() -> None:
     jax.config.update("jax_default_matmul_precision", "float32")
     cache = os.path.expanduser(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym")
     jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "compiled"))
+
+
+def keep_off_devices() -> None:
+    """Leave GPUs and TPUs to other processes; call it before anything is computed."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+
+
+def compile_anew() -> None:
+    """Leave out compiled programs of earlier runs, and keep none: how long compilation takes is to be found out."""
+    import jax
+
+    jax.config.update("jax_enable_compilation_cache", False)
 
 
 def fail(message: str) -> NoReturn:

@@ -15,16 +15,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 import ensembles
 import ensembles.augmentation
 import ensembles.data
 import models
 from ensembles.data import Source, Splits, find_source
 from launch.snapshots import EmpiricalNtk, Parameters
+from launch.yaml_text import parsed
 from models import Architecture, cyclic, dihedral
 from models.checks import check_positive
+from models.width import at_width
 from models.zoo import MODELS
 
 Config = TypeVar("Config")
@@ -32,13 +32,6 @@ Config = TypeVar("Config")
 
 class ConfigError(ValueError):
     """A configuration that is not right: the message names file and field."""
-
-
-class Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in YAML 1.2 and JSON, not a string."""
-
-
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), [*"-+0123456789"])
 
 
 def read_config(path: Path, config: Callable[..., Config]) -> Config:
@@ -59,14 +52,6 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     return content
 
 
-def parsed(text: str) -> Any:
-    """What YAML says; raises ValueError, on one line, for what is none."""
-    try:
-        return yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no YAML, no date, brackets without end
-        raise ValueError(" ".join(str(error).split())) from None
-
-
 def built(value: Any, where: str) -> Any:
     """Mappings with a `type` as instances of that spec, sequences as tuples, all the way down; the rest as it is.
 
@@ -79,14 +64,14 @@ def built(value: Any, where: str) -> Any:
     if "type" not in value:
         raise ConfigError(f"{where} has the fields {', '.join(map(str, value))} but no type")
     fields = {name: field for name, field in value.items() if name != "type"}
-    return made(named(value["type"], spec_types(), f"{where}.type"), fields, where)
+    return made(named(value["type"], spec_types(), f"{where}.type"), fields, where, f" to type {value['type']}")
 
 
-def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str) -> Config:
-    """An instance of a dataclass; raises ConfigError for fields that are unknown, missing or refused by it."""
+def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str, to: str = "") -> Config:
+    """An instance of a dataclass; raises ConfigError for fields that are unknown (`to` what), missing or refused."""
     known = {field.name: field for field in dataclasses.fields(config) if field.init}  # pyright: ignore[reportArgumentType]
     for name in fields:
-        named(name, known, f"{where}, field")
+        named(name, known, f"{where}, field", to)
     required = {dataclasses.MISSING}
     missing = [
         name
@@ -118,13 +103,13 @@ def field_value(name: str, value: Any, where: str, spec: Callable[..., Any] | No
     return built(value, where)
 
 
-def named(name: Any, choices: Mapping[str, Any], where: str) -> Any:
+def named(name: Any, choices: Mapping[str, Any], where: str, to: str = "") -> Any:
     """What has that name; raises ConfigError, with the names that come close, where nothing has."""
     if isinstance(name, str) and name in choices:
         return choices[name]
     close = difflib.get_close_matches(str(name), choices)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(choices))}"
-    raise ConfigError(f"{where} {name!r} is unknown; {hint}")
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(choices)) or 'none'}"
+    raise ConfigError(f"{where} {name!r} is unknown{to}; {hint}")
 
 
 @functools.cache
@@ -137,12 +122,15 @@ def spec_types() -> dict[str, type]:
     return {each.__name__: each for each in exported if isinstance(each, type) and dataclasses.is_dataclass(each)}
 
 
-def architecture_of(value: Any) -> Architecture:
-    """An architecture, or the one that has this name in the zoo, at its own width; raises ConfigError for others."""
+def architecture_of(value: Any, width: int | None = None) -> Architecture:
+    """An architecture, or the one that has this name in the zoo, at its own width unless another is given (`at_width`).
+
+    Raises ConfigError for what is neither, and ValueError for widths that it cannot have.
+    """
     if isinstance(value, Architecture):
-        return value
+        return value if width is None else at_width(value, width)
     model = named(value, {model.name: model for model in MODELS}, "architecture")
-    return model.make(model.width)
+    return model.make(model.width if width is None else width)
 
 
 def source_of(value: Any) -> Source:

@@ -1,15 +1,18 @@
 """`widesym train`: the ensemble that a file describes, or that of a run directory once more."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import jax
 import tyro
 import yaml
 from rich.console import Console
 
 from ensembles.strategy import Strategy
-from launch.config import ConfigError, built, read_config
+from launch.config import ConfigError, built, made, read_mapping
+from launch.predicted_time import predicted_time
 from launch.recipes.options import check_output
 from launch.run import Run
 from launch.run_directory import RunDirectoryError, check_config
@@ -19,10 +22,13 @@ from launch.stored_data import stored_sets
 from launch.stored_members import StoredRun
 from launch.stored_strategy import stored_strategy
 from launch.train_config import TrainConfig
+from launch.train_overrides import TrainOverrides, option, with_changes
 from launch.training_cost import TrainingCost, batch_shapes, training_cost
 from models.description import describe
 
+OUTPUT = "(default: runs/ and the name of the file, or of the run directory that it is in)"
 OF_A_RUN = "config.json"  # the name of files that describe run directories
+CHANGED_AGAIN = ("members", "seed")  # what may be changed of these
 
 
 class Plan(NamedTuple):
@@ -40,14 +46,10 @@ class TrainCommand:
     """
 
     config: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
-    """YAML file with architecture, data and recipe (docs/training.md); or config.json in a run directory, whose
-    ensemble is then trained once more on the data kept there."""
-    output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
-    """The run directory; by default runs/ and the file's name, or that of the run directory it is in."""
-    members: int | None = None
-    """Networks, instead of what the file says."""
-    seed: int | None = None
-    """Seed of the networks, instead of what the file says."""
+    """YAML file (docs/training.md), or config.json of a run directory, to train its ensemble once more on its data."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY", help_behavior_hint=OUTPUT)] = None
+    """The run directory."""
+    overrides: Annotated[TrainOverrides, tyro.conf.arg(name="")] = field(default_factory=TrainOverrides)
     dry_run: bool = False
     """Only check, and say what would be trained and what it takes; nothing is written."""
     checkpoint_seconds: float = 300.0
@@ -69,9 +71,9 @@ class TrainCommand:
 
     def run(self, console: Console) -> None:
         """Train, or tell; raises ConfigError and RunDirectoryError for what cannot be trained."""
-        given = {name: value for name in ("members", "seed") if (value := getattr(self, name)) is not None}
+        changes = self.overrides.changes()
         try:
-            plan = again(self.config, given) if self.config.name == OF_A_RUN else described(self.config, given)
+            plan = again(self.config, changes) if self.config.name == OF_A_RUN else described(self.config, changes)
             plan.run.check()
             _ = batch_shapes(plan.run)
             output = self.output or Path("runs") / name_of(self.config)
@@ -83,6 +85,7 @@ class TrainCommand:
         if self.dry_run:
             check_config(output, plan.run.config)
             console.out(told(plan, training_cost(plan.run, self.checkpoints_kept), output), highlight=False)
+            console.out(f"# {time_of(plan.run)}", highlight=False)
         else:
             run_ensemble(plan.run, output, console, replace(self.execution, strategy=plan.strategy))
 
@@ -92,11 +95,15 @@ def name_of(config: Path) -> str:
     return config.absolute().parent.name if config.name == OF_A_RUN else config.stem
 
 
-def described(path: Path, given: dict[str, Any]) -> Plan:
-    """What a file describes, with other members or another seed if given."""
-    config = read_config(path, TrainConfig)
+def described(path: Path, changes: Mapping[str, Any]) -> Plan:
+    """What a file describes, with other values at these dotted paths (`with_changes`)."""
+    content = read_mapping(path)
     try:
-        config = replace(config, **given)
+        content = with_changes(content, changes)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    config = made(TrainConfig, content, str(path))
+    try:
         run = config.run()
     except ValueError as error:  # of data that are not there, or not enough
         raise ConfigError(f"{path}: {error}") from error
@@ -104,10 +111,16 @@ def described(path: Path, given: dict[str, Any]) -> Plan:
     return Plan(run, {name: describe(value) for name, value in values.items() if value not in (None, ())})
 
 
-def again(path: Path, given: dict[str, Any]) -> Plan:
-    """What a run directory holds; with the strategy that it was trained by, if that is for such a device, so that the
-    numbers are the same bit for bit.
+def again(path: Path, changes: Mapping[str, Any]) -> Plan:
+    """What a run directory holds, `members` and `seed` changed if given; with the strategy that it was trained by, if
+    that is for such a device, so that the numbers are the same bit for bit. Raises ConfigError for other changes.
     """
+    refused = [option(name) for name in changes if name not in CHANGED_AGAIN]
+    if refused:
+        raise ConfigError(
+            f"{', '.join(refused)} cannot be given with {path}, whose run is trained once more as it was; only "
+            f"{' and '.join(map(option, CHANGED_AGAIN))} can. Give a YAML file instead"
+        )
     stored = StoredRun(path.parent)
     missing = {"record_steps", "snapshots"} - set(stored.config)
     if missing:
@@ -117,8 +130,8 @@ def again(path: Path, given: dict[str, Any]) -> Plan:
     run = Run(
         architecture=stored.architecture,
         recipe=stored.recipe,
-        members=given.get("members", stored.config["members"]),
-        seed=given.get("seed", stored.config["seed"]),
+        members=changes.get("members", stored.config["members"]),
+        seed=changes.get("seed", stored.config["seed"]),
         record_steps=tuple(stored.config["record_steps"]),
         training_set=train,
         evaluation_sets=tuple(evaluation),
@@ -126,7 +139,7 @@ def again(path: Path, given: dict[str, Any]) -> Plan:
         snapshots=snapshots,
         member_numbers=tuple(stored.config.get("member_numbers", ())) or None,
     )
-    strategy = None if "members" in given else stored_strategy(path.parent / "strategy.json")
+    strategy = None if "members" in changes else stored_strategy(path.parent / "strategy.json")
     return Plan(run, run.config, strategy)
 
 
@@ -140,7 +153,14 @@ def told(plan: Plan, cost: TrainingCost, output: Path) -> str:
         f"{cost.flops:.3g} floating-point operations in products of matrices, {cost.flops_a_step:.3g} a member and "
         "step (forward and backward; records left out)",
         f"about {cost.space}",
-        f"{run.members * steps:,} member-steps: started, a trial first says how many a second this machine makes, and "
-        "progress then says how long is left",
+        f"{run.members * steps:,} member-steps",
     )
     return resolved + "\n".join(f"# {line}" for line in lines)
+
+
+def time_of(run: Run) -> str:
+    """How long it will take, or why that cannot be said."""
+    try:
+        return str(predicted_time(run))
+    except (ValueError, jax.errors.JaxRuntimeError) as error:
+        return f"how long it takes was not found out: {next(iter(str(error).splitlines()), type(error).__name__)}"

@@ -1,5 +1,7 @@
 """The ensemble that a file for `widesym train` describes."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -7,23 +9,28 @@ from typing import Any
 from ensembles import TrainingRecipe, log_spaced_steps
 from ensembles.checks import check_member_numbers, check_members, check_steps
 from ensembles.data import SETS, DataError, Dataset, Source, like, ood_sets, standardised
-from launch.config import architecture_of, check_splits, named, source_of, splits_of
+from launch.config import ConfigError, architecture_of, check_splits, named, source_of, splits_of
 from launch.run import Run
 from launch.snapshots import Snapshots
+from models.architecture import Architecture
+from models.groups import Group
+from models.substitution import with_group
 
 RECORDS = 10
-MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**7, "seed": 2**31 - 1}
+MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**7, "seed": 2**31 - 1, "width": 2**16}
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """What a file for `widesym train` says; what follows from it stands in the fields once it is made.
 
-    `architecture` is a spec or the name of one of the zoo, `data` a source, its name or the path of a file or folder;
-    `train`, `test` and `data_seed`, if given, replace the source's. `ood` are names of out-of-distribution sets of the
-    training set (`ood_sets`), or other data sets, brought to its shape; of each there are `ood_samples`, by default as
-    many as test, drawn by `data_seed`. `member_numbers`, by default 0 … members - 1, may be those of a part of a larger
-    ensemble. Recorded are `record_steps`, or up to `records` log-spaced ones until `steps`.
+    `architecture` is a spec or the name of one of the zoo; `width` are the features of its first hidden layer, the
+    others in proportion, and `group` that of all its layers that are on one, if given. `data` is a source, its name or
+    the path of a file or folder; `train`, `test` and `data_seed`, if given, replace the source's. `ood` are names of
+    out-of-distribution sets of the training set (`ood_sets`), or other data sets, brought to its shape; of each there
+    are `ood_samples`, by default as many as test, drawn by `data_seed`. `member_numbers`, by default 0 … members - 1,
+    may be those of a part of a larger ensemble. Recorded are `record_steps`, or up to `records` log-spaced ones until
+    `steps`.
     Raises ValueError for what is none of this.
     """
 
@@ -43,10 +50,15 @@ class TrainConfig:
     orbit: Any = None
     snapshots: tuple[Snapshots, ...] = ()
     member_numbers: tuple[int, ...] | None = None
+    width: int | None = None
+    group: Group | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "architecture", architecture_of(self.architecture))
-        _ = source_of(self.data)
+        object.__setattr__(self, "architecture", self._architecture())
+        object.__setattr__(self, "width", None)
+        object.__setattr__(self, "group", None)
+        with naming("data"):
+            _ = source_of(self.data)
         check_splits(self.train, self.test, self.data_seed, "data_seed")
         check_members(self.members)
         check_member_numbers(self.member_numbers, self.members)
@@ -60,6 +72,16 @@ class TrainConfig:
         object.__setattr__(self, "record_steps", self._recorded())
         object.__setattr__(self, "steps", None)
         object.__setattr__(self, "records", None)
+
+    def _architecture(self) -> Architecture:
+        if self.width is not None:
+            check_whole("width", self.width, 1)
+        architecture = architecture_of(self.architecture, self.width)
+        if self.group is None:
+            return architecture
+        if not isinstance(self.group, Group):
+            raise ValueError(f"group is {self.group!r}; it must be such as C4 or D4")
+        return with_group(architecture, self.group)
 
     def _recorded(self) -> tuple[int, ...]:
         if (self.steps is None) == (self.record_steps is None):
@@ -78,7 +100,8 @@ class TrainConfig:
 
     def sets(self) -> tuple[Dataset, ...]:
         """The data, the training set first, test second; raises ValueError (DataError) where these cannot be had."""
-        train, test = splits_of(self.data, self.train, self.test, self.data_seed)
+        with naming("data"):
+            train, test = splits_of(self.data, self.train, self.test, self.data_seed)
         samples, seed = self.ood_samples or len(test), self.data_seed or 0
         return (train, test, *(ood_set(each, train, samples, seed) for each in self.ood))
 
@@ -108,7 +131,8 @@ def ood_set(of: str | Source, train: Dataset, samples: int, seed: int) -> Datase
     """
     known = ood_sets(train)
     if isinstance(of, str) and of in known:
-        return replace(known[of](train, samples, seed), name=of)
+        with naming(f"ood {of!r}"):
+            return replace(known[of](train, samples, seed), name=of)
     try:
         source = source_of(of)
     except DataError:
@@ -117,10 +141,19 @@ def ood_set(of: str | Source, train: Dataset, samples: int, seed: int) -> Datase
         return named(of, known | dict.fromkeys(SETS), "ood")
     name = Path(of).stem if isinstance(of, str) else type(of).__name__
     other = splits_of(source, None, samples, seed).test
-    try:
+    with naming(f"ood {name!r}"):
         return replace(standardised(like(other, train)), name=name)
+
+
+@contextlib.contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Errors within begin with the field; those of the configuration do already."""
+    try:
+        yield
+    except ConfigError:
+        raise
     except ValueError as error:
-        raise ValueError(f"ood {name!r}: {error}") from None
+        raise DataError(f"{field}: {error}") from None
 
 
 def check_whole(name: str, value: Any, least: int) -> None:

@@ -57,7 +57,8 @@ def batch_shapes(run: Run) -> Data:
 
 def gradient_flops(run: Run) -> float:
     """Floating-point operations of matrix products in the loss of one step's batch and its gradient, of one member."""
-    params = jax.eval_shape(lambda: run.architecture.init(jax.random.key(0), run.data[0].shape[1:]))
+    shape = run.training_set.inputs.shape[1:]
+    params = jax.eval_shape(lambda: run.architecture.init(jax.random.key(0), shape))
 
     def loss(params: PyTree[Float[Array, "..."]], x: Array, y: Array) -> Float[Array, ""]:
         return run.recipe.loss(run.architecture.apply(params, x), y)  # patches: convolutions as products, none wasted

@@ -1,11 +1,10 @@
 """How wide an architecture is: the features of its hidden layers, and the same network with others."""
 
 import math
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, cast
+from dataclasses import replace
 
 from models.architecture import Architecture
+from models.substitution import substituted
 
 
 def hidden_features(architecture: Architecture) -> tuple[int, ...]:
@@ -16,7 +15,7 @@ def hidden_features(architecture: Architecture) -> tuple[int, ...]:
         found.append(features)
         return features
 
-    _with_features(architecture.layers, noted)
+    substituted(architecture.layers, "features", noted)
     return tuple(found[:-1])
 
 
@@ -26,26 +25,31 @@ def narrowest(architecture: Architecture) -> tuple[Architecture, int]:
     Two architectures with the same first part are the same network at two widths: in the NTK parametrization their
     kernels at infinite width are the same.
     """
-    divisor, count = math.gcd(*hidden_features(architecture)) or 1, len(hidden_features(architecture))
-    places = iter(range(count + 1))
-
-    def divided(features: int) -> int:
-        return features // divisor if next(places) < count else features
-
-    return replace(architecture, layers=_with_features(architecture.layers, divided)), divisor
+    hidden = hidden_features(architecture)
+    divisor = math.gcd(*hidden) or 1
+    return _with_hidden(architecture, [features // divisor for features in hidden]), divisor
 
 
-def _with_features(spec: Any, change: Callable[[int], int]) -> Any:
-    """The spec with `change(features)` in all layers that have features, in their order."""
-    if isinstance(spec, tuple):
-        return tuple(_with_features(each, change) for each in spec)
-    if not is_dataclass(spec) or isinstance(spec, type):
-        return spec
-    changed = {
-        field.name: change(getattr(spec, field.name))
-        if field.name == "features"
-        else _with_features(getattr(spec, field.name), change)
-        for field in fields(spec)
-        if field.init
-    }
-    return replace(cast(Any, spec), **changed)
+def at_width(architecture: Architecture, width: int) -> Architecture:
+    """The architecture with `width` features in the first hidden layer, and the others in proportion.
+
+    Raises ValueError where these would not be whole, or where there is no hidden layer.
+    """
+    hidden = hidden_features(architecture)
+    if not hidden:
+        raise ValueError(f"width is {width}, but the architecture has no hidden layer; leave it out")
+    base, divisor = narrowest(architecture)
+    first = hidden[0] // divisor
+    if width < 1 or width % first:
+        ratio = ":".join(map(str, hidden_features(base)))
+        raise ValueError(
+            f"width is {width}, but it is the features of the first hidden layer, and those of all are as {ratio}; "
+            f"take a positive multiple of {first}"
+        )
+    return _with_hidden(architecture, [features // divisor * (width // first) for features in hidden])
+
+
+def _with_hidden(architecture: Architecture, hidden: list[int]) -> Architecture:
+    """The architecture with these features in its hidden layers."""
+    left = iter(hidden)
+    return replace(architecture, layers=substituted(architecture.layers, "features", lambda last: next(left, last)))

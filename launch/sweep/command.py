@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
+from launch.cli import keep_off_devices
 from launch.progress import member_progress
 from launch.recipes.options import check_output
 from launch.runner import Execution
@@ -21,6 +22,7 @@ from launch.sweep.gather import gather
 from launch.sweep.plan import loading_once, named, prepare
 from launch.sweep.standing import Standing, standings
 from launch.sweep.sweep_config import points_of, read_sweep, told
+from launch.train_overrides import TrainOverrides
 
 UNFINISHED = 1  # exit code: something is left to be done
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -76,6 +78,7 @@ class SweepCommand:
     dry_run: bool = False
     """Only check, and say which runs there are, how they stand and what they take; nothing is written."""
     options: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
+    base: TrainOverrides = field(default_factory=TrainOverrides)
 
     def __post_init__(self):
         if self.output is not None:
@@ -91,8 +94,10 @@ class SweepCommand:
 
         Raises ConfigError for what cannot be trained, before anything is written.
         """
+        if self.executor != "in-process" and not self.dry_run:
+            keep_off_devices()  # workers need them whole
         changes = {} if self.members_a_job is None else {"members_a_job": self.members_a_job}
-        sweep, runs = read_sweep(self.config, changes), loading_once()
+        sweep, runs = read_sweep(self.config, changes, self.base.changes()), loading_once()
         points = named(points_of(sweep, str(self.config)), runs, str(self.config))
         check_output(self.directory.path)
         if self.dry_run:

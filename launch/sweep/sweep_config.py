@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from ensembles import Strategy
 from ensembles.checks import check_members
 from launch.config import ConfigError, made, read_mapping
-from launch.overrides import overridden
 from launch.train_config import TrainConfig
+from launch.train_overrides import with_changes
 
 Changes = dict[str, Any]  # dotted paths of fields, and their values
 
@@ -74,13 +74,19 @@ class Point(NamedTuple):
     config: TrainConfig
 
 
-def read_sweep(path: Path, base: Mapping[str, Any]) -> SweepConfig:
-    """The sweep in a YAML file, with `base` changed as told; raises ConfigError for what is none."""
-    content = read_mapping(path)
+def read_sweep(path: Path, changes: Mapping[str, Any], of_base: Mapping[str, Any]) -> SweepConfig:
+    """The sweep in a YAML file with other values in some fields, and in some of its base, by dotted paths.
+
+    Raises ConfigError for what is no sweep.
+    """
+    content = read_mapping(path) | changes
     if isinstance(content.get("base"), str):
         content = content | {"base": read_mapping(path.parent / content["base"])}
-    if base and isinstance(content.get("base"), dict):
-        content = content | {"base": overridden(content["base"], base)}
+    if of_base and isinstance(content.get("base"), dict):
+        try:
+            content = content | {"base": with_changes(content["base"], of_base)}
+        except ConfigError as error:
+            raise ConfigError(f"{path}, base: {error}") from None
     return made(SweepConfig, content, str(path))
 
 
@@ -96,7 +102,7 @@ def points_of(sweep: SweepConfig, where: str) -> list[Point]:
     for number, changed in enumerate(changes):
         place = f"{where}, run {number + 1}{f' ({told(changed)})' if changed else ''}"
         try:
-            content = overridden(sweep.base, changed)
+            content = with_changes(sweep.base, changed)
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
         points.append(Point(changed, made(TrainConfig, content, place)))

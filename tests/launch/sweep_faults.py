@@ -61,7 +61,7 @@ def main(file: Path, output: Path, kills: int, seed: int) -> None:
     if launched is not None and launched.poll() is None:
         launched.wait()
     codes = []
-    while not codes or codes[-1] != 0 and len(codes) < 5:  # the same command again, till it says that all is done
+    while not codes or (codes[-1] != 0 and len(codes) < 5):  # the same command again, till it says that all is done
         codes.append(launcher(file, output).wait())
     print(json.dumps({"codes": codes, "finished runs": progress(output)}))
 

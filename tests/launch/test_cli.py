@@ -12,7 +12,7 @@ from launch import cli
 from models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = "reproduce, train, kernel, ntk, analyze, plot, report, models, doctor, data"
+COMMANDS = "train, sweep, status, work, kernel, ntk, analyze, plot, report, models, doctor, data, reproduce, completion"
 NAMES = "digits-c4, kernel-convergence-c4, kernel-convergence-so3, ntk-drift"
 
 

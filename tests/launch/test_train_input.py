@@ -11,6 +11,7 @@ from rich.console import Console
 from small_configs import SMALL, created
 
 from ensembles.data import DataError
+from launch import train
 from launch.config import ConfigError
 from launch.run_directory import RunDirectoryError
 from launch.train import TrainCommand
@@ -29,9 +30,9 @@ DRY = ("run.yaml", "--dry-run")
         ("members: 2", "", "run.yaml lacks members"),
         ("members: 2", "members: 0", "run.yaml: members is 0; an ensemble needs at least one"),
         ("members: 2", "members: two", "run.yaml: members is 'two'"),
-        ("data: digits", "data: digit", "run.yaml: there is no data set named 'digit', and no such file or folder"),
+        ("data: digits", "data: digit", "run.yaml: data: there is no data set named 'digit', and no such file"),
         ("data: digits", "data: 3", "run.yaml: data is 3; give a name"),
-        ("train: 12", "train: 2000", "run.yaml: digits, training samples: 2000 asked for"),
+        ("train: 12", "train: 2000", "run.yaml: data: digits, training samples: 2000 asked for"),
         ("train: 12", "train: many", "train is 'many'; it must be a positive integer"),
         ("test: 6", "test: 0", "test is 0; it must be a positive integer"),
         ("data_seed: 3", "data_seed: -3", "data_seed is -3; it must be a whole number"),
@@ -41,7 +42,7 @@ DRY = ("run.yaml", "--dry-run")
         ("[white noise, letters]", "[toy]", "run.yaml: ood 'toy': test: inputs have shape"),
         ("[white noise, letters]", "white noise", "ood is 'white noise'; it must be a list such as [white noise"),
         ("[white noise, letters]", "[blur, blur]", "data sets are named train, test, blur, blur"),
-        ("ood_samples: 5", "ood_samples: 700", "run.yaml: letters: 700 samples asked for; it must be"),
+        ("ood_samples: 5", "ood_samples: 700", "run.yaml: ood 'letters': letters: 700 samples asked for; it must be"),
         (RATE, "learning_rate: 0", "run.yaml, recipe: learning_rate is 0; it must be a number, above 0"),
         (RATE, "learning_rate: fast", "run.yaml, recipe: learning_rate is 'fast'"),
         (RATE, "rate: 1", "run.yaml, recipe, field 'rate' is unknown; there are augmentation, batches, learning_rate"),
@@ -88,7 +89,7 @@ def test_what_is_wrong_is_named_with_its_place(widesym, tmp_path, old, new, mess
         (("run.yaml", "--output", "run.yaml"), "--output is run.yaml, but"),
         (("run.yaml", "--checkpoint-seconds", "-1"), "checkpoint_seconds is -1.0"),
         (("run.yaml", "--checkpoints-kept", "0"), "0"),
-        (("run.yaml", "--steps", "3"), "Unrecognized options: --steps"),
+        (("run.yaml", "--step", "3"), "Unrecognized options: --step"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -159,8 +160,10 @@ def mutated_text(draw):
 
 @pytest.fixture(scope="module")
 def mutant(tmp_path_factory):
-    """An empty directory for a file."""
-    return tmp_path_factory.mktemp("mutants") / "run.yaml"
+    """An empty directory for a file; no time is spent on trials."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "predicted_time", lambda run: "a while")
+        yield tmp_path_factory.mktemp("mutants") / "run.yaml"
 
 
 @settings(max_examples=100)

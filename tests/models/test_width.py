@@ -5,7 +5,7 @@ import pytest
 
 from analysis import analytic_kernel
 from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu, Residual
-from models.width import hidden_features, narrowest
+from models.width import at_width, hidden_features, narrowest
 from models.zoo import MODELS
 
 NARROW = [model for model in MODELS if model.name != "resnet"]  # LayerNorm needs two channels
@@ -44,3 +44,29 @@ def test_kernels_are_the_same():
     network = Architecture((Conv(8, 3, w_std=1.4, b_std=0.2), Relu(), Conv(24, 3), Relu(), Flatten(), Dense(5)))
     for one, other in zip(*(analytic_kernel(each)(x) for each in (network, narrowest(network)[0])), strict=True):
         np.testing.assert_array_equal(one, other)  # no feature enters them
+
+
+def test_a_width_is_that_of_the_first_hidden_layer():
+    network = Architecture((Conv(4, 3), Residual((Conv(12, 3), Relu(), Conv(4, 3))), GlobalAvgPool(), Dense(10)))
+    wide = at_width(network, 6)
+    assert hidden_features(wide) == (6, 18, 6)
+    assert wide.layers[-1] == Dense(10)
+    assert narrowest(wide)[0] == narrowest(network)[0]
+    assert at_width(wide, 4) == network
+
+
+@pytest.mark.parametrize("model", NARROW, ids=lambda model: model.name)
+def test_the_zoo_is_made_at_the_width_of_its_first_layer(model):
+    assert at_width(model.make(model.width), 3 * model.width) == model.make(3 * model.width)
+
+
+@pytest.mark.parametrize("width", [0, -6, 2, 7])
+def test_widths_that_make_no_whole_features_are_refused(width):
+    network = Architecture((Flatten(), Dense(6), Relu(), Dense(4), Relu(), Dense(10)))
+    with pytest.raises(ValueError, match=f"width is {width}, but .* are as 3:2; take a positive multiple of 3"):
+        at_width(network, width)
+
+
+def test_a_network_without_hidden_layers_has_no_width():
+    with pytest.raises(ValueError, match="width is 8, but the architecture has no hidden layer"):
+        at_width(Architecture((Flatten(), Dense(10))), 8)

@@ -56,7 +56,7 @@ def predicted_time(run: Run) -> PredictedTime:
     strategy = Strategy(at_once).on(jax.default_backend(), share)
     trial = measured(trainer, strategy, run.data)
     members = min(run.members, jax.device_count() * (strategy.members_at_once or 1))
-    record = record_time(run, replace(trainer, members=members, recipe=run.recipe.of_first(members), strategy=strategy))
+    record = record_time(run, replace(trainer.of_first(members), strategy=strategy))
     places, records = replace(trainer, strategy=strategy).placement.places, len(run.record_steps)
     training = places * (steps * trial.seconds_a_member_step + records * record.seconds_a_member)
     trials = number_of_trials(trainer, run, trial, share)

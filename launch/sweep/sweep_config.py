@@ -79,7 +79,7 @@ def read_sweep(path: Path, changes: Mapping[str, Any], of_base: Mapping[str, Any
 
     Raises ConfigError for what is no sweep.
     """
-    content = read_mapping(path) | changes
+    content = {**read_mapping(path), **changes}
     if isinstance(content.get("base"), str):
         content = content | {"base": read_mapping(path.parent / content["base"])}
     if of_base and isinstance(content.get("base"), dict):

@@ -40,7 +40,7 @@ class SweepConfig:
     strategy: Strategy | None = field(default=None, metadata={"spec": Strategy})
 
     def __post_init__(self):
-        if not isinstance(self.base, dict):
+        if not isinstance(self.base, dict) or not self.base:
             raise ValueError(f"base is {self.base!r}; it must be the fields of a run, or the path of a file with them")
         for name in ("product", "zip"):
             check_lists(name, getattr(self, name))

@@ -22,9 +22,10 @@ SMALL = {
 
 def sweep_file(folder: Path, name: str = "small", base=None, **fields) -> Path:
     """A file for `widesym sweep`."""
-    content = {**SMALL, "base": {**SMALL["base"], **(base or {})}, **fields}
+    whole = {**SMALL["base"], **base} if isinstance(base, dict) else base or SMALL["base"]
+    content = {**SMALL, "base": whole, **fields}
     path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
 

@@ -6,18 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from sweeps import plan_of, runs_by_changes, sweep_file
-from test_sweep import assert_same_run, swept
-
-from launch import heartbeat
-from launch.heartbeat import Pulse, beating, read_heartbeat
-from launch.run_directory import claim, holder
-from launch.sweep.directory import SweepDirectory
-from launch.sweep.standing import standings
+from test_sweep import assert_same_run
 
 ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).with_name("sweep_faults.py")

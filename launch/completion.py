@@ -33,14 +33,18 @@ def completion_script(shell: str, commands: Commands) -> str:
         try:
             tree(commands).cli(prog="widesym", args=["--tyro-write-completion", shell, str(file)])
         except SystemExit:  # tyro's way of saying that it is written
-            return one_line_each(file.read_text())
+            return mended(file.read_text())
         except ImportError:
             raise ConfigError(f"completion for {shell} needs the package shtab: pip install shtab") from None
     raise AssertionError("tyro has read the arguments as a command")
 
 
-def one_line_each(script: str) -> str:
-    """The script with every description on one line: its lines are taken for suggestions."""
+def mended(script: str) -> str:
+    """The script with every description on one line, whose lines are taken for suggestions, and with names of files
+    where no option fits.
+    """
+    script = script.replace("complete -F ", "complete -o default -F ")  # bash
+    script = script.replace("completions' completion_array\n", "completions' completion_array || _files\n")  # zsh
     return re.sub(r"^COMPLETION_SPEC = .*$", lambda spec: spec[0].replace(r"\n", " "), script, flags=re.MULTILINE)
 
 

@@ -40,13 +40,21 @@ def folder(tmp_path_factory):
         ("widesym analyze --sick ", {"refuse", "exclude"}),
         ("widesym data pre", {"prepare"}),
         ("widesym reproduce digits", {"digits-c4"}),
-        ("widesym completion ", {"bash", "zsh", "tcsh"}),
+        ("widesym train conf", set()),
     ],
 )  # fmt: skip
 def test_bash_completes(folder, words, suggested):
     done = subprocess.run(["bash", "-c", ASK, "bash", *words.split(" ")], cwd=folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert set(done.stdout.split("\n")) - {"", "-h", "--help"} == suggested
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_completes_files_where_no_option_fits(folder):
+    done = subprocess.run(
+        ["bash", "-c", "source ./script; complete -p widesym"], cwd=folder, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("complete -o default -F ")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
@@ -64,6 +72,7 @@ def test_zsh_has_a_script_of_its_own(command):
     code, text, error = command("completion", "zsh")
     assert (code, error) == (0, "")
     assert text.startswith("#compdef widesym")
+    assert "completion_array || _files" in text
 
 
 def test_a_missing_package_is_named(command, monkeypatch):

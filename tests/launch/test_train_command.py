@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from small_configs import SMALL, created
 from ensembles import FullOrbit, RandomElement, TrainingRecipe, log_spaced_steps
 from ensembles.data import Digits, IsingEnergies, like, ood_sets, standardised
 from ensembles.data.out_of_distribution import printed_letters
+from launch import train
 from launch.config import read_config
 from launch.run import Run
 from launch.run_directory import differences
@@ -92,6 +94,7 @@ def test_a_dry_run_says_what_is_trained_and_what_it_takes(widesym, tmp_path):
     assert "4 steps on 48 samples each" in text
     assert f"{flops * 4 * 3:.3g} floating-point operations in products of matrices, {flops:.3g} a member" in text
     assert "12 member-steps" in text
+    assert re.search(r"# about \d+ (s|min).* on this machine \(.*from a trial of \d members", text)
     records, members, times = 12 + 4 * (6 + 5 + 5), 3, 3  # inputs: orbits of the evaluation sets
     kib = {
         "records": 4 * times * members * (10 * records + inner + outer + 3),  # parameters, and three metrics
@@ -145,14 +148,16 @@ def test_what_follows_from_a_file_stands_in_the_configuration():
     assert [len(each) for each in config.run().evaluation_sets] == [359, 359]  # as many as test
 
 
-def test_the_example_is_what_it_says(command, tmp_path):
+def test_the_example_is_what_it_says(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "predicted_time", lambda run: "a while")
     code, text, error = command("train", str(EXAMPLE), "--dry-run")
     assert (code, error) == (0, "")
     assert "64 members of 103,008 parameters" in text
     assert created(tmp_path) == set()
 
 
-def test_the_documented_file_is_one(widesym):
+def test_the_documented_file_is_one(widesym, monkeypatch):
+    monkeypatch.setattr(train, "predicted_time", lambda run: "a while")
     text = (EXAMPLE.parents[2] / "docs" / "training.md").read_text()
     block = text.split("```yaml\n")[1].split("```")[0]
     code, printed, error = widesym(block, "run.yaml", "--dry-run")

@@ -77,13 +77,14 @@ def run(arguments: Sequence[str]) -> None:
     from launch.matching import MismatchError
     from launch.recipes import RECIPES
     from launch.run_directory import RunDirectoryError
+    from launch.slurm import SlurmError
     from launch.theory import NoTheoryError
 
     asks_help = len(arguments) == 2 and arguments[0] in ("reproduce", "data") and arguments[1] in ("-h", "--help")
     if not arguments or arguments[0] in ("-h", "--help") or asks_help:
         print(USAGE.format(recipes=", ".join(RECIPES)), end="")
         return
-    of_input = (ConfigError, DataError, RunDirectoryError, MismatchError, NoTheoryError)
+    of_input = (ConfigError, DataError, RunDirectoryError, MismatchError, NoTheoryError, SlurmError)
     of_numbers = (DivergedError, SampleError, SickMembersError)
     try:
         obey(arguments[0], arguments[1:])

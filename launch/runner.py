@@ -39,13 +39,15 @@ class Execution:
     """How a run is carried out, which its numbers depend on by rounding at most.
 
     Without a strategy the fastest is measured. A checkpoint is begun at every record, and whenever the last is
-    `checkpoint_seconds` old; the newest `checkpoints_kept` stay. `tensorboard` writes event files beside them.
+    `checkpoint_seconds` old; the newest `checkpoints_kept` stay. `tensorboard` writes event files beside them. Whoever
+    hears the process's signals hands in the `request` by which the run learns of them; without one, it hears them.
     """
 
     strategy: Strategy | None = None
     checkpoint_seconds: float = 300.0
     checkpoints_kept: int = 2
     tensorboard: bool = False
+    request: StopRequest | None = None
 
     def __post_init__(self):
         if not self.checkpoint_seconds >= 0:
@@ -87,7 +89,8 @@ def _train(run: Run, path: Path, console: Console, execution: Execution) -> None
     x = run.training_set.inputs
     on_first(partial(_prepare, run, path, execution, say))
     pulse = Pulse(run.members, run.record_steps[-1])
-    with stops_noted(say) as request, _alive(path, pulse):
+    heard = stops_noted(say) if execution.request is None else contextlib.nullcontext(execution.request)
+    with heard as request, _alive(path, pulse):
 
         def said(message: str) -> None:
             say(message)

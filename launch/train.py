@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ensembles.strategy import Strategy
 from launch.config import ConfigError, built, made, read_mapping
+from launch.interrupts import sigterm_raises
 from launch.predicted_time import predicted_time
 from launch.recipes.options import check_output
 from launch.run import Run
@@ -58,6 +59,9 @@ class TrainCommand:
     """Newest checkpoints that stay."""
     tensorboard: bool = False
     """Write the members' metrics for TensorBoard (extra `tracking`)."""
+    distributed: bool = False
+    """This is one process of several, on this machine or others, that train the ensemble together: on TPU pods, and
+    under SLURM and Open MPI, they find each other (docs/cluster.md)."""
 
     def __post_init__(self):
         if self.output is not None:
@@ -71,6 +75,12 @@ class TrainCommand:
 
     def run(self, console: Console) -> None:
         """Train, or tell; raises ConfigError and RunDirectoryError for what cannot be trained."""
+        if self.distributed:
+            _join_processes()
+        with sigterm_raises():  # again: where processes join, JAX takes the signal to itself
+            self._run(console)
+
+    def _run(self, console: Console) -> None:
         changes = self.overrides.changes()
         try:
             plan = again(self.config, changes) if self.config.name == OF_A_RUN else described(self.config, changes)
@@ -88,6 +98,15 @@ class TrainCommand:
             console.out(f"# {time_of(plan.run)}", highlight=False)
         else:
             run_ensemble(plan.run, output, console, replace(self.execution, strategy=plan.strategy))
+
+
+def _join_processes() -> None:
+    try:
+        jax.distributed.initialize()
+    except ValueError as error:
+        raise ConfigError(
+            f"--distributed finds no others ({error}); start one on each host of a TPU pod, by srun, or by mpirun"
+        ) from None
 
 
 def name_of(config: Path) -> str:

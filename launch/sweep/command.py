@@ -1,7 +1,6 @@
 """`widesym sweep`: many runs from one description, on this machine or a cluster; what is finished is not run again."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,20 +11,20 @@ import tyro
 from rich.console import Console
 
 from launch.cli import keep_off_devices
-from launch.progress import member_progress
 from launch.recipes.options import check_output
 from launch.runner import Execution
+from launch.slurm import SlurmOptions
+from launch.sweep.cluster import submit_jobs
 from launch.sweep.directory import StoredPlan, SweepDirectory
 from launch.sweep.dry_run import describe_sweep
 from launch.sweep.executors import LOG, Ended, Pool, in_process, local_devices, work_command
-from launch.sweep.gather import gather
+from launch.sweep.launcher import carry_out, count_open, say, summary
 from launch.sweep.plan import loading_once, named, prepare
-from launch.sweep.standing import Standing, standings
-from launch.sweep.sweep_config import points_of, read_sweep, told
+from launch.sweep.standing import State
+from launch.sweep.sweep_config import points_of, read_sweep
 from launch.train_overrides import TrainOverrides
 
-UNFINISHED = 1  # exit code: something is left to be done
-SECONDS_BETWEEN_LOOKS = 2.0
+MOST_NUMBERS = 4  # of jobs, named one by one
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,9 @@ class SweepCommand:
     """YAML file with a base, product, zip and points (docs/sweeps.md)."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
     """The sweep's directory; by default runs/ and the file's name. Several sweeps may share one, and their runs."""
-    executor: Literal["in-process", "pool"] = "in-process"
-    """One job after the other in this process, or worker processes on this machine, one a device."""
+    executor: Literal["in-process", "pool", "slurm"] = "in-process"
+    """One job after the other in this process; worker processes on this machine, one a device; or an array of jobs on a
+    SLURM cluster, which is submitted and goes on by itself (docs/cluster.md)."""
     workers: int | None = None
     """Worker processes of the pool; by default one for each GPU, or for each core."""
     members_a_job: int | None = None
@@ -78,6 +78,7 @@ class SweepCommand:
     dry_run: bool = False
     """Only check, and say which runs there are, how they stand and what they take; nothing is written."""
     options: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
     base: TrainOverrides = field(default_factory=TrainOverrides)
 
     def __post_init__(self):
@@ -107,10 +108,30 @@ class SweepCommand:
         plan = prepare(self.directory, self.config.stem, points, sweep, runs)
         say(console, f"{len(points)} runs, {len(points) - count_open(self.directory, plan)} finished, "
             f"{len(plan.jobs)} jobs to do in {self.directory.path}")  # fmt: skip
+        if self.executor == "slurm":
+            self.submit(plan, console)
+            return
         # Jobs in this process have bars of their own, and a terminal shows one at a time.
         around = Console(file=console.file, force_terminal=False) if self.executor == "in-process" else console
-        carry_out(self.directory, plan, self.retry_failed, self.executor_of(console), around)
+        carry_out(self.directory, plan, self.states, self.executor_of(console), around)
         sys.exit(summary(self.directory, plan, console))
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """Of the jobs that are to be done."""
+        return ("waiting", "stale", "failed") if self.retry_failed else ("waiting", "stale")
+
+    def submit(self, plan: StoredPlan, console: Console) -> None:
+        """Have SLURM carry out the jobs that it has not yet, and say so."""
+        submitted = submit_jobs(self.directory, plan, self.options.execution, self.slurm, self.states)
+        if submitted:
+            numbers = ", ".join(list(submitted.values())[:MOST_NUMBERS]) + (
+                ", …" if len(submitted) > MOST_NUMBERS else ""
+            )
+            say(console, f"{len(submitted)} jobs submitted to SLURM: {numbers}")
+        else:
+            say(console, "no jobs to submit: they are queued, running, failed or finished")
+        say(console, f"look at them with: widesym status {self.directory.path}")
 
     def executor_of(self, console: Console) -> Callable[[Sequence[str], Ended], None]:
         """What carries out jobs, by name."""
@@ -123,91 +144,3 @@ class SweepCommand:
             lambda job: path / "logs" / job / LOG,
         )
         return pool.carry_out
-
-
-def carry_out(
-    directory: SweepDirectory,
-    plan: StoredPlan,
-    retry_failed: bool,
-    executor: Callable[[Sequence[str], Ended], None],
-    console: Console,
-) -> None:
-    """Do all jobs, each at most once; those that other processes are at are waited for, and done if left."""
-    tried: set[str] = set()
-    waited = False
-    wanted = ("waiting", "stale", "failed") if retry_failed else ("waiting", "stale")
-    while True:
-        now = standings(directory, plan.jobs)
-        todo = [name for name, standing in now.items() if standing.state in wanted and name not in tried]
-        running = [name for name, standing in now.items() if standing.state == "running"]
-        if todo:
-            tried |= set(todo)
-            _carry_out(directory, plan, todo, executor, console)
-        elif running:
-            if not waited:
-                say(
-                    console,
-                    f"waiting for {len(running)} jobs that other processes are at ({where(now[running[0]])}, …)",
-                )
-            waited = True
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        else:
-            break
-    for name in plan.jobs:
-        gather(directory, name)
-
-
-def _carry_out(
-    directory: SweepDirectory,
-    plan: StoredPlan,
-    todo: Sequence[str],
-    executor: Callable[[Sequence[str], Ended], None],
-    console: Console,
-) -> None:
-    with member_progress(console, "sweep", len(todo), things="jobs") as report:
-        done = 0
-
-        def ended(name: str, how: str) -> None:
-            nonlocal done
-            done += 1
-            say(console, f"{name} ({label(plan, name)}): {how or 'finished'}")
-            report(done)
-
-        report(0)
-        executor(todo, ended)
-
-
-def label(plan: StoredPlan, job: str) -> str:
-    """What a job is, for people."""
-    runs = plan.jobs[job]
-    first = told(plan.runs.get(runs[0], {})) or "the base"
-    return first if len(runs) == 1 else f"{len(runs)} runs, {first}, …"
-
-
-def where(standing: Standing) -> str:
-    """Who works on a job."""
-    return f"process {standing.heartbeat.pid} on {standing.heartbeat.host}" if standing.heartbeat else "just started"
-
-
-def count_open(directory: SweepDirectory, plan: StoredPlan) -> int:
-    """Runs that are not finished."""
-    return sum(not directory.is_finished(run) for run in plan.runs)
-
-
-def summary(directory: SweepDirectory, plan: StoredPlan, console: Console) -> int:
-    """Say how it ended; the exit code."""
-    left = count_open(directory, plan)
-    say(console, f"{len(plan.runs) - left} of {len(plan.runs)} runs finished in {directory.path / 'runs'}")
-    for name, standing in standings(directory, plan.jobs).items():
-        if standing.state == "failed":
-            say(console, f"{name} ({label(plan, name)}) failed: {standing.failure}")
-        elif standing.state != "finished":
-            say(console, f"{name} ({label(plan, name)}) is {standing.state}")
-    if left:
-        say(console, "start the sweep again to go on; --retry-failed tries what has failed once more")
-    return UNFINISHED if left else 0
-
-
-def say(console: Console, text: str) -> None:
-    """Print as it is."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

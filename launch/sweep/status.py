@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from launch.run_directory import RunDirectoryError
+from launch.sweep.cluster import queued_if_known
 from launch.sweep.directory import SweepDirectory
 from launch.sweep.standing import Standing, State, standings
 from launch.sweep.sweep_config import Changes, told
@@ -76,7 +77,7 @@ def rows_of(directory: SweepDirectory) -> list[Row]:
     plans = directory.read_plans()
     runs = {name: changes for plan in plans for name, changes in plan.runs.items()}
     jobs = {name: job for plan in plans for name, job in plan.jobs.items() if set(job) & set(runs)}
-    found = standings(directory, jobs)
+    found = standings(directory, jobs, queued_if_known(directory))
     rows = []
     for run, changes in runs.items():
         of_run = tuple((name, found[name]) for name, job in jobs.items() if run in job)

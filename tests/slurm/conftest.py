@@ -1,0 +1,23 @@
+"""One cluster for all tests of this folder, and what they start on it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cluster import missing, slurm
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A SLURM that runs."""
+    if reason := missing():
+        pytest.skip(reason)
+    with pytest.MonkeyPatch.context() as patch, slurm() as folder:
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, Path(__file__).parent))))
+        patch.setenv("JAX_PLATFORMS", "cpu")
+        patch.setenv("WIDESYM_CACHE", str(ROOT / ".cache" / "slurm"))  # compiled once for all jobs
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+        yield folder

@@ -40,14 +40,38 @@ def progress(output: Path) -> int:
     return len(list((output / "runs").glob("*/finished.json")))
 
 
+def training(output: Path) -> bool:
+    """Whether a job is between its first checkpoint and its end."""
+    begun = {path.parent.parent for path in output.glob("*/*/checkpoints/*") if path.name.isdigit()}
+    return any(not (place / "finished.json").exists() for place in begun)
+
+
+def gathering(output: Path) -> bool:
+    """Whether a run is being put together, or could be."""
+    return any(output.glob("runs/.*.new")) or any(output.glob("parts/*/finished.json"))
+
+
+MOMENTS = {"any": lambda output: True, "training": training, "gathering": gathering}
+
+
+def wait_for(moment: str, output: Path, launched: subprocess.Popen, rng: random.Random) -> None:
+    """Until it has come, or somewhat longer than it should take, and a little more."""
+    time.sleep(rng.uniform(0.0, 6.0))
+    end = time.monotonic() + 60
+    while not MOMENTS[moment](output) and launched.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+    time.sleep(rng.uniform(0.0, 1.0 if moment == "training" else 0.1))
+
+
 def main(file: Path, output: Path, kills: int, seed: int) -> None:
     rng, launched, done = random.Random(seed), None, 0
     while done < kills:
         if launched is None or launched.poll() is not None:
             launched = launcher(file, output)
-        time.sleep(rng.uniform(0.0, 8.0))
+        moment = tuple(MOMENTS)[done % 3]
+        wait_for(moment, output, launched, rng)
         alive = workers(output)
-        what = "launcher" if done % 3 == 0 else "worker"
+        what = "launcher" if done % 5 == 0 else "worker"
         victim = launched.pid if what == "launcher" else rng.choice(alive) if alive else None
         if victim is None or launched.poll() is not None:
             if launched.poll() == 0:
@@ -57,7 +81,8 @@ def main(file: Path, output: Path, kills: int, seed: int) -> None:
         if what == "launcher":
             launched.wait()
         done += 1
-        print(json.dumps({"killed": what, "finished runs": progress(output), "workers": len(alive)}), flush=True)
+        found = {"killed": what, "when": moment, "training": training(output), "gathering": gathering(output)}
+        print(json.dumps({**found, "finished runs": progress(output), "workers": len(alive)}), flush=True)
     if launched is not None and launched.poll() is None:
         launched.wait()
     codes = []

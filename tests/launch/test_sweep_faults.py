@@ -36,9 +36,9 @@ def finished(environment, file, output, *options, code=0):
 
 
 def of_24_runs(folder):
-    """Ranges, folds and single runs, 18 jobs; long enough to be hit while they train."""
+    """Ranges, folds and single runs, 32 jobs; long enough to be hit while they train."""
     return sweep_file(
-        folder, base={"steps": 300, "records": 6, "members": 4},
+        folder, base={"steps": 400, "records": 30, "members": 4},
         product={"recipe.learning_rate": [0.05, 0.1, 0.2], "seed": [0, 1, 2, 3]},
         points=[{}, {"members": 12, "recipe.batches": {"type": "IndependentDraws", "size": 6}}], members_a_job=8,
     )  # fmt: skip
@@ -73,6 +73,8 @@ def test_workers_and_launchers_killed(undisturbed, tmp_path, environment):
     print(kills, end)
     assert len(kills) == KILLS
     assert {each["killed"] for each in kills} == {"worker", "launcher"}
+    assert sum(each["training"] for each in kills) > 3
+    assert sum(each["gathering"] for each in kills) > 0
     assert end["finished runs"] == 24
     assert end["codes"][-1] == 0
     assert_same_sweep(tmp_path / "out", undisturbed)

@@ -13,9 +13,10 @@ from failed_loads import FAILED_LOADS
 from stored_runs import trained
 
 from ensembles import Adam, TrainingRecipe
+from launch import examination
 from launch.doctor import runs_within
 from launch.examination import examine
-from launch.run_directory import claim
+from launch.run_directory import Holder, claim
 
 pytestmark = FAILED_LOADS
 
@@ -148,3 +149,13 @@ def test_without_runs_it_exits_with_2(command, name, said):
     code, text, error = command("doctor", name)
     assert (code, text) == (2, "")
     assert said in error
+
+
+def test_what_began_meanwhile_is_left_alone(run, monkeypatch):
+    """Files that change while they are looked at are not judged."""
+    halve(run / "logits.zarr" / "logits" / "c" / "2" / "1" / "0" / "0")
+    began = iter((None, Holder("node7", 1234, "now")))
+    monkeypatch.setattr(examination, "holder", lambda path: next(began))
+    found = examine(run)
+    assert found.state == "being written by process 1234 on node7 (since now)"
+    assert not found.damaged

@@ -141,6 +141,7 @@ def test_runs_are_found_however_deep(run, whole, tmp_path, command):
     assert code == 1
     assert "sweep/a/deep: ok; finished: 3 members, 3 times recorded sweep/a/deep/ntk/within: ok;" in text
     assert "killed: ok; not finished: 3 members, 0 times recorded;" in text
+    assert "it begins at step 0 of 4" in text  # checkpoints are of no use without the records before them
     assert text.endswith("4 runs, 1 damaged")
 
 

@@ -131,6 +131,7 @@ def test_a_run_under_way_is_left_alone(run, command):
 def test_runs_are_found_however_deep(run, whole, tmp_path, command):
     deep = shutil.copytree(whole, tmp_path / "sweep" / "a" / "deep")
     shutil.copytree(whole, deep / "ntk" / "within")
+    shutil.copytree(whole, deep / "tensorboard" / "no place for runs")
     (tmp_path / "sweep" / "config.json").write_text("{}")
     shutil.copytree(whole / "checkpoints", tmp_path / "killed" / "checkpoints")
     shutil.copy(whole / "config.json", tmp_path / "killed")

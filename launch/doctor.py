@@ -80,7 +80,7 @@ def _lines(checks: Sequence[Check]) -> list[str]:
     for check in checks:
         lines.append(f"  {check.status:<7}  {check.file:<{width}}  {check.detail}")
         if check.remedy:
-            lines.append(f"  {'':<7}  {'':<{width}}  → {check.remedy}")
+            lines.append(f"  {'':<7}  → {check.remedy}")
     return lines
 
 

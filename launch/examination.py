@@ -78,10 +78,10 @@ def _examined(path: Path, config: Mapping[str, Any], command: Any) -> Examinatio
     progress = Progress(steps if there else [], (path / "finished.json").exists())
     contents = examine_store(path / "logits.zarr", config["members"], expected) if there else Contents([], [], [])
     of_store = list(_of_store(path, contents, progress, config) if there else _without_store(path, progress))
+    if contents.steps:
+        of_store.append(check_metrics(path, contents.steps, progress.reached))
     known = {check.file for check in (*of_data, *of_store) if check.status == "problem"}
     checks = [Check(".lock", "ok", "nobody writes here"), of_config, *of_data, *of_store]
-    if contents.steps:
-        checks.append(check_metrics(path, contents.steps, progress.reached))
     checks += [*of_checkpoints, *check_finished(path, known), *check_left(path)]
     return Examination(path, _state(config, contents, progress, of_store, command), checks)
 
@@ -93,7 +93,7 @@ def _state(
     if progress.finished:
         return f"finished: {size}"
     if any(check.status == "problem" for check in of_store):
-        return f"not finished: {size}; it cannot go on before its store is put right, as said below"
+        return f"not finished: {size}; it cannot go on before its records are put right"
     last = config.get("record_steps", contents.steps or [0])[-1]
     by = f" ({shlex.join(map(str, command))})" if isinstance(command, list) else ""
     how = f"goes on at step {progress.reached}" if progress.steps else "begins at step 0"

@@ -42,6 +42,11 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def once_more(path: Path) -> str:
+    """How to get back a file of a run whose config.json is whole; trained alike, it has the same numbers."""
+    return f"{COPY}, or train it once more: widesym train {path / 'config.json'} --output ANOTHER"
+
+
 def check_finished(path: Path, known: Collection[str]) -> list[Check]:
     """Hold the records against the digests in finished.json; files that are `known` to be damaged are left out."""
     file = path / "finished.json"
@@ -65,10 +70,11 @@ def _changed(path: Path, recorded: Mapping[str, str], known: Collection[str]) ->
     for name, digest in recorded.items():
         if name in known:
             continue
+        remedy = COPY if name == "config.json" else once_more(path)
         if not (path / name).is_file():
-            checks.append(Check(name, "problem", "is missing since the run was finished", COPY))
+            checks.append(Check(name, "problem", "is missing since the run was finished", remedy))
         elif _digest(path / name) != digest:
-            checks.append(Check(name, "problem", "has changed since the run was finished (other sha256)", COPY))
+            checks.append(Check(name, "problem", "has changed since the run was finished (other sha256)", remedy))
     return checks
 
 
@@ -102,13 +108,13 @@ def check_metrics(path: Path, recorded: Sequence[int], reached: float) -> Check:
     try:
         found = [int(row["step"]) for row in read_metrics(path / "metrics.csv")]
     except (ValueError, KeyError, TypeError) as error:
-        return Check("metrics.csv", "problem", f"cannot be read ({type(error).__name__}: {error})", COPY)
+        return Check("metrics.csv", "problem", f"cannot be read ({type(error).__name__}: {error})", once_more(path))
     lacking = [step for step in recorded if step <= reached and step not in found]
     beyond = [step for step in found if step not in recorded]
     if lacking or beyond:
         parts = (("lacks steps", lacking), ("has steps that are not recorded:", beyond))
         detail = ", ".join(f"{what} {', '.join(map(str, steps))}" for what, steps in parts if steps)
-        return Check("metrics.csv", "problem", detail, COPY)
+        return Check("metrics.csv", "problem", detail, once_more(path))
     return Check("metrics.csv", "ok", f"{len(found)} rows, one for each recorded step")
 
 

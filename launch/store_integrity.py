@@ -70,7 +70,8 @@ def examine_store(path: Path, members: int, expected: Mapping[str, Values]) -> C
             damages += _coordinate_damages(path, array, expected[name])
         elif _of_members(array) and name != "healthy":
             damages += _record_damages(path, array, step, recorded, healthy)
-    sick = np.flatnonzero(~healthy[recorded].all(axis=0)).tolist()
+    known = recorded & healthy.any(axis=1)
+    sick = np.flatnonzero(~healthy[known].all(axis=0)).tolist()
     return Contents(step[recorded].tolist(), sick, damages)
 
 

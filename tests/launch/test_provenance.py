@@ -57,6 +57,7 @@ def test_binary_changes_count(source):
     for byte in (1, 2):
         (file.parent / "weights").write_bytes(bytes([byte]) + bytes(range(255)))
         found.add(git_diff(file))
+        assert git_diff(file) == hashlib.sha256(git("diff", "HEAD", "--binary")).hexdigest()[:12]
     assert len(found) == 2
     assert None not in found
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -168,7 +169,7 @@ def test_a_job_that_another_process_is_at_is_left_to_it(unfinished, monkeypatch)
         looks.append(seconds)
         held.__exit__(None, None, None)
 
-    monkeypatch.setattr("launch.sweep.launcher.time.sleep", leave)
+    monkeypatch.setattr("launch.sweep.launcher.time", SimpleNamespace(sleep=leave))
     said = swept(sweep_file(directory.path.parent, product={"seed": [0, 1, 2]}), directory.path)
     assert "waiting for 1 jobs that other processes are at" in said
     assert len(looks) == 1

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -69,8 +70,8 @@ def slurm():
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: a socket's path has at most 107 characters
     before = os.environ.get("SLURM_CONF")
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder)
-        stack.callback(kill_all_of, folder)
+        janitor = subprocess.Popen([sys.executable, __file__, folder], stdin=subprocess.PIPE, start_new_session=True)
+        stack.callback(janitor.communicate)  # its input also ends where this process is killed
         configure(folder)
         os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
         stack.callback(restore, before)
@@ -164,3 +165,9 @@ def wait_until(ready, seconds, what):
         if time.monotonic() > end:
             raise TimeoutError(f"waited {seconds} s for {what}")
         time.sleep(0.1)
+
+
+if __name__ == "__main__":  # the janitor
+    sys.stdin.read()
+    kill_all_of(Path(sys.argv[1]))
+    shutil.rmtree(sys.argv[1], ignore_errors=True)

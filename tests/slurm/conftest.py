@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import submitit  # noqa: F401 - its import closes all loggers' streams, which must not be in a test that captures output
 from cluster import missing, slurm
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,6 @@
 
 import fcntl
 import shlex
-import subprocess
 import sys
 
 import numpy as np
@@ -190,7 +189,7 @@ def test_train_distributed(undisturbed, tmp_path):
     ]
     step = shlex.join(["srun", *map(str, train), "--output", str(tmp_path / "run"), "--distributed"])
     log = tmp_path / "log"
-    command = ["sbatch", "--wait", "--partition=low", "--ntasks=2", f"--output={log}", f"--wrap={step}"]
-    assert subprocess.run(command, capture_output=True).returncode == 0, log.read_text()
+    job_id = told("sbatch", "--parsable", "--partition=low", "--ntasks=2", f"--output={log}", f"--wrap={step}").strip()
+    wait_for([job_id])
     assert "Rank 0 is connected to 3 peer ranks" in log.read_text()  # two processes with two devices each
     assert_close(tmp_path / "run", undisturbed[0] / "0")

@@ -10,7 +10,7 @@ from work import STEPS, small_run
 from ensembles import Strategy
 from ensembles.checkpoints import saved_steps
 from ensembles.trainer import Trainer
-from launch import slurm_task
+from launch import slurm_task, train
 from launch.config import ConfigError
 from launch.interrupts import PreemptedError, StopRequest
 from launch.runner import Execution, run_ensemble
@@ -123,6 +123,18 @@ def test_train_joins_before_it_reads(monkeypatch, tmp_path):
         with pytest.raises(ConfigError, match=r"absent.yaml cannot be read"):
             TrainCommand(file, distributed=distributed).run(Console(quiet=True))
         assert len(joined) == distributed
+
+
+def test_sigterm_still_ends_train_where_processes_have_joined(monkeypatch, tmp_path):
+    """Joined, JAX takes the signal to itself; until training starts, nobody else would hear it."""
+    before = signal.getsignal(TERM)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda: signal.signal(TERM, signal.SIG_IGN))
+    monkeypatch.setattr(train, "read_mapping", lambda *arguments: signal.raise_signal(TERM))
+    try:
+        with pytest.raises(PreemptedError):
+            TrainCommand(tmp_path / "run.yaml", distributed=True).run(Console(quiet=True))
+    finally:
+        signal.signal(TERM, before)
 
 
 def test_without_other_processes_train_says_how_to_start_them(monkeypatch, tmp_path):

@@ -39,10 +39,10 @@ class ExecutionOptions:
     """Write the members' metrics for TensorBoard (extra `tracking`)."""
 
     def __post_init__(self):
-        _ = self.execution
+        _ = self.of_runs
 
     @property
-    def execution(self) -> Execution:
+    def of_runs(self) -> Execution:
         """The same for the runner."""
         return Execution(None, self.checkpoint_seconds, self.checkpoints_kept, self.tensorboard)
 
@@ -77,7 +77,7 @@ class SweepCommand:
     """Try again what has failed; without it, only what was not begun or was interrupted is done."""
     dry_run: bool = False
     """Only check, and say which runs there are, how they stand and what they take; nothing is written."""
-    options: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
+    execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
     base: TrainOverrides = field(default_factory=TrainOverrides)
 
@@ -102,7 +102,7 @@ class SweepCommand:
         points = named(points_of(sweep, str(self.config)), runs, str(self.config))
         check_output(self.directory.path)
         if self.dry_run:
-            kept = self.options.checkpoints_kept
+            kept = self.execution.checkpoints_kept
             console.out(describe_sweep(self.directory, points, sweep, runs, kept), highlight=False)
             return
         plan = prepare(self.directory, self.config.stem, points, sweep, runs)
@@ -123,7 +123,7 @@ class SweepCommand:
 
     def submit(self, plan: StoredPlan, console: Console) -> None:
         """Have SLURM carry out the jobs that it has not yet, and say so."""
-        submitted = submit_jobs(self.directory, plan, self.options.execution, self.slurm, self.states)
+        submitted = submit_jobs(self.directory, plan, self.execution.of_runs, self.slurm, self.states)
         if submitted:
             numbers = ", ".join(list(submitted.values())[:MOST_NUMBERS]) + (
                 ", …" if len(submitted) > MOST_NUMBERS else ""
@@ -137,10 +137,10 @@ class SweepCommand:
         """What carries out jobs, by name."""
         path = self.directory.path
         if self.executor == "in-process":
-            return partial(in_process, path, self.options.execution, console)
+            return partial(in_process, path, self.execution.of_runs, console)
         pool = Pool(
             local_devices(self.workers),
-            lambda job: work_command(path, job, self.options.arguments),
+            lambda job: work_command(path, job, self.execution.arguments),
             lambda job: path / "logs" / job / LOG,
         )
         return pool.carry_out

@@ -22,6 +22,7 @@ from launch.sweep.sweep_config import Changes, told
 
 SECONDS_BETWEEN_TABLES = 2.0
 COLUMNS = ("run", "what", "state", "steps", "member-steps/s", "left", "where, or why")
+ALWAYS = COLUMNS[:3]
 FIRST: tuple[State, ...] = ("failed", "stale", "running", "queued", "waiting", "finished")  # what people look for
 WIDTH = 160  # of what is no terminal
 ROWS_AROUND = 6  # of a table, and below it
@@ -90,12 +91,14 @@ def shown(rows: Sequence[Row], most: int) -> Group:
     """The table, of the rows that people look for first where there is no room for all, and how many there are."""
     chosen = sorted(rows, key=lambda row: FIRST.index(row.state))[:most] if len(rows) > most else rows
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for header in COLUMNS:
-        least = 12 if header in ("run", "what", "state") else None
+    filled = [cells(row) for row in chosen]
+    used = [at for at, header in enumerate(COLUMNS) if header in ALWAYS or any(row[at] for row in filled)]
+    for header in (COLUMNS[at] for at in used):
+        least = 12 if header in ALWAYS else None
         justify = "right" if header in ("steps", "member-steps/s", "left") else "left"
         table.add_column(header, justify=justify, min_width=least, overflow="fold")
-    for row in chosen:
-        table.add_row(*cells(row))
+    for row in filled:
+        table.add_row(*(row[at] for at in used))
     hidden = f"; {len(rows) - len(chosen)} rows not shown" if len(rows) > len(chosen) else ""
     return Group(table, summary(rows) + hidden)
 

@@ -15,6 +15,7 @@ from launch.train_overrides import with_changes
 Changes = dict[str, Any]  # dotted paths of fields, and their values
 
 MOST_POINTS = 100_000
+LONGEST = 24  # characters of a value, for people
 AS_WRITTEN = {"as_written": True}  # values become specs once they are in their place
 
 
@@ -115,12 +116,18 @@ def told(changes: Changes) -> str:
 
 
 def short(value: Any) -> str:
-    """A value on little space."""
+    """A value on little space: of specs their first parts, of lists their first item."""
     if isinstance(value, dict) and "type" in value:
         rest = ", ".join(short(each) for name, each in value.items() if name != "type")
-        return f"{value['type']}({rest})" if len(rest) < 20 else f"{value['type']}(…)"
-    text = str(value)
-    return text if len(text) <= 24 else text[:23] + "…"
+        return f"{value['type']}({cut(rest)})"
+    if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+        return short(value[0]) + (", …" if len(value) > 1 else "")
+    return cut(str(value))
+
+
+def cut(text: str) -> str:
+    """The beginning of what is long."""
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def is_changes(value: Any) -> bool:

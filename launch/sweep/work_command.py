@@ -19,8 +19,8 @@ class WorkCommand:
     """The sweep's directory."""
     job: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="JOB")]
     """The job's name (`widesym status`)."""
-    options: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
+    execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
 
     def run(self, console: Console) -> None:
         """Do it; raises what it fails of."""
-        work(self.directory, self.job, console, self.options.execution)
+        work(self.directory, self.job, console, self.execution.of_runs)

@@ -3,6 +3,8 @@
 import contextlib
 import copy
 import io
+import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,7 +15,10 @@ from sweeps import SMALL, sweep_file
 
 from launch import cli
 from launch.sweep.command import SweepCommand
+from launch.sweep.jobs import kind
 from launch.sweep.sweep_config import points_of, read_sweep, told
+
+ROOT = Path(__file__).parents[2]
 
 
 def said_by(file, *options, capsys):
@@ -116,6 +121,21 @@ def test_a_dry_run_says_what_is_to_be_done(tmp_path):
     assert f"{flops:.3g} floating-point operations" in said
     assert "on this machine alone, from trials of 1 of 1 kinds" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_the_example_is_what_it_says():
+    file = ROOT / "examples" / "configs" / "digits-sweep.yaml"
+    points = points_of(read_sweep(file, {}, {}), "file")
+    assert len(points) == 24
+    assert len({kind(point.config) for point in points}) == 6
+
+
+def test_the_documented_file_is_one(tmp_path):
+    text = (ROOT / "docs" / "sweeps.md").read_text()
+    (tmp_path / "sweep.yaml").write_text(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    points = points_of(read_sweep(tmp_path / "sweep.yaml", {}, {}), "file")
+    assert len(points) == 36
+    assert {point.config.members for point in points} == {16, 1000}
 
 
 JUNK = st.recursive(

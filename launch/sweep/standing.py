@@ -31,15 +31,19 @@ def standings(
     nor is running, is stale: started again, it goes on from its last checkpoint.
     """
     places = {name: directory.workplace(name, runs) for name, runs in jobs.items()}
-    found = {name: of_runs(directory, runs) or of_directory(places[name]) for name, runs in jobs.items()}
-    elsewhere = {places[name] for name, standing in found.items() if is_elsewhere(standing)}
-    beating = beating_now(sorted(elsewhere))
+    done = {name: of_runs(directory, runs) for name, runs in jobs.items()}
+    open_ = settled({places[name]: of_directory(places[name]) for name in jobs if done[name] is None})
+    found = {name: done[name] or open_[places[name]] for name in jobs}
     for name, standing in found.items():
-        if places[name] in beating:
-            found[name] = standing._replace(state="running")
-        elif name in queued and standing.state in ("waiting", "stale"):
+        if name in queued and standing.state in ("waiting", "stale"):
             found[name] = standing._replace(state="queued")
     return found
+
+
+def settled(found: dict[Path, Standing]) -> dict[Path, Standing]:
+    """How run directories stand, after a look at other hosts' hearts where that is needed."""
+    beating = beating_now([path for path, standing in found.items() if is_elsewhere(standing)])
+    return {path: each._replace(state="running") if path in beating else each for path, each in found.items()}
 
 
 def of_runs(directory: SweepDirectory, runs: Sequence[str]) -> Standing | None:

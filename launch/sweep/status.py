@@ -1,4 +1,4 @@
-"""`widesym status`: how the runs of sweeps stand."""
+"""`widesym status`: how the runs of sweeps, or any run directories, stand."""
 
 import time
 from collections import Counter
@@ -14,10 +14,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from launch.run_directory import RunDirectoryError
+from launch.doctor import runs_within
 from launch.sweep.cluster import queued_if_known
 from launch.sweep.directory import SweepDirectory
-from launch.sweep.standing import Standing, State, standings
+from launch.sweep.standing import Standing, State, of_directory, settled, standings
 from launch.sweep.sweep_config import Changes, told
 
 SECONDS_BETWEEN_TABLES = 2.0
@@ -45,21 +45,16 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class StatusCommand:
-    """Show which runs of a sweep are finished, failed, running or stale; on a terminal, live while there is something
-    to see.
-    """
+    """Show which runs are finished, failed, running or stale; on a terminal, live while there is something to see."""
 
     directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIRECTORY")]
-    """The sweep's directory."""
+    """A sweep's directory, a run directory, or one that holds some."""
     once: bool = False
     """Show the table once, also on a terminal."""
 
     def run(self, console: Console) -> None:
-        """Print the table; raises RunDirectoryError for what is no sweep's directory."""
-        directory = SweepDirectory(self.directory)
-        if not self.directory.is_dir():
-            raise RunDirectoryError(f"there is no directory {self.directory}; name the directory of a sweep")
-        rows = rows_of(directory)
+        """Print the table; raises RunDirectoryError where there are no runs."""
+        rows = rows_in(self.directory)
         if self.once or not console.is_terminal:
             wide = console if console.is_terminal else Console(file=console.file, width=WIDTH)
             wide.print(shown(rows, len(rows)))
@@ -70,7 +65,17 @@ class StatusCommand:
                 if not {"running", "queued"} & {row.state for row in rows}:
                     return
                 time.sleep(SECONDS_BETWEEN_TABLES)
-                rows = rows_of(directory)
+                rows = rows_in(self.directory)
+
+
+def rows_in(path: Path) -> list[Row]:
+    """How the runs of a sweep stand, or else those of all run directories that are found."""
+    if (path / "plans").is_dir():
+        return rows_of(SweepDirectory(path))
+    places = runs_within(path)
+    found = settled({place: of_directory(place) for place in places})
+    names = {place: str(place.relative_to(path)) if place != path else place.absolute().name for place in places}
+    return [Row(names[place], {}, ((names[place], found[place]),)) for place in places]
 
 
 def rows_of(directory: SweepDirectory) -> list[Row]:

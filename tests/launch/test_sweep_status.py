@@ -189,8 +189,17 @@ def test_the_table_names_runs_and_states(unfinished):
     assert f"process {os.getpid()} on" in row
 
 
-def test_what_is_no_sweep_is_refused(tmp_path):
+def test_any_run_directories_can_be_looked_at(unfinished):
+    """One, or all that a directory holds."""
+    directory, jobs = unfinished
+    said = shown(directory.path / "runs")
+    assert "3 runs: 3 stale" in said
+    assert all(name in said for name in jobs)
+    assert "1 runs: 1 stale" in shown(directory.run(next(iter(jobs))))
+
+
+def test_where_there_are_no_runs_that_is_told(tmp_path):
     with pytest.raises(RunDirectoryError, match="there is no directory"):
         StatusCommand(tmp_path / "none").run(Console(file=io.StringIO()))
-    with pytest.raises(RunDirectoryError, match="holds no sweep; name the directory that widesym sweep writes to"):
+    with pytest.raises(RunDirectoryError, match="holds no runs"):
         StatusCommand(tmp_path).run(Console(file=io.StringIO()))

@@ -1,11 +1,16 @@
 """One cluster for all tests of this folder, and what they start on it."""
 
+import importlib
 import os
 from pathlib import Path
 
 import pytest
-import submitit  # noqa: F401 - its import closes all loggers' streams, which must not be in a test that captures output
 from cluster import missing, slurm
+
+# Where submitit sets up logging as it is imported, absl's handler closes its stream: here that of pytest's capture.
+with pytest.MonkeyPatch.context() as at_import:
+    at_import.setenv("SUBMITIT_LOG_LEVEL", "NOCONFIG")
+    importlib.import_module("submitit")
 
 ROOT = Path(__file__).parents[2]
 

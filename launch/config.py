@@ -34,11 +34,6 @@ class ConfigError(ValueError):
     """A configuration that is not right: the message names file and field."""
 
 
-def read_config(path: Path, config: Callable[..., Config]) -> Config:
-    """The configuration in a YAML file, as `config` of its fields; raises ConfigError for what is none."""
-    return made(config, read_mapping(path), str(path))
-
-
 def read_mapping(path: Path) -> dict[Any, Any]:
     """The fields and values in a YAML file, as they are written; raises ConfigError for what holds none."""
     try:

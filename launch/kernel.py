@@ -1,6 +1,6 @@
 """`widesym kernel`: the analytic kernels of a data set, and regression with them, as a file describes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +17,10 @@ from analysis.kernels import Kernel
 from analysis.regression import NestedSubsets, accuracy_by_size, mean_absolute_error_by_size
 from analysis.regression_figures import gram_by_class, learning_curve
 from ensembles.data import Splits
-from launch.config import ConfigError, architecture_of, check_splits, read_config, splits_of
+from launch.config import ConfigError, architecture_of, check_splits, made, read_mapping, splits_of
+from launch.kernel_overrides import KernelOverrides
 from launch.kernel_run import compute_gram, describe_info
+from launch.overrides import overridden
 from launch.run_directory import RunDirectoryError, write_json
 from models.architecture import Architecture
 from models.checks import check_positive
@@ -79,6 +81,7 @@ class KernelCommand:
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
     """Where kernels, scores and figures go; by default runs/ and the file's name. What is there already is not computed
     again."""
+    overrides: Annotated[KernelOverrides, tyro.conf.arg(name="")] = field(default_factory=KernelOverrides)
 
     def __post_init__(self):
         if not 0 < self.memory < 2**20:
@@ -86,7 +89,8 @@ class KernelCommand:
 
     def run(self, console: Console) -> None:
         """Compute, or tell; raises ConfigError for what cannot be computed."""
-        config = read_config(self.config, KernelConfig)
+        content = overridden(read_mapping(self.config), self.overrides.changes())
+        config = made(KernelConfig, content, str(self.config))
         try:
             self._run(config, console)
         except RunDirectoryError:

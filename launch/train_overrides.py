@@ -79,7 +79,15 @@ class TrainOverrides:
 
     def changes(self) -> dict[str, Any]:
         """The values that are given, by the dotted paths of their fields; raises ConfigError for what is no YAML."""
-        return {path: _value(path, value) for path, value in _given(self)}
+        return changes_of(self)
+
+
+def changes_of(overrides: Any) -> dict[str, Any]:
+    """The values that are given in a dataclass of options, and in those within it, by the dotted paths of their fields.
+
+    Raises ConfigError for text that is no YAML.
+    """
+    return {path: _value(path, value) for path, value in _given(overrides)}
 
 
 def with_changes(content: dict, changes: Mapping[str, Any]) -> dict:

@@ -23,11 +23,16 @@ from ensembles import (
 )
 from ensembles.augmentation import Points, RegularSolid
 from ensembles.data import SETS, Digits, Npz
-from launch.config import ConfigError, architecture_of, built, read_config, source_of
+from launch.config import ConfigError, architecture_of, built, made, read_mapping, source_of
 from launch.snapshots import EmpiricalNtk, Parameters
 from models import Architecture, Conv, GroupConv, Relu, cyclic, dihedral
 from models.description import describe
 from models.zoo import MODELS
+
+
+def read_config(path, config):
+    """A file as commands read it."""
+    return made(config, read_mapping(path), str(path))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`widesym kernel`: kernels, learning curves, and what it says when something is wrong."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from analysis import analytic_kernel
 from analysis.gram import read_gram
 from ensembles.data import CrossProduct, Digits
+from launch.kernel import KernelConfig
+from launch.kernel_overrides import KernelOverrides
 from models.zoo import mlp
 
 MLP = "architecture: mlp\ndata: digits\ntrain: 20\ntest: 10\nseed: 3\ndraws: 2\n"
@@ -123,3 +126,27 @@ def test_the_directory_of_another_kernel_is_refused(widesym, tmp_path):
         assert code == 2
         assert key in error
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")) == before
+
+
+def test_every_field_has_an_option_that_replaces_it(widesym, tmp_path):
+    """What is not given stays as in the file."""
+    assert {field.name for field in fields(KernelOverrides)} == {field.name for field in fields(KernelConfig)}
+    file = "architecture: none\ndata: digits\nseed: 3\ntest: 10\nsizes: [4]\n"
+    options = ["--architecture", "mlp", "--train", "12", "--sizes", "5", "12", "--draws", "2", "--precision", "float32"]
+    code, _, _ = widesym(file, "run.yaml", *options)
+    assert code == 0
+    train, _ = Digits(12, 10, 3).load()
+    output = tmp_path / "runs" / "run"
+    # Tiles of other shapes round differently.
+    expected = analytic_kernel(mlp(512))(train.inputs).nngp
+    np.testing.assert_allclose(read_gram(output / "train" / "gram.zarr").nngp, expected, rtol=2e-5)
+    assert json.loads((output / "regression.json").read_text())["NTK"]["coords"]["size"]["data"] == [5, 12]
+
+
+def test_options_are_checked(widesym):
+    code, _, said = widesym(MLP, "run.yaml", "--draws", "0")
+    assert code == 2
+    assert "draws is 0" in said
+    code, _, said = widesym(MLP, "run.yaml", "--precision", "float16")
+    assert code == 2
+    assert "float16" in said

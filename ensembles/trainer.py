@@ -187,12 +187,13 @@ def train(
     evaluation: Mapping[str, Float[Array, "sample *pixel channel"]],
     record_steps: Sequence[int],
     resume: tuple[EnsembleState, int] | None = None,
+    all_may_diverge: bool = False,
 ) -> Iterator[Moment]:
     """Train to the last of `record_steps`, yielding where things stand about once a second, and at each of these with
     every member's logits on the `evaluation` sets.
 
     `resume` is a state and its step, from which later moments follow with the numbers of an uninterrupted run. Raises
-    DivergedError once no member is finite, and ValueError for data or steps that do not fit.
+    DivergedError once no member is finite, unless `all_may_diverge`, and ValueError for data or steps that do not fit.
     """
     check_data(trainer.architecture, trainer.recipe, data, evaluation)
     check_steps(record_steps)
@@ -203,7 +204,7 @@ def train(
 
     def moment(position: int | None) -> Moment:
         metrics, frozen_at = jax.tree.map(trainer.on_host, (state.metrics, state.frozen_at))
-        if (frozen_at != HEALTHY).all():
+        if (frozen_at != HEALTHY).all() and not all_may_diverge:
             raise DivergedError(
                 f"no member's numbers are finite after step {frozen_at.max()} ({trainer.members} members); lower the "
                 "learning rate or widen the networks"
@@ -212,7 +213,7 @@ def train(
             return Moment(step, state, metrics, frozen_at, None)
         logits = trainer.on_host(trainer.logits(state, inputs))
         healthy = (frozen_at == HEALTHY) & np.isfinite(logits).all((1, 2))
-        if not healthy.any():
+        if not healthy.any() and not all_may_diverge:
             raise DivergedError(
                 f"no member's logits are finite at step {step} ({trainer.members} members); look for "
                 "inputs that are far too large"

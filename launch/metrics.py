@@ -29,16 +29,13 @@ def metrics_row(
     `time` is the training time, None where it differs between members. Accuracies are given for the sets whose classes
     are the training set's.
     """
+    row = {"step": step, **({} if time is None else {"time": time}), "healthy_members": int(healthy.sum())}
+    if not healthy.any():
+        return row
     train = logits[training_set.name][healthy]
     targets = training_set.targets(loss)
     losses = np.array([loss(each, targets) for each in train], np.float64)
-    row = {
-        "step": step,
-        **({} if time is None else {"time": time}),
-        "healthy_members": int(healthy.sum()),
-        "train_loss_mean": float(losses.mean()),
-        "train_loss_deviation": float(losses.std()),
-    }
+    row |= {"train_loss_mean": float(losses.mean()), "train_loss_deviation": float(losses.std())}
     for data in (training_set, *evaluation_sets):
         if data.labels is not None and data.classes == training_set.classes:
             outputs = logits[data.name][healthy]
@@ -59,7 +56,7 @@ def add_row(path: Path, row: Row) -> None:
     """Append a row, dropping those of this step and later ones, which a resumed run writes again."""
     rows = [earlier for earlier in read_metrics(path) if int(earlier["step"]) < int(row["step"])]
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(row))
+    writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(name for each in [*rows, row] for name in each)))
     writer.writeheader()
     writer.writerows([*rows, row])
     write_text(path, text.getvalue())

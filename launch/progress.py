@@ -47,6 +47,8 @@ def standing(now: Moment) -> str:
     frozen = f", {(~healthy).sum()} of {len(healthy)} members frozen" if not healthy.all() else ""
     if now.step == 0:
         return "untrained" + frozen
+    if not healthy.any():
+        return frozen.removeprefix(", ")
     loss, accuracy, norm = (values[healthy] for values in now.metrics)
     return (
         f"loss {loss.mean():.4f} ± {loss.std():.4f}, accuracy {accuracy.mean():.3f}, |∇| {np.median(norm):.3g}{frozen}"

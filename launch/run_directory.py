@@ -122,13 +122,22 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
         found = read_description(path)["config"]
     except FileNotFoundError:
         return
-    differing = differences(found, json.loads(json.dumps(config)))
+    differing = differences(_without_provenance(found), _without_provenance(json.loads(json.dumps(config))))
     if differing:
         raise RunDirectoryError(
             f"{path} holds a run of another configuration:\n  "
             + "\n  ".join(differing)
             + "\nask for what it holds, choose another output, or remove the directory"
         )
+
+
+def _without_provenance(config: Any) -> Any:
+    """The configuration with data as they are, wherever they were found: another path is not another run."""
+    data = config.get("data") if isinstance(config, dict) else None
+    if not isinstance(data, dict) or not all(isinstance(each, dict) for each in data.values()):
+        return config
+    bare = {name: {key: each[key] for key in each if key != "provenance"} for name, each in data.items()}
+    return {**config, "data": bare}
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -182,6 +191,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     temporary = path.with_name(path.name + ".new")
     with temporary.open("wb") as file:
         write(file)
+        file.flush()
+        os.fsync(file.fileno())  # else a machine that stops may keep the name, and nothing in it
     os.replace(temporary, path)
 
 

@@ -48,6 +48,7 @@ class Execution:
     checkpoints_kept: int = 2
     tensorboard: bool = False
     request: StopRequest | None = None
+    all_may_diverge: bool = False
 
     def __post_init__(self):
         if not self.checkpoint_seconds >= 0:
@@ -55,12 +56,19 @@ class Execution:
         check_kept(self.checkpoints_kept)
 
 
-def run_ensemble(run: Run, path: Path, console: Console, execution: Execution = Execution()) -> None:
+def run_ensemble(
+    run: Run,
+    path: Path,
+    console: Console,
+    execution: Execution = Execution(),
+    is_done: Callable[[], bool] = lambda: False,
+) -> None:
     """Train `run` in `path`, from its last checkpoint if it has one; does nothing if it is finished.
 
     SIGINT and SIGTERM leave a checkpoint of the step they come at, and raise KeyboardInterrupt and PreemptedError. With
     several processes all call this, and the first one writes. Raises RunDirectoryError where the directory holds
-    another run, is in use, or is on a disk without space for the run.
+    another run, is in use, or is on a disk without space for the run. `is_done` is asked once the directory is held:
+    whether others have made the run needless since.
     """
     console = console if jax.process_index() == 0 else Console(quiet=True)
     check_config(path, run.config)
@@ -72,6 +80,8 @@ def run_ensemble(run: Run, path: Path, console: Console, execution: Execution = 
     began = time.perf_counter()
     with contextlib.ExitStack() as held:
         on_first(lambda: held.enter_context(claim(path, run.config)))
+        if agreed(int((path / "finished.json").exists() or is_done())):
+            return
         _train(run, path, console, execution)
         finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
         on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": digests(path)}))
@@ -126,11 +136,12 @@ def _follow(
     """Train, recording and saving on the way, until the end or until somebody asks to stop."""
     start, saved = resume[1] if resume else 0, time.monotonic()
     pulse.begin(start)
+    may_diverge = execution.all_may_diverge
     with (
         training_progress(console, path.name, run.members, run.record_steps[-1], start) as report,
         tracked(path, execution.tensorboard) as track,
     ):
-        for moment in train(trainer, run.data, run.evaluation, run.record_steps, resume):
+        for moment in train(trainer, run.data, run.evaluation, run.record_steps, resume, may_diverge):
             report(moment)
             track(moment)
             pulse.step = moment.step

@@ -1,5 +1,6 @@
 """Many jobs on a SLURM cluster as one array, through submitit (extra `slurm`)."""
 
+import importlib.util
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from launch.slurm_task import Task, Work
 
 if TYPE_CHECKING:
     from submitit import SlurmExecutor
+
+
+NO_SUBMITIT = "jobs on SLURM need submitit: pip install 'widesym[slurm]'"
 
 
 class SlurmError(ValueError):
@@ -144,6 +148,13 @@ def queued(job_ids: Sequence[str]) -> dict[str, str]:
     return {job_id: states[job_id] for job_id in job_ids if job_id in states}
 
 
+def check_available() -> None:
+    """Raise SlurmError where jobs cannot be submitted from here."""
+    if importlib.util.find_spec("submitit") is None:
+        raise SlurmError(NO_SUBMITIT)
+    _check_commands()
+
+
 def _parts(option: str) -> tuple[str, str, str]:
     return option.partition("=")
 
@@ -152,7 +163,7 @@ def _executor(folder: Path, options: SlurmOptions) -> "SlurmExecutor":
     try:
         from submitit import SlurmExecutor
     except ImportError:
-        raise SlurmError("jobs on SLURM need submitit: pip install 'widesym[slurm]'") from None
+        raise SlurmError(NO_SUBMITIT) from None
     _check_commands()
     executor = SlurmExecutor(folder.absolute(), max_num_timeout=options.time_limits)
     executor.update_parameters(**options.parameters)

@@ -36,7 +36,7 @@ def check_installed() -> None:
 def _write(writer, moment: Moment) -> None:
     healthy = moment.frozen_at == HEALTHY
     writer.add_scalar("members/frozen", int((~healthy).sum()), moment.step)
-    if moment.step:
+    if moment.step and healthy.any():
         for name, values in moment.metrics._asdict().items():
             for statistic in (np.mean, np.min, np.max):
                 writer.add_scalar(f"{name}/{statistic.__name__}", float(statistic(values[healthy])), moment.step)

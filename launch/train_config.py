@@ -62,6 +62,8 @@ class TrainConfig:
         check_splits(self.train, self.test, self.data_seed, "data_seed")
         check_members(self.members)
         check_member_numbers(self.member_numbers, self.members)
+        if self.member_numbers == tuple(range(self.members)):
+            object.__setattr__(self, "member_numbers", None)
         check_whole("seed", self.seed, 0)
         if not isinstance(self.recipe, TrainingRecipe):
             raise ValueError(f"recipe is {self.recipe!r}; it must be the fields of a TrainingRecipe")

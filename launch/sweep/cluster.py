@@ -1,6 +1,5 @@
 """Jobs of sweeps on a SLURM cluster: submitted once each, as one array."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from launch.interrupts import StopRequest
 from launch.run_directory import write_json
 from launch.runner import Execution
 from launch.slurm import SlurmError, SlurmOptions, queued, submit
-from launch.sweep.directory import StoredPlan, SweepDirectory
+from launch.sweep.directory import StoredPlan, SweepDirectory, read_from
 from launch.sweep.standing import standings
 from launch.sweep.worker import work
 
@@ -66,10 +65,10 @@ def queued_if_known(directory: SweepDirectory) -> set[str]:
 
 def read_submitted(directory: SweepDirectory) -> dict[str, str]:
     """SLURM's number of every job that was submitted, the last one of each."""
-    try:
-        return dict(json.loads(_record(directory).read_text()))
-    except FileNotFoundError:
+    if not _record(directory).exists():
         return {}
+    with read_from(_record(directory)) as content:
+        return {str(job): str(number) for job, number in content.items()}
 
 
 def _record(directory: SweepDirectory) -> Path:

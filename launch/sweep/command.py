@@ -11,9 +11,10 @@ import tyro
 from rich.console import Console
 
 from launch.cli import keep_off_devices
+from launch.config import ConfigError
 from launch.recipes.options import check_output
 from launch.runner import Execution
-from launch.slurm import SlurmOptions
+from launch.slurm import SlurmOptions, check_available
 from launch.sweep.cluster import submit_jobs
 from launch.sweep.directory import StoredPlan, SweepDirectory
 from launch.sweep.dry_run import describe_sweep
@@ -105,15 +106,16 @@ class SweepCommand:
             kept = self.execution.checkpoints_kept
             console.out(describe_sweep(self.directory, points, sweep, runs, kept), highlight=False)
             return
+        executor = self.executor_of(console)
         plan = prepare(self.directory, self.config.stem, points, sweep, runs)
         say(console, f"{len(points)} runs, {len(points) - count_open(self.directory, plan)} finished, "
             f"{len(plan.jobs)} jobs to do in {self.directory.path}")  # fmt: skip
-        if self.executor == "slurm":
+        if executor is None:
             self.submit(plan, console)
             return
         # Jobs in this process have bars of their own, and a terminal shows one at a time.
         around = Console(file=console.file, force_terminal=False) if self.executor == "in-process" else console
-        carry_out(self.directory, plan, self.states, self.executor_of(console), around)
+        carry_out(self.directory, plan, self.states, executor, around)
         sys.exit(summary(self.directory, plan, console))
 
     @property
@@ -133,13 +135,20 @@ class SweepCommand:
             say(console, "no jobs to submit: they are queued, running, failed or finished")
         say(console, f"look at them with: widesym status {self.directory.path}")
 
-    def executor_of(self, console: Console) -> Callable[[Sequence[str], Ended], None]:
-        """What carries out jobs, by name."""
+    def executor_of(self, console: Console) -> Callable[[Sequence[str], Ended], None] | None:
+        """What carries out jobs, by name; None for SLURM. Raises ConfigError and SlurmError where that is not there."""
         path = self.directory.path
         if self.executor == "in-process":
             return partial(in_process, path, self.execution.of_runs, console)
+        if self.executor == "slurm":
+            check_available()
+            return None
+        try:
+            devices = local_devices(self.workers)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         pool = Pool(
-            local_devices(self.workers),
+            devices,
             lambda job: work_command(path, job, self.execution.arguments),
             lambda job: path / "logs" / job / LOG,
         )

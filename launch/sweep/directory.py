@@ -1,16 +1,17 @@
 """The directory of a sweep.
 
-runs/NAME      run directories, each by the digest of its configuration
-parts/NAME     of jobs that are not one whole run, until their runs are put together
-jobs/NAME.json what a job trains
-plans/NAME.json what a file for `widesym sweep` came to, when it was last carried out
-.lock          held while jobs are planned, and while runs are put together
+runs/NAME         run directories, each by the digest of its configuration
+parts/NAME        those of jobs that are not one whole run, until all runs are put together that need them
+jobs/NAME.json    what a job trains: its name says it all, whoever writes it
+wanted/NAME.json  runs that are to be put together from parts, and which
+plans/NAME.json   what a file for `widesym sweep` came to, when it was last carried out
+.lock             held while jobs are planned, and while runs are put together
 """
 
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,18 +32,18 @@ class Source(NamedTuple):
     members: int
 
 
-class Planned(NamedTuple):
-    """A run that a job has members of: all of it, and where each of its members comes from, in their order."""
+class Wanted(NamedTuple):
+    """A run that is to be put together, and where its members come from, in their order."""
 
     config: TrainConfig
     sources: tuple[Source, ...]
 
 
 class StoredJob(NamedTuple):
-    """What a job trains, the runs that it has members of, by name, and how, if that was said."""
+    """What a job trains, whether that is one whole run, and how, if that was said."""
 
     config: TrainConfig
-    runs: dict[str, Planned]
+    whole: bool
     strategy: Strategy | None
 
 
@@ -63,17 +64,21 @@ class SweepDirectory:
         """A run directory."""
         return self.path / "runs" / name
 
-    def workplace(self, job: str, runs: Iterable[str]) -> Path:
-        """Where a job with members of these runs works: in the run's own directory, if it is one whole run."""
-        return self.run(job) if list(runs) == [job] else self.part(job)
-
     def part(self, job: str) -> Path:
         """Where a job works that is not one whole run."""
         return self.path / "parts" / job
 
+    def workplace(self, job: str, runs: Sequence[str]) -> Path:
+        """Where a job with members of these runs works: in the run's own directory, if it is one whole run."""
+        return self.run(job) if job in runs else self.part(job)
+
     def is_finished(self, run: str) -> bool:
         """Whether a run is."""
         return (self.run(run) / "finished.json").exists()
+
+    def is_trained(self, source: Source) -> bool:
+        """Whether all members of the job are."""
+        return (self.part(source.job) / "finished.json").exists()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -83,46 +88,65 @@ class SweepDirectory:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def write_plan(self, name: str, plan: StoredPlan) -> None:
-        """Keep a plan, for those who look at how it stands."""
-        (self.path / "plans").mkdir(exist_ok=True)
-        write_json(self.path / "plans" / f"{name}.json", plan._asdict())
-
-    def read_plans(self) -> list[StoredPlan]:
-        """All plans; raises RunDirectoryError where there is none, or a damaged one."""
-        files = sorted((self.path / "plans").glob("*.json"))
-        if not files:
-            raise RunDirectoryError(f"{self.path} holds no sweep; name the directory that widesym sweep writes to")
-        try:
-            return [StoredPlan(**json.loads(file.read_text())) for file in files]
-        except (ValueError, TypeError) as error:
-            raise RunDirectoryError(f"{self.path}/plans: damaged ({error}); start the sweep again") from None
+    def write(self, kind: str, name: str, content: dict[str, Any]) -> None:
+        """Keep one of `jobs`, `wanted` and `plans`."""
+        (self.path / kind).mkdir(exist_ok=True)
+        write_json(self.path / kind / f"{name}.json", content)
 
     def write_job(self, name: str, job: StoredJob) -> None:
-        """Keep a job to be carried out by whoever reads it."""
-        runs = {run: [described(each.config), each.sources] for run, each in job.runs.items()}
-        (self.path / "jobs").mkdir(exist_ok=True)
-        content = {"config": described(job.config), "runs": runs, "strategy": describe(job.strategy)}
-        write_json(self.path / "jobs" / f"{name}.json", content)
+        """Keep a job, to be carried out by whoever reads it."""
+        strategy = describe(job.strategy)
+        self.write("jobs", name, {"config": described(job.config), "whole": job.whole, "strategy": strategy})
 
     def read_job(self, name: str) -> StoredJob:
         """A job; raises RunDirectoryError where there is none of that name."""
         file = self.path / "jobs" / f"{name}.json"
-        try:
-            content = json.loads(file.read_text())
-            runs = {
-                run: Planned(
-                    made(TrainConfig, config, f"{file}: runs, {run}"), tuple(Source(*source) for source in sources)
-                )
-                for run, (config, sources) in content["runs"].items()
-            }
+        with read_from(file) as content:
             config = made(TrainConfig, content["config"], f"{file}: config")
-            return StoredJob(config, runs, built(content["strategy"], f"{file}: strategy"))
-        except FileNotFoundError:
-            raise RunDirectoryError(f"{self.path} has no job {name}; start the sweep again") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, ConfigError):
-                raise
-            raise RunDirectoryError(
-                f"{file} is damaged ({error}); start the sweep again, which writes it anew"
-            ) from None
+            return StoredJob(config, bool(content["whole"]), built(content["strategy"], f"{file}: strategy"))
+
+    def write_wanted(self, name: str, wanted: Wanted) -> None:
+        """Keep what a run is to be put together from."""
+        self.write("wanted", name, {"sources": wanted.sources, "config": described(wanted.config)})
+
+    def read_wanted(self, name: str) -> Wanted:
+        """What a run is to be put together from; raises RunDirectoryError where nothing is said of it."""
+        file = self.path / "wanted" / f"{name}.json"
+        with read_from(file) as content:
+            return Wanted(made(TrainConfig, content["config"], f"{file}: config"), self.sources_of(name))
+
+    def sources_of(self, run: str) -> tuple[Source, ...]:
+        """The parts alone; raises RunDirectoryError as `read_wanted` does."""
+        with read_from(self.path / "wanted" / f"{run}.json") as content:
+            return tuple(Source(*source) for source in content["sources"])
+
+    def all_wanted(self) -> dict[str, tuple[Source, ...]]:
+        """The parts of all runs that are to be put together; those whose files are damaged are left out."""
+        found = {}
+        for file in sorted((self.path / "wanted").glob("*.json")):
+            with contextlib.suppress(RunDirectoryError):
+                found[file.stem] = self.sources_of(file.stem)
+        return found
+
+    def read_plans(self) -> list[StoredPlan]:
+        """All plans; raises RunDirectoryError for a damaged one."""
+        plans = []
+        for file in sorted((self.path / "plans").glob("*.json")):
+            with read_from(file) as content:
+                plans.append(StoredPlan({**content["runs"]}, {name: [*runs] for name, runs in content["jobs"].items()}))
+        return plans
+
+
+@contextlib.contextmanager
+def read_from(file: Path) -> Iterator[dict[str, Any]]:
+    """The JSON in a file; raises RunDirectoryError where it is not what is made of it within, or not there."""
+    try:
+        yield json.loads(file.read_text())
+    except FileNotFoundError:
+        raise RunDirectoryError(f"{file} is missing; start the sweep again, which writes it") from None
+    except (ConfigError, RunDirectoryError):
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunDirectoryError(
+            f"{file} is damaged ({type(error).__name__}: {error}); start the sweep again, which writes it anew"
+        ) from None

@@ -1,6 +1,5 @@
 """What a sweep is and takes, said before anything is begun; nothing is written."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from launch.disk import size
 from launch.predicted_time import PredictedTime, predicted_time, spoken
 from launch.run import Run
 from launch.sweep.directory import StoredJob, SweepDirectory
-from launch.sweep.jobs import kind
+from launch.sweep.jobs import program
 from launch.sweep.plan import Runs, planned
 from launch.sweep.sweep_config import Point, SweepConfig, told
 from launch.training_cost import TrainingCost, training_cost
@@ -49,9 +48,9 @@ def describe_sweep(
     directory: SweepDirectory, points: Mapping[str, Point], sweep: SweepConfig, runs: Runs, checkpoints_kept: int
 ) -> str:
     """The sweep's resolved base, its runs, and their cost, as comments to it."""
-    jobs = planned(directory, dict(points), sweep, runs)
+    jobs = planned(directory, points, sweep, runs).jobs
     kinds = kinds_of(jobs, runs, checkpoints_kept)
-    unfinished = {name for job in jobs.values() for name in job.runs}
+    unfinished = {name for name in points if not directory.is_finished(name)}
     resolved = yaml.safe_dump(base_of(sweep), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
     lines = [
         f"{len(points)} runs in {directory.path}, {len(points) - len(unfinished)} of them finished:",
@@ -91,18 +90,17 @@ def kinds_of(jobs: Mapping[str, StoredJob], runs: Runs, checkpoints_kept: int) -
     """Jobs by the program that they run: seeds, members and their numbers apart."""
     found: dict[str, Kind] = {}
     for job in jobs.values():
-        content = json.loads(kind(job.config))
-        program = json.dumps({name: value for name, value in content.items() if name not in ("seed", "member_numbers")})
-        if program in found:
-            known = found[program]
-            found[program] = known._replace(jobs=known.jobs + 1, members=known.members + job.config.members)
+        key = program(job.config)
+        if key in found:
+            known = found[key]
+            found[key] = known._replace(jobs=known.jobs + 1, members=known.members + job.config.members)
         else:
             run = runs(job.config)
             try:
                 cost = training_cost(run, checkpoints_kept)
             except ValueError as error:
                 raise ConfigError(str(error)) from None
-            found[program] = Kind(run, cost, 1, job.config.members)
+            found[key] = Kind(run, cost, 1, job.config.members)
     return list(found.values())
 
 

@@ -20,7 +20,17 @@ from launch.sweep.worker import work
 
 LOG = "log.txt"
 
-Ended = Callable[[str, str], None]  # hears of each job and how it ended: "" if well
+IN_USE = 3  # exit code of a worker whose job another process is at
+
+
+class End(NamedTuple):
+    """How a job ended, "" if well; or that another process was at it."""
+
+    how: str = ""
+    in_use: bool = False
+
+
+Ended = Callable[[str, End], None]  # hears of each job and how it ended
 
 
 def in_process(directory: Path, execution: Execution, console: Console, jobs: Sequence[str], ended: Ended) -> None:
@@ -28,11 +38,11 @@ def in_process(directory: Path, execution: Execution, console: Console, jobs: Se
     for name in jobs:
         try:
             work(directory, name, console, execution)
-            ended(name, "")
+            ended(name, End())
         except InUseError as error:
-            ended(name, str(error))
+            ended(name, End(str(error), in_use=True))
         except Exception as error:
-            ended(name, f"{type(error).__name__}: {error}")
+            ended(name, End(f"{type(error).__name__}: {error}"))
 
 
 class Device(NamedTuple):
@@ -62,10 +72,10 @@ class Pool:
         with ThreadPoolExecutor(len(self.devices)) as threads, self._stopped():
             futures = {threads.submit(self._one, name, free): name for name in jobs}
             for future in as_completed(futures):
-                if not future.cancelled() and (how := future.result()) is not None:
-                    ended(futures[future], how)
+                if (end := future.result()) is not None:
+                    ended(futures[future], end)
 
-    def _one(self, name: str, free: queue.SimpleQueue[Device]) -> str | None:
+    def _one(self, name: str, free: queue.SimpleQueue[Device]) -> End | None:
         """Carry out a job on a device that is free; how it ended, or None if it was not begun."""
         if self.stopping.is_set():
             return None
@@ -90,7 +100,7 @@ class Pool:
         finally:
             free.put(device)
         self.working.discard(process)
-        return "" if code == 0 else of_code(code, log)
+        return End() if code == 0 else End(of_code(code, log), code == IN_USE)
 
     @contextlib.contextmanager
     def _stopped(self) -> Iterator[None]:
@@ -144,12 +154,13 @@ def visible_gpus() -> list[str]:
     if os.environ.get("JAX_PLATFORMS", "") == "cpu":
         return []
     if "CUDA_VISIBLE_DEVICES" in os.environ:
-        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name.strip()]
+        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name.strip() not in ("", "-1")]
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return [str(number) for number, _ in enumerate(listed.stdout.splitlines())] if listed.returncode == 0 else []
+    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]  # and their MIG devices below
+    return [str(number) for number, _ in enumerate(lines)] if listed.returncode == 0 else []
 
 
 def work_command(directory: Path, job: str, options: Sequence[str]) -> list[str]:

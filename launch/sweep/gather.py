@@ -9,62 +9,85 @@ import numpy as np
 import zarr
 from jaxtyping import Shaped
 
+from ensembles.data import Dataset
+from ensembles.data.stored import load_dataset
 from ensembles.recorder import create_store
 from ensembles.trainer import DivergedError, Record
 from launch.failures import note_failure
 from launch.integrity import digests
 from launch.moments import write_moment
 from launch.run import Run
-from launch.run_directory import write_json
+from launch.run_directory import RunDirectoryError, holder, write_json
 from launch.stability import FILE as STABILITY
-from launch.stored_data import write_sets
-from launch.sweep.directory import Planned, Source, SweepDirectory
+from launch.stored_data import file_of, write_sets
+from launch.stored_members import run_config
+from launch.sweep.directory import Source, SweepDirectory
+from launch.sweep.jobs import digest
 
 
-def gather(directory: SweepDirectory, job: str) -> None:
-    """Put together those runs of a job whose members are all trained, and remove parts that are of no more use.
+def gather(directory: SweepDirectory, job: str | None = None) -> dict[str, str]:
+    """Put together all runs whose members are all trained, or those of them that the job has members of, and remove
+    parts that are of no more use. Returns what kept runs from it, by name.
 
     A run appears in `runs/` whole or not at all.
     """
-    runs = directory.read_job(job).runs
-    if directory.workplace(job, runs) == directory.run(job):
-        return
+    failures: dict[str, str] = {}
     with directory.locked():
-        for name, planned in runs.items():
-            if not is_done(directory, name) and all(is_trained(directory, each) for each in planned.sources):
+        wanted = directory.all_wanted()
+        for name, sources in wanted.items():
+            of_job = job is None or any(source.job == job for source in sources)
+            if of_job and all(map(directory.is_trained, sources)):
                 try:
-                    _put_together(directory, name, planned)
-                except DivergedError as error:  # as the run would have alone, while others of the job have not
-                    note_failure(directory.run(name), error)
-        for source in {source.job for planned in runs.values() for source in planned.sources}:
-            if all(is_done(directory, name) for name in directory.read_job(source).runs):
-                shutil.rmtree(directory.part(source), ignore_errors=True)
+                    _settle(directory, name)
+                except (OSError, ValueError, KeyError) as error:
+                    failures[name] = f"{type(error).__name__}: {error}"
+        _remove_parts(directory)
+    return failures
 
 
-def is_done(directory: SweepDirectory, run: str) -> bool:
-    """Whether nothing is to be made of parts any more."""
-    return directory.is_finished(run) or (directory.run(run) / "failed.json").exists()
+def _settle(directory: SweepDirectory, name: str) -> None:
+    """Put a run together, unless it is there, or was begun by itself and ends so."""
+    if not (directory.run(name) / "config.json").exists():
+        try:
+            _put_together(directory, name)
+        except DivergedError as error:  # as the run would have alone, while others of the job have not
+            note_failure(directory.run(name), error)
+    elif not directory.is_finished(name):
+        return
+    (directory.path / "wanted" / f"{name}.json").unlink()
 
 
-def is_trained(directory: SweepDirectory, source: Source) -> bool:
-    """Whether all members of the job are."""
-    return (directory.part(source.job) / "finished.json").exists()
+def _remove_parts(directory: SweepDirectory) -> None:
+    """Remove the parts that no run wants, and nobody is at."""
+    needed = {source.job for sources in directory.all_wanted().values() for source in sources}
+    damaged = len(list((directory.path / "wanted").glob("*.json"))) > len(directory.all_wanted())
+    for path in (directory.path / "parts").glob("*"):
+        if path.name not in needed and not damaged and holder(path) is None:
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def _put_together(directory: SweepDirectory, name: str, planned: Planned) -> None:
-    parts = [(directory.part(source.job), source) for source in planned.sources]
+def _put_together(directory: SweepDirectory, name: str) -> None:
+    config, sources = directory.read_wanted(name)
+    parts = [(directory.part(source.job), source) for source in sources]
+    run = config.run(_sets_of(parts[0][0]))
+    if digest(run.config) != name:
+        raise RunDirectoryError(f"{name}: its members were trained on other data; remove {parts[0][0].parent}")
     path = directory.run(name).with_name(f".{name}.new")
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
-    run = planned.config.run()
     write_sets(path, run.sets)
     create_store(path / "logits.zarr", run.layout)
     stores = [(zarr.open_group(each / "logits.zarr", mode="r"), source) for each, source in parts]
     for position in range(len(run.record_steps)):
         _copy_moment(run, path, position, stores)
     _describe(run, path, parts)
-    shutil.rmtree(directory.run(name), ignore_errors=True)  # begun by somebody, and not finished
+    shutil.rmtree(directory.run(name), ignore_errors=True)  # what it has failed of before
     path.rename(directory.run(name))
+
+
+def _sets_of(part: Path) -> tuple[Dataset, ...]:
+    """The data that members were trained on."""
+    return tuple(load_dataset(file_of(part, index, name)) for index, name in enumerate(run_config(part)["data"]))
 
 
 def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zarr.Group, Source]]) -> None:

@@ -37,8 +37,22 @@ class Job(NamedTuple):
 
 
 def digest(config: Mapping[str, Any]) -> str:
-    """A name for what has this configuration (JSON values), and nothing else has."""
-    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    """A name for what has this configuration (of a `Run`), and nothing else has.
+
+    Data are what they hold, in their order; where they were found is left out.
+    """
+    data = [[name, each["samples"], each["fingerprint"]] for name, each in config["data"].items()]
+    return digest_of({**config, "data": data})
+
+
+def digest_of_part(config: Mapping[str, Any]) -> str:
+    """The same for a job that is not one whole run, which no run is called by."""
+    return digest_of({"part": digest(config)})
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """Of JSON values."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -65,6 +79,12 @@ def kind(config: TrainConfig) -> str:
         del optimizer[name]
     del recipe["learning_rate"]
     return json.dumps(content | {"recipe": recipe | {"optimizer": optimizer}, "members": None}, sort_keys=True)
+
+
+def program(config: TrainConfig) -> str:
+    """The same for configurations that run the same program: of one kind, but for seeds."""
+    content = json.loads(kind(config))
+    return json.dumps({name: value for name, value in content.items() if name not in ("seed", "member_numbers")})
 
 
 def _packed_alike(entries: Sequence[Entry], most: int | None) -> Iterable[Job]:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from launch.progress import member_progress
 from launch.sweep.directory import StoredPlan, SweepDirectory
-from launch.sweep.executors import Ended
+from launch.sweep.executors import End, Ended
 from launch.sweep.gather import gather
 from launch.sweep.standing import Standing, State, standings
 from launch.sweep.sweep_config import told
@@ -32,7 +32,10 @@ def carry_out(
         running = [name for name, standing in now.items() if standing.state == "running"]
         if todo:
             tried |= set(todo)
-            _carry_out(directory, plan, todo, executor, console)
+            in_use = _carry_out(directory, plan, todo, executor, console)
+            tried -= in_use
+            if in_use:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
         elif running:
             if not waited:
                 say(
@@ -43,8 +46,8 @@ def carry_out(
             time.sleep(SECONDS_BETWEEN_LOOKS)
         else:
             break
-    for name in plan.jobs:
-        gather(directory, name)
+    for run, failure in gather(directory).items():
+        say(console, f"{run} is not put together: {failure}")
 
 
 def _carry_out(
@@ -53,18 +56,23 @@ def _carry_out(
     todo: Sequence[str],
     executor: Callable[[Sequence[str], Ended], None],
     console: Console,
-) -> None:
+) -> set[str]:
+    """Have jobs done; those that other processes are at."""
+    in_use: set[str] = set()
     with member_progress(console, "sweep", len(todo), things="jobs") as report:
         done = 0
 
-        def ended(name: str, how: str) -> None:
+        def ended(name: str, end: End) -> None:
             nonlocal done
             done += 1
-            say(console, f"{name} ({label(plan, name)}): {how or 'finished'}")
+            if end.in_use:
+                in_use.add(name)
+            say(console, f"{name} ({label(plan, name)}): {end.how or 'finished'}")
             report(done)
 
         report(0)
         executor(todo, ended)
+    return in_use
 
 
 def label(plan: StoredPlan, job: str) -> str:

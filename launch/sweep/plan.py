@@ -1,14 +1,18 @@
 """From a sweep to jobs: what is finished is not planned again, and what was begun goes on as it was begun."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from ensembles.data import Dataset
 from launch.config import ConfigError
+from launch.failures import FILE as FAILED
 from launch.run import Run
-from launch.sweep.directory import Planned, Source, StoredJob, StoredPlan, SweepDirectory
+from launch.run_directory import RunDirectoryError
+from launch.sweep.directory import Source, StoredJob, StoredPlan, SweepDirectory, Wanted
 from launch.sweep.gather import gather
-from launch.sweep.jobs import Entry, Job, described, digest, kind, packed, whole
+from launch.sweep.jobs import Entry, Job, described, digest, digest_of_part, packed, program, whole
 from launch.sweep.sweep_config import Point, SweepConfig, told
 from launch.train_config import TrainConfig
 from launch.training_cost import batch_shapes
@@ -41,7 +45,7 @@ def named(points: Sequence[Point], runs: Runs, where: str) -> dict[str, Point]:
     for number, point in enumerate(points):
         try:
             run = runs(point.config)
-            if (alike := kind(point.config)) not in checked:
+            if (alike := program(point.config)) not in checked:
                 run.check()
                 _ = batch_shapes(run)
                 checked.add(alike)
@@ -53,49 +57,81 @@ def named(points: Sequence[Point], runs: Runs, where: str) -> dict[str, Point]:
     return found
 
 
-def planned(
-    directory: SweepDirectory, points: dict[str, Point], sweep: SweepConfig, runs: Runs
-) -> dict[str, StoredJob]:
-    """The jobs of those runs that are not finished, by name; reads only."""
+class Planned(NamedTuple):
+    """Jobs by name, which runs each has members of, and what runs are to be put together from."""
+
+    jobs: dict[str, StoredJob]
+    runs_of: dict[str, list[str]]
+    wanted: dict[str, Wanted]
+
+
+def planned(directory: SweepDirectory, points: Mapping[str, Point], sweep: SweepConfig, runs: Runs) -> Planned:
+    """What is to be done for those runs that are not finished; reads only.
+
+    What was begun goes on as it was begun: whole, or in the parts that it is to be put together from. What has failed
+    is a job by itself.
+    """
     open_ = [Entry(name, point.config) for name, point in points.items() if not directory.is_finished(name)]
-    begun = [entry for entry in open_ if (directory.run(entry.name) / "config.json").exists()]
-    fresh = [entry for entry in open_ if entry not in begun]
-    jobs = {
-        job.pieces[0].run if is_whole(job, points) else digest(runs(job.config).config): job
-        for job in [*map(whole, begun), *packed(fresh, sweep.members_a_job)]
-    }
-    sources: dict[str, list[tuple[int, Source]]] = {}
-    for name, job in jobs.items():
-        start = 0
-        for piece in job.pieces:
-            sources.setdefault(piece.run, []).append((piece.first, Source(name, start, piece.members)))
-            start += piece.members
-    runs_of = {
-        run: Planned(points[run].config, tuple(source for _, source in sorted(parts))) for run, parts in sources.items()
-    }
-    return {
-        name: StoredJob(job.config, {piece.run: runs_of[piece.run] for piece in job.pieces}, sweep.strategy)
-        for name, job in jobs.items()
-    }
+    alone = [entry for entry in open_ if is_begun(directory.run(entry.name))]
+    kept = {entry.name: found for entry in open_ if entry not in alone and (found := begun_parts(directory, entry))}
+    fresh = [entry for entry in open_ if entry not in alone and entry.name not in kept]
+    found = Planned({}, {}, {})
+    for run, wanted in kept.items():
+        found.wanted[run] = wanted
+        for source in wanted.sources:
+            found.jobs[source.job] = directory.read_job(source.job)
+            found.runs_of.setdefault(source.job, []).append(run)
+    for job in [*map(whole, alone), *packed(fresh, sweep.members_a_job)]:
+        _add(found, job, points, sweep, runs)
+    return found
 
 
-def is_whole(job: Job, points: dict[str, Point]) -> bool:
-    """Whether the job is one run and nothing else."""
-    return len(job.pieces) == 1 and job.config == points[job.pieces[0].run].config
+def is_begun(run: Path) -> bool:
+    """Whether a run was begun by itself, or has failed."""
+    return (run / "config.json").exists() or (run / FAILED).exists()
+
+
+def begun_parts(directory: SweepDirectory, entry: Entry) -> Wanted | None:
+    """What a run is to be put together from, if some of that is begun and all can go on; else None."""
+    try:
+        sources = directory.sources_of(entry.name)
+        for source in sources:
+            _ = directory.read_job(source.job)
+    except (RunDirectoryError, ConfigError):
+        return None
+    begun = any((directory.part(source.job) / "config.json").exists() for source in sources)
+    return Wanted(entry.config, sources) if begun else None
+
+
+def _add(found: Planned, job: Job, points: Mapping[str, Point], sweep: SweepConfig, runs: Runs) -> None:
+    first = job.pieces[0].run
+    is_whole = len(job.pieces) == 1 and job.config == points[first].config
+    name = first if is_whole else digest_of_part(runs(job.config).config)
+    found.jobs[name] = StoredJob(job.config, is_whole, sweep.strategy)
+    start = 0
+    for piece in job.pieces:
+        found.runs_of.setdefault(name, []).append(piece.run)
+        if not is_whole:
+            before = found.wanted.get(piece.run, Wanted(points[piece.run].config, ()))
+            sources = (*before.sources, Source(name, start, piece.members))
+            found.wanted[piece.run] = before._replace(sources=sources)
+        start += piece.members
 
 
 def prepare(
-    directory: SweepDirectory, name: str, points: dict[str, Point], sweep: SweepConfig, runs: Runs
+    directory: SweepDirectory, name: str, points: Mapping[str, Point], sweep: SweepConfig, runs: Runs
 ) -> StoredPlan:
-    """Plan the sweep and write down what is to be done; runs whose members are all trained are put together first."""
-    for part in sorted((directory.path / "parts").glob("*/finished.json")):
-        gather(directory, part.parent.name)
+    """Write down what is to be done; runs whose members are all trained are put together first."""
+    gather(directory)
     with directory.locked():
-        jobs = planned(directory, points, sweep, runs)
-        for job, content in jobs.items():
+        found = planned(directory, points, sweep, runs)
+        for job, content in found.jobs.items():
             directory.write_job(job, content)
-        plan = StoredPlan(
-            {run: point.changes for run, point in points.items()}, {job: [*each.runs] for job, each in jobs.items()}
-        )
-        directory.write_plan(name, plan)
+        for run in points:
+            if run in found.wanted:
+                directory.write_wanted(run, found.wanted[run])
+            else:
+                (directory.path / "wanted" / f"{run}.json").unlink(missing_ok=True)
+        plan = StoredPlan({run: point.changes for run, point in points.items()}, found.runs_of)
+        directory.write("plans", name, plan._asdict())
     return plan

@@ -31,11 +31,11 @@ def standings(
     nor is running, is stale: started again, it goes on from its last checkpoint.
     """
     places = {name: directory.workplace(name, runs) for name, runs in jobs.items()}
-    done = {name: of_runs(directory, runs) for name, runs in jobs.items()}
+    done = {name: of_runs(directory, name, runs) for name, runs in jobs.items()}
     open_ = settled({places[name]: of_directory(places[name]) for name in jobs if done[name] is None})
     found = {name: done[name] or open_[places[name]] for name in jobs}
     for name, standing in found.items():
-        if name in queued and standing.state in ("waiting", "stale"):
+        if name in queued and standing.state in ("waiting", "stale", "failed"):
             found[name] = standing._replace(state="queued")
     return found
 
@@ -46,13 +46,14 @@ def settled(found: dict[Path, Standing]) -> dict[Path, Standing]:
     return {path: each._replace(state="running") if path in beating else each for path, each in found.items()}
 
 
-def of_runs(directory: SweepDirectory, runs: Sequence[str]) -> Standing | None:
+def of_runs(directory: SweepDirectory, job: str, runs: Sequence[str]) -> Standing | None:
     """How a job stands that has nothing left to do for its runs; None where it has."""
     unfinished = [run for run in runs if not directory.is_finished(run)]
-    failures = [failure for run in unfinished if (failure := failure_in(directory.run(run)))]
     if not unfinished:
         return Standing("finished")
-    return Standing("failed", failure=failures[0]) if len(failures) == len(unfinished) else None
+    failures = [failure for run in unfinished if (failure := failure_in(directory.run(run)))]
+    # Of runs that it was put together to, and failed then; a whole run's own failure may be about to be mended.
+    return Standing("failed", failure=failures[0]) if job not in runs and len(failures) == len(unfinished) else None
 
 
 def of_directory(path: Path) -> Standing:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from launch.doctor import runs_within
+from launch.failures import failure_in
 from launch.sweep.cluster import queued_if_known
 from launch.sweep.directory import SweepDirectory
 from launch.sweep.standing import Standing, State, of_directory, settled, standings
@@ -24,6 +25,7 @@ SECONDS_BETWEEN_TABLES = 2.0
 COLUMNS = ("run", "what", "state", "steps", "member-steps/s", "left", "where, or why")
 ALWAYS = COLUMNS[:3]
 FIRST: tuple[State, ...] = ("failed", "stale", "running", "queued", "waiting", "finished")  # what people look for
+IDLE_LOOKS = 5  # after which nothing is expected to begin: between two jobs nothing is running either
 WIDTH = 160  # of what is no terminal
 ROWS_AROUND = 6  # of a table, and below it
 COLOURS = {"failed": "red", "stale": "yellow", "running": "cyan", "queued": "blue", "finished": "green"}
@@ -60,9 +62,11 @@ class StatusCommand:
             wide.print(shown(rows, len(rows)))
             return
         with Live(console=console, screen=False, auto_refresh=False) as live:
+            idle = 0
             while True:
                 live.update(shown(rows, console.height - ROWS_AROUND), refresh=True)
-                if not {"running", "queued"} & {row.state for row in rows}:
+                idle = 0 if {"running", "queued"} & {row.state for row in rows} else idle + 1
+                if idle == IDLE_LOOKS:
                     return
                 time.sleep(SECONDS_BETWEEN_TABLES)
                 rows = rows_in(self.directory)
@@ -87,8 +91,13 @@ def rows_of(directory: SweepDirectory) -> list[Row]:
     rows = []
     for run, changes in runs.items():
         of_run = tuple((name, found[name]) for name, job in jobs.items() if run in job)
-        done = (run, Standing("finished"))
-        rows.append(Row(run, changes, (done,) if directory.is_finished(run) else of_run))
+        if directory.is_finished(run):
+            of_run = ((run, Standing("finished")),)
+        elif of_run and all(standing.state == "finished" for _, standing in of_run):
+            of_run = ((run, Standing("stale", failure="trained, and not put together: start the sweep again")),)
+        elif failure := failure_in(directory.run(run)) if not any(run == name for name, _ in of_run) else None:
+            of_run = ((run, Standing("failed", failure=failure)),)
+        rows.append(Row(run, changes, of_run))
     return rows
 
 

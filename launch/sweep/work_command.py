@@ -1,5 +1,6 @@
 """`widesym work`: one job of a sweep. Pools start it; people may, to see a job fail before their eyes."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,9 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from launch.run_directory import InUseError
 from launch.sweep.command import ExecutionOptions
+from launch.sweep.executors import IN_USE
 from launch.sweep.worker import work
 
 
@@ -22,5 +25,9 @@ class WorkCommand:
     execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
 
     def run(self, console: Console) -> None:
-        """Do it; raises what it fails of."""
-        work(self.directory, self.job, console, self.execution.of_runs)
+        """Do it; raises what it fails of, and exits with 3 where another process is at it."""
+        try:
+            work(self.directory, self.job, console, self.execution.of_runs)
+        except InUseError as error:
+            print(f"widesym: {error}", file=sys.stderr)
+            sys.exit(IN_USE)

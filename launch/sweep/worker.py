@@ -6,37 +6,52 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ensembles.sharding import on_first
+from ensembles.sharding import agreed, on_first
 from launch.failures import FILE, note_failure
 from launch.run_directory import InUseError, RunDirectoryError
 from launch.runner import Execution, run_ensemble
 from launch.sweep.directory import SweepDirectory
 from launch.sweep.gather import gather
-from launch.sweep.jobs import digest
+from launch.sweep.jobs import digest, digest_of_part
 
 
 def work(directory: Path, name: str, console: Console, execution: Execution = Execution()) -> None:
     """Train the job's members, from its last checkpoint if it has one, and put together those runs that are complete.
 
     Does nothing where that is done. What it fails of is kept in failed.json beside the run and raised; interrupts are
-    not failures. Raises RunDirectoryError where another process is at it.
+    not failures. Raises InUseError where another process is at it.
     """
     sweep = SweepDirectory(directory)
     job = sweep.read_job(name)
-    if all(map(sweep.is_finished, job.runs)):
+    path = sweep.run(name) if job.whole else sweep.part(name)
+
+    def is_done() -> bool:
+        return sweep.is_finished(name) if job.whole else not is_wanted(sweep, name)
+
+    if agreed(int(is_done())):
         console.print(f"{name}: finished", highlight=False, markup=False)
         return
-    path = sweep.workplace(name, job.runs)
     try:
         run = job.config.run()
-        if digest(run.config) != name:
+        if name != (digest if job.whole else digest_of_part)(run.config):
             raise RunDirectoryError(f"{name}: the data have changed since the sweep was planned; start the sweep again")
-        for place in (path, *map(sweep.run, job.runs)):
-            (place / FILE).unlink(missing_ok=True)
-        run_ensemble(run, path, console, replace(execution, strategy=job.strategy or execution.strategy))
-        on_first(partial(gather, sweep, name))
+        how = replace(execution, strategy=job.strategy or execution.strategy, all_may_diverge=not job.whole)
+        run_ensemble(run, path, console, how, is_done)
+        (path / FILE).unlink(missing_ok=True)
+        on_first(partial(_gather, sweep, name))
     except InUseError:
         raise
     except Exception as error:
         note_failure(path, error)
         raise
+
+
+def is_wanted(sweep: SweepDirectory, part: str) -> bool:
+    """Whether there are runs to be put together from it."""
+    return any(source.job == part for sources in sweep.all_wanted().values() for source in sources)
+
+
+def _gather(sweep: SweepDirectory, name: str) -> None:
+    failures = gather(sweep, name)
+    if failures:
+        raise RunDirectoryError("; ".join(f"{run} is not put together: {error}" for run, error in failures.items()))

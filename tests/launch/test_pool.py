@@ -12,7 +12,7 @@ from sweeps import runs_by_changes, sweep_file
 
 from ensembles.checkpoints import saved_steps
 from launch.sweep import executors
-from launch.sweep.executors import Device, Pool, local_devices
+from launch.sweep.executors import Device, End, Pool, local_devices
 
 ROOT = Path(__file__).parents[2]
 HERE = frozenset(os.sched_getaffinity(0))
@@ -75,7 +75,7 @@ def test_jobs_are_done_as_many_at_once_as_there_are_devices(tmp_path):
     )
     ended = {}
     pool(tmp_path, script).carry_out([f"job{number}" for number in range(6)], ended.__setitem__)
-    assert ended == {f"job{number}": "" for number in range(6)}
+    assert ended == {f"job{number}": End() for number in range(6)}
     said = [(tmp_path / f"job{number}").read_text().split() for number in range(6)]
     assert [name for name, _ in said] == [f"job{number}" for number in range(6)]
     assert {place for _, place in said} == {"0", "1"}
@@ -90,9 +90,9 @@ def test_how_jobs_end_is_told(tmp_path):
     )
     ended = {}
     pool(tmp_path, script).carry_out(["well", "error", "killed"], ended.__setitem__)
-    assert ended["well"] == ""
-    assert ended["error"] == f"out of luck (exit code 1); its log is {tmp_path / 'error'}"
-    assert ended["killed"] == f"killed by signal 9; its log is {tmp_path / 'killed'}"
+    assert ended["well"] == End()
+    assert ended["error"] == End(f"out of luck (exit code 1); its log is {tmp_path / 'error'}")
+    assert ended["killed"] == End(f"killed by signal 9; its log is {tmp_path / 'killed'}")
 
 
 def test_interrupted_it_stops_its_workers_and_begins_no_more(tmp_path, monkeypatch):

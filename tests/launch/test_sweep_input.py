@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 
 def said_by(file, *options, capsys):
     """The command's exit code and what it says."""
-    with pytest.raises(SystemExit) as left:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+        patch.setattr(cli, "configure_jax", lambda: None)  # other tests have used JAX in this process
         cli.main(["sweep", str(file), *options])
     return left.value.code, capsys.readouterr().err
 

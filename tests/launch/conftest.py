@@ -14,6 +14,7 @@ def command(monkeypatch, tmp_path, capsys):
     """Run `widesym` in this process, in an empty directory: its exit code, output and error output."""
     monkeypatch.setattr(cli, "configure_jax", lambda: None)  # JAX runs here already
     monkeypatch.setattr(cli, "compile_anew", lambda: None)
+    monkeypatch.setattr("launch.sweep.command.keep_off_devices", lambda: None)
     monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 

@@ -21,14 +21,6 @@ from launch.sweep.sweep_config import points_of, read_sweep, told
 ROOT = Path(__file__).parents[2]
 
 
-def said_by(file, *options, capsys):
-    """The command's exit code and what it says."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr(cli, "configure_jax", lambda: None)  # other tests have used JAX in this process
-        cli.main(["sweep", str(file), *options])
-    return left.value.code, capsys.readouterr().err
-
-
 @pytest.mark.parametrize("dry", [False, True], ids=["to run", "dry"])
 @pytest.mark.parametrize(
     ("fields", "message"),
@@ -55,22 +47,36 @@ def said_by(file, *options, capsys):
         ({"product": {"seed": [*range(400)], "members": [*range(1, 400)]}}, "make more than 100,000 runs; split"),
     ],
 )
-def test_what_is_not_right(tmp_path, monkeypatch, capsys, fields, message, dry):
-    monkeypatch.chdir(tmp_path)
-    options = ["--dry-run"] if dry else []
-    code, said = said_by(sweep_file(tmp_path, **fields), *options, capsys=capsys)
+def test_what_is_not_right(tmp_path, command, fields, message, dry):
+    code, _, said = command("sweep", str(sweep_file(tmp_path, **fields)), *(["--dry-run"] if dry else []))
     assert code == 2
     assert message in said
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
-def test_a_directory_that_cannot_be_written_to(tmp_path, capsys):
+def test_a_directory_that_cannot_be_written_to(tmp_path, command):
     """Also as root, for whom a file in its place stands here."""
     (tmp_path / "taken").write_text("")
-    code, said = said_by(sweep_file(tmp_path), "--output", str(tmp_path / "taken" / "out"), capsys=capsys)
+    code, _, said = command("sweep", str(sweep_file(tmp_path)), "--output", str(tmp_path / "taken" / "out"))
     assert code == 2
-    assert "is not a directory that can be written to" in " ".join(said.split())
+    assert "is not a directory that can be written to" in said
+
+
+@pytest.mark.parametrize("workers", ["0", "1000"])
+def test_a_pool_that_cannot_be_is_refused_before_anything_is_written(tmp_path, command, workers):
+    code, _, said = command("sweep", str(sweep_file(tmp_path)), "--executor", "pool", "--workers", workers)
+    assert code == 2
+    assert f"--workers is {workers}; there are" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_slurm_that_is_not_there_is_told_before_anything_is_written(tmp_path, command, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, _, said = command("sweep", str(sweep_file(tmp_path)), "--executor", "slurm")
+    assert code == 2
+    assert "sbatch, srun, squeue not found: submit from a machine of a SLURM cluster, or run locally" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
 def test_options_change_the_base_and_the_sweep(tmp_path):

@@ -26,7 +26,7 @@ DRY = ("run.yaml", "--dry-run")
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("members: 2", "member: 2", "run.yaml, field 'member' is unknown; did you mean members?"),
+        ("members: 2", "member: 2", "run.yaml, field 'member' is unknown; did you mean members"),
         ("members: 2", "", "run.yaml lacks members"),
         ("members: 2", "members: 0", "run.yaml: members is 0; an ensemble needs at least one"),
         ("members: 2", "members: two", "run.yaml: members is 'two'"),

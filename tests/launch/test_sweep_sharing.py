@@ -160,3 +160,16 @@ def test_a_run_that_was_begun_by_itself_is_not_replaced(tmp_path):
     assert (second / "finished.json").exists()
     assert [path.name for path in first.iterdir()] == ["config.json"]
     assert list((output / "parts").glob("*"))  # still wanted
+
+
+@pytest.mark.parametrize("what", ["jobs/*.json", "wanted/*.json", "plans/*.json", "parts/*/finished.json"])
+@pytest.mark.parametrize("content", ["", "{}", '{"runs": null}'], ids=["empty", "another", "none"])
+def test_damaged_files_of_a_sweep_are_written_anew(tmp_path, monkeypatch, what, content):
+    """Or named, where only the owner knows; the others' work goes on, and nothing ends in a traceback."""
+    file, output = sweep_file(tmp_path, base={"members": 4}, members_a_job=2), tmp_path / "out"
+    stopped_after(file, output, 1, monkeypatch)
+    for damaged in output.glob(what):
+        damaged.write_text(content)
+    said = swept(file, output, code=1 if what.startswith("parts") else 0)
+    assert ("1 of 1 runs finished" in said) == (not what.startswith("parts"))
+    assert ("is not put together" in said) == what.startswith("parts")

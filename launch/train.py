@@ -12,12 +12,13 @@ from rich.console import Console
 
 from ensembles.strategy import Strategy
 from launch.config import ConfigError, built, made, read_mapping
+from launch.execution_options import ExecutionOptions
 from launch.interrupts import sigterm_raises
 from launch.predicted_time import predicted_time
 from launch.recipes.options import check_output
 from launch.run import Run
 from launch.run_directory import RunDirectoryError, check_config
-from launch.runner import Execution, run_ensemble
+from launch.runner import run_ensemble
 from launch.snapshots import Snapshots
 from launch.stored_data import stored_sets
 from launch.stored_members import StoredRun
@@ -53,25 +54,15 @@ class TrainCommand:
     overrides: Annotated[TrainOverrides, tyro.conf.arg(name="")] = field(default_factory=TrainOverrides)
     dry_run: bool = False
     """Only check, and say what would be trained and what it takes; nothing is written."""
-    checkpoint_seconds: float = 300.0
-    """Longest time between two checkpoints."""
-    checkpoints_kept: int = 2
-    """Newest checkpoints that stay."""
-    tensorboard: bool = False
-    """Write the members' metrics for TensorBoard (extra `tracking`)."""
     distributed: bool = False
     """This is one process of several, on this machine or others, that train the ensemble together: on TPU pods, and
     under SLURM and Open MPI, they find each other (docs/cluster.md)."""
 
+    execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
+
     def __post_init__(self):
         if self.output is not None:
             check_output(self.output)
-        _ = self.execution
-
-    @property
-    def execution(self) -> Execution:
-        """How it is carried out."""
-        return Execution(None, self.checkpoint_seconds, self.checkpoints_kept, self.tensorboard)
 
     def run(self, console: Console) -> None:
         """Train, or tell; raises ConfigError and RunDirectoryError for what cannot be trained."""
@@ -94,10 +85,10 @@ class TrainCommand:
             raise ConfigError(f"{self.config}: {error}") from error
         if self.dry_run:
             check_config(output, plan.run.config)
-            console.out(told(plan, training_cost(plan.run, self.checkpoints_kept), output), highlight=False)
+            console.out(told(plan, training_cost(plan.run, self.execution.checkpoints_kept), output), highlight=False)
             console.out(f"# {time_of(plan.run)}", highlight=False)
         else:
-            run_ensemble(plan.run, output, console, replace(self.execution, strategy=plan.strategy))
+            run_ensemble(plan.run, output, console, replace(self.execution.of_runs, strategy=plan.strategy))
 
 
 def _join_processes() -> None:

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from launch.cli import keep_off_devices
 from launch.config import ConfigError
+from launch.execution_options import ExecutionOptions
 from launch.recipes.options import check_output
-from launch.runner import Execution
 from launch.slurm import SlurmOptions, check_available
 from launch.sweep.cluster import submit_jobs
 from launch.sweep.directory import StoredPlan, SweepDirectory
@@ -26,37 +26,6 @@ from launch.sweep.sweep_config import points_of, read_sweep
 from launch.train_overrides import TrainOverrides
 
 MOST_NUMBERS = 4  # of jobs, named one by one
-
-
-@dataclass(frozen=True)
-class ExecutionOptions:
-    """How runs are carried out, which their numbers do not depend on."""
-
-    checkpoint_seconds: float = 300.0
-    """Longest time between two checkpoints."""
-    checkpoints_kept: int = 2
-    """Newest checkpoints that stay."""
-    tensorboard: bool = False
-    """Write the members' metrics for TensorBoard (extra `tracking`)."""
-
-    def __post_init__(self):
-        _ = self.of_runs
-
-    @property
-    def of_runs(self) -> Execution:
-        """The same for the runner."""
-        return Execution(None, self.checkpoint_seconds, self.checkpoints_kept, self.tensorboard)
-
-    @property
-    def arguments(self) -> list[str]:
-        """The same for a command line."""
-        numbers = [
-            "--checkpoint-seconds",
-            str(self.checkpoint_seconds),
-            "--checkpoints-kept",
-            str(self.checkpoints_kept),
-        ]
-        return [*numbers, *(["--tensorboard"] if self.tensorboard else [])]
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,8 @@
 """What `widesym train` says of files that are not right: exit code 2, the place and what to do, and nothing written."""
 
-import copy
-import io
-
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from rich.console import Console
 from small_configs import SMALL, created
-
-from ensembles.data import DataError
-from launch import train
-from launch.config import ConfigError
-from launch.run_directory import RunDirectoryError
-from launch.train import TrainCommand
 
 RATE = "learning_rate: 1e-1"
 LAST = "{type: Dense, features: 10}"
@@ -118,66 +106,6 @@ def test_a_network_without_a_kernel_is_trained(widesym):
     code, printed, _ = widesym(text.replace("LAYERS", layers), *DRY)
     assert code == 0
     assert "members of 338 parameters" in printed  # 3·3·2 + 4·4·2·10
-
-
-JUNK = [None, True, 0, -1, 1.5, float("nan"), 10**30, "", "x", "C4", [], {}, [1], [0, 1, 4], [4, 1], {"a": 1}] + [
-    {"type": name} for name in ("Relu", "Sgd", "Adam", "MeanSquaredError", "Strategy", "Parameters", "Digits", "Nope")
-]
-
-
-def places(value, place=()):
-    """Where something stands in nested mappings and lists."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place] * bool(place) + [deeper for key, each in inner for deeper in places(each, (*place, key))]
-
-
-@st.composite
-def mutated_fields(draw):
-    """The file with one value replaced, left out, or called something else."""
-    content = copy.deepcopy(yaml.safe_load(SMALL))
-    *above, last = draw(st.sampled_from(places(content)))
-    parent = content
-    for key in above:
-        parent = parent[key]
-    kind = draw(st.sampled_from(["replaced", "replaced", "left out", "renamed"]))
-    value = parent.pop(last) if kind != "replaced" else None
-    if kind == "replaced":
-        parent[last] = draw(st.sampled_from(JUNK))
-    elif kind == "renamed" and isinstance(parent, dict):
-        parent[str(last)[:-1]] = value
-    return yaml.safe_dump(content)
-
-
-@st.composite
-def mutated_text(draw):
-    """The file with up to three characters replaced, or put in."""
-    text = SMALL
-    for _ in range(draw(st.integers(1, 3))):
-        at, width = draw(st.integers(0, len(text) - 1)), draw(st.integers(0, 1))
-        text = text[:at] + draw(st.sampled_from("[]{}:,-&*!|>#\"'\t\n 019.e\0é")) + text[at + width :]
-    return text
-
-
-@pytest.fixture(scope="module")
-def mutant(tmp_path_factory):
-    """An empty directory for a file; no time is spent on trials."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "predicted_time", lambda run: "a while")
-        yield tmp_path_factory.mktemp("mutants") / "run.yaml"
-
-
-@settings(max_examples=100)
-@given(text=st.one_of(mutated_fields(), mutated_text()))
-def test_no_file_is_answered_with_a_traceback(mutant, text):
-    mutant.write_text(text)
-    printed = io.StringIO()
-    try:
-        TrainCommand(mutant, mutant.parent / "out", dry_run=True).run(Console(file=printed))
-        refused = ""
-    except (ConfigError, DataError, RunDirectoryError) as error:  # what launch.cli exits with 2 for
-        refused = str(error)
-    assert bool(refused) != ("member-steps" in printed.getvalue())
-    assert [path.name for path in mutant.parent.iterdir()] == ["run.yaml"]
 
 
 def test_brackets_without_end_are_no_yaml(widesym):

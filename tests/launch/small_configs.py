@@ -1,5 +1,7 @@
 """Files for `widesym train`."""
 
+from launch.config import made, read_mapping
+
 SMALL = """
 architecture: {type: Architecture, layers: [{type: Flatten}, {type: Dense, features: 4}, {type: Relu},
                                             {type: Dense, features: 10}]}
@@ -17,6 +19,11 @@ records: 3
 orbit: {type: FullOrbit, group: C4}
 snapshots: [{type: Parameters}]
 """
+
+
+def read_config(path, config):
+    """What a file says, as commands read it."""
+    return made(config, read_mapping(path), str(path))
 
 
 def created(folder):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import yaml
+from small_configs import read_config
 
 from ensembles import (
     Adam,
@@ -23,16 +24,11 @@ from ensembles import (
 )
 from ensembles.augmentation import Points, RegularSolid
 from ensembles.data import SETS, Digits, Npz
-from launch.config import ConfigError, architecture_of, built, made, read_mapping, source_of
+from launch.config import ConfigError, architecture_of, built, source_of
 from launch.snapshots import EmpiricalNtk, Parameters
 from models import Architecture, Conv, GroupConv, Relu, cyclic, dihedral
 from models.description import describe
 from models.zoo import MODELS
-
-
-def read_config(path, config):
-    """A file as commands read it."""
-    return made(config, read_mapping(path), str(path))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import jax
 import pytest
 import yaml
 from rich.console import Console
-from small_configs import SMALL
+from small_configs import SMALL, read_config
 
 from ensembles import CrossEntropy, Strategy, TrainingRecipe
 from ensembles.trial import Trial
 from launch import predicted_time as module
-from launch.config import made, read_config
+from launch.config import made
 from launch.predicted_time import PredictedTime, RecordTime, predicted_time, record_time, spoken
 from launch.runner import run_ensemble
 from launch.train_config import TrainConfig

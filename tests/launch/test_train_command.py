@@ -9,13 +9,12 @@ import numpy as np
 import xarray as xr
 import yaml
 from rich.console import Console
-from small_configs import SMALL, created
+from small_configs import SMALL, created, read_config
 
 from ensembles import FullOrbit, RandomElement, TrainingRecipe, log_spaced_steps
 from ensembles.data import Digits, IsingEnergies, like, ood_sets, standardised
 from ensembles.data.out_of_distribution import printed_letters
 from launch import train
-from launch.config import read_config
 from launch.run import Run
 from launch.run_directory import differences
 from launch.runner import run_ensemble

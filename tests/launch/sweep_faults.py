@@ -47,7 +47,7 @@ def training(output: Path) -> bool:
 
 
 def gathering(output: Path) -> bool:
-    """Whether a run is being put together, or could be."""
+    """Whether a run is being put together, or a part of one is trained."""
     return any(output.glob("runs/.*.new")) or any(output.glob("parts/*/finished.json"))
 
 

@@ -33,6 +33,11 @@ class Heartbeat(NamedTuple):
     rate: float  # member-steps a second, since the process began
 
     @property
+    def process(self) -> str:
+        """Who that is, for people."""
+        return f"process {self.pid} on {self.host}"
+
+    @property
     def seconds_left(self) -> float | None:
         """At this rate; None before there is one."""
         return self.members * (self.steps - self.step) / self.rate if self.rate > 0 else None

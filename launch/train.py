@@ -1,7 +1,7 @@
 """`widesym train`: the ensemble that a file describes, or that of a run directory once more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -23,10 +23,9 @@ from launch.snapshots import Snapshots
 from launch.stored_data import stored_sets
 from launch.stored_members import StoredRun
 from launch.stored_strategy import stored_strategy
-from launch.train_config import TrainConfig
+from launch.train_config import TrainConfig, described
 from launch.train_overrides import TrainOverrides, option, with_changes
 from launch.training_cost import TrainingCost, batch_shapes, training_cost
-from models.description import describe
 
 OUTPUT = "(default: runs/ and the name of the file, or of the run directory that it is in)"
 OF_A_RUN = "config.json"  # the name of files that describe run directories
@@ -74,7 +73,7 @@ class TrainCommand:
     def _run(self, console: Console) -> None:
         changes = self.overrides.changes()
         try:
-            plan = again(self.config, changes) if self.config.name == OF_A_RUN else described(self.config, changes)
+            plan = again(self.config, changes) if self.config.name == OF_A_RUN else of_file(self.config, changes)
             plan.run.check()
             _ = batch_shapes(plan.run)
             output = self.output or Path("runs") / name_of(self.config)
@@ -105,7 +104,7 @@ def name_of(config: Path) -> str:
     return config.absolute().parent.name if config.name == OF_A_RUN else config.stem
 
 
-def described(path: Path, changes: Mapping[str, Any]) -> Plan:
+def of_file(path: Path, changes: Mapping[str, Any]) -> Plan:
     """What a file describes, with other values at these dotted paths (`with_changes`)."""
     content = read_mapping(path)
     try:
@@ -117,8 +116,7 @@ def described(path: Path, changes: Mapping[str, Any]) -> Plan:
         run = config.run()
     except ValueError as error:  # of data that are not there, or not enough
         raise ConfigError(f"{path}: {error}") from error
-    values = {each.name: getattr(config, each.name) for each in fields(config)}
-    return Plan(run, {name: describe(value) for name, value in values.items() if value not in (None, ())})
+    return Plan(run, described(config))
 
 
 def again(path: Path, changes: Mapping[str, Any]) -> Plan:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from launch.config import ConfigError, architecture_of, check_splits, named, sou
 from launch.run import Run
 from launch.snapshots import Snapshots
 from models.architecture import Architecture
+from models.description import describe
 from models.groups import Group
 from models.substitution import with_group
 
@@ -123,6 +124,12 @@ class TrainConfig:
             snapshots=self.snapshots,
             member_numbers=self.member_numbers,
         )
+
+
+def described(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as a file would have it, without what is not given; the inverse of `made(TrainConfig, …)`."""
+    values = {each.name: getattr(config, each.name) for each in fields(config)}
+    return {name: describe(value) for name, value in values.items() if value is not None and value != ()}
 
 
 def ood_set(of: str | Source, train: Dataset, samples: int, seed: int) -> Dataset:

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 from ensembles import Strategy
 from launch.config import ConfigError, built, made
 from launch.run_directory import RunDirectoryError, write_json
-from launch.sweep.jobs import described
-from launch.train_config import TrainConfig
+from launch.train_config import TrainConfig, described
 from models.description import describe
 
 

@@ -59,8 +59,9 @@ def _settle(directory: SweepDirectory, name: str) -> None:
 
 def _remove_parts(directory: SweepDirectory) -> None:
     """Remove the parts that no run wants, and nobody is at."""
-    needed = {source.job for sources in directory.all_wanted().values() for source in sources}
-    damaged = len(list((directory.path / "wanted").glob("*.json"))) > len(directory.all_wanted())
+    wanted = directory.all_wanted()
+    needed = {source.job for sources in wanted.values() for source in sources}
+    damaged = len(list((directory.path / "wanted").glob("*.json"))) > len(wanted)  # who knows what these need
     for path in (directory.path / "parts").glob("*"):
         if path.name not in needed and not damaged and holder(path) is None:
             shutil.rmtree(path, ignore_errors=True)

@@ -3,15 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from ensembles.hyperparameters import PerMember, numbers_of
 from ensembles.recipe import TrainingRecipe
-from launch.train_config import TrainConfig
-from models.description import describe
+from launch.train_config import TrainConfig, described
 
 
 class Entry(NamedTuple):
@@ -54,12 +53,6 @@ def digest_of(content: Mapping[str, Any]) -> str:
     """Of JSON values."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def described(config: TrainConfig) -> dict[str, Any]:
-    """The configuration as a file would have it, without what is not given; the inverse of `made(TrainConfig, …)`."""
-    values = {each.name: getattr(config, each.name) for each in fields(config)}
-    return {name: describe(value) for name, value in values.items() if value is not None and value != ()}
 
 
 def packed(entries: Sequence[Entry], most: int | None) -> list[Job]:

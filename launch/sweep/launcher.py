@@ -84,7 +84,7 @@ def label(plan: StoredPlan, job: str) -> str:
 
 def where(standing: Standing) -> str:
     """Who works on a job."""
-    return f"process {standing.heartbeat.pid} on {standing.heartbeat.host}" if standing.heartbeat else "just started"
+    return standing.heartbeat.process if standing.heartbeat else "just started"
 
 
 def count_open(directory: SweepDirectory, plan: StoredPlan) -> int:

@@ -12,9 +12,9 @@ from launch.run import Run
 from launch.run_directory import RunDirectoryError
 from launch.sweep.directory import Source, StoredJob, StoredPlan, SweepDirectory, Wanted
 from launch.sweep.gather import gather
-from launch.sweep.jobs import Entry, Job, described, digest, digest_of_part, packed, program, whole
-from launch.sweep.sweep_config import Point, SweepConfig, told
-from launch.train_config import TrainConfig
+from launch.sweep.jobs import Entry, Job, digest, digest_of_part, packed, program, whole
+from launch.sweep.sweep_config import Point, SweepConfig, place_of
+from launch.train_config import TrainConfig, described
 from launch.training_cost import batch_shapes
 
 Runs = Callable[[TrainConfig], Run]
@@ -52,8 +52,7 @@ def named(points: Sequence[Point], runs: Runs, where: str) -> dict[str, Point]:
             run.recipe.hyperparameters(run.members)
             found.setdefault(digest(run.config), point)
         except (ValueError, TypeError) as error:
-            place = f"{where}, run {number + 1}{f' ({told(point.changes)})' if point.changes else ''}"
-            raise ConfigError(f"{place}: {error}") from None
+            raise ConfigError(f"{place_of(where, number, point.changes)}: {error}") from None
     return found
 
 

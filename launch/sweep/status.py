@@ -139,7 +139,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{beat.step}/{beat.steps}",
         f"{beat.rate:.0f}" if running else "",
         left,
-        escape(standing.failure or f"process {beat.pid} on {beat.host}"),
+        escape(standing.failure or beat.process),
     )
 
 

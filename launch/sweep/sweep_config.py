@@ -101,13 +101,18 @@ def points_of(sweep: SweepConfig, where: str) -> list[Point]:
         raise ConfigError(f"{where}: product, zip and points make more than {MOST_POINTS:,} runs; split the sweep")
     points = []
     for number, changed in enumerate(changes):
-        place = f"{where}, run {number + 1}{f' ({told(changed)})' if changed else ''}"
+        place = place_of(where, number, changed)
         try:
             content = with_changes(sweep.base, changed)
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
         points.append(Point(changed, made(TrainConfig, content, place)))
     return points
+
+
+def place_of(where: str, number: int, changes: Changes) -> str:
+    """A run, for messages: its place in the file, counted from 0, and what sets it apart."""
+    return f"{where}, run {number + 1}{f' ({told(changes)})' if changes else ''}"
 
 
 def told(changes: Changes) -> str:

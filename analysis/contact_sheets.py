@@ -16,6 +16,7 @@ from ensembles.data import Dataset, Splits
 
 ARROWS = {"u": BLUE, "v": ORANGE, "u × v": RED}
 COLUMNS, TRAINING_ROWS = 10, 4
+MEASURED = 1000  # samples, at most, that the darkest and the brightest are found among
 ATOMS = 12  # of a molecule that are drawn at most
 
 Sets = Mapping[str, Dataset]
@@ -44,18 +45,21 @@ def drawing_of(data: Dataset) -> Callable[[Figure, Dataset, Sets], None]:
 
 
 def draw_images(figure: Figure, train: Dataset, ood: Sets) -> None:
-    """Pictures in rows, all from the training set's darkest to its brightest; those of three channels in colour."""
+    """Pictures in rows, all from the training set's darkest to its brightest; those of three channels in colour, as
+    they were before they were normalised with the training set's statistics, if these are known.
+    """
     shown = telling(train, TRAINING_ROWS * COLUMNS)
     rows = [("training set", train, shown[:COLUMNS])]
     rows += [("", train, shown[start : start + COLUMNS]) for start in range(COLUMNS, len(shown), COLUMNS)]
     rows += [(label, data, np.arange(min(COLUMNS, len(data)))) for label, data in ood.items()]
     figure.set_size_inches(COLUMNS, 1.15 * len(rows) + 0.8)
-    low, high = np.percentile(train.inputs, (0.5, 99.5))
+    seen = train.normalisation.undone if train.normalisation else np.asarray
+    low, high = np.percentile(seen(train.inputs[:: -(-len(train) // MEASURED)]), (0.5, 99.5))
     height, width = train.inputs.shape[1:3]
     gap = width / 12
     for axis, (label, data, indices) in zip(figure.subplots(len(rows), squeeze=False).flat, rows, strict=True):
         for column, index in enumerate(indices):
-            picture = np.clip((data.inputs[index] - low) / max(high - low, 1e-6), 0, 1)
+            picture = np.clip((seen(data.inputs[index]) - low) / ((high - low) or 1), 0, 1)
             left = column * (width + gap)
             colour = picture if picture.shape[-1] == 3 else picture[..., 0]
             axis.imshow(colour, cmap="gray", vmin=0, vmax=1, extent=(left, left + width, height, 0))

@@ -16,6 +16,7 @@ from ensembles.data.image_folders import ImageFolders
 from ensembles.data.ising import IsingEnergies
 from ensembles.data.letters import letters
 from ensembles.data.noise import matched_noise
+from ensembles.data.normalisation import Normalisation
 from ensembles.data.npz import Npz
 from ensembles.data.out_of_distribution import like
 from ensembles.data.qm9 import Qm9
@@ -34,6 +35,7 @@ __all__ = [
     "IdxFiles",
     "ImageFolders",
     "IsingEnergies",
+    "Normalisation",
     "Npz",
     "Qm9",
     "Quantity",

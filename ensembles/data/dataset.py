@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from ensembles.data.normalisation import Normalisation
 from ensembles.data.statistics import blocks, divisor
 from ensembles.losses import Loss, MeanSquaredError
 
@@ -26,7 +27,7 @@ class Quantity:
 @dataclass(frozen=True)
 class Dataset:
     """Inputs (`Signal.of_input` says which shapes networks take) with, where they have them, labels into `classes`, or
-    `values` of `quantities`.
+    `values` of `quantities`. `normalisation` says how the inputs were made of values as they came; None if not known.
 
     Raises ValueError for arrays that do not fit each other, are empty or hold values that are not finite.
     """
@@ -38,6 +39,7 @@ class Dataset:
     provenance: str
     values: Float[np.ndarray, "sample quantity"] | None = None
     quantities: tuple[Quantity, ...] = ()
+    normalisation: Normalisation | None = None
 
     def __post_init__(self):
         if self.inputs.ndim < 2 or not self.inputs.size:
@@ -49,6 +51,11 @@ class Dataset:
             check_labels(self.name, len(self.inputs), self.labels, self.classes)
         if self.values is not None or self.quantities:
             check_values(self.name, len(self.inputs), self.values, self.quantities)
+        if self.normalisation is not None and self.normalisation.channels != self.inputs.shape[-1]:
+            raise ValueError(
+                f"{self.name}: the normalisation is of {self.normalisation.channels} channels, but inputs have "
+                f"{self.inputs.shape[-1]}"
+            )
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -24,7 +24,7 @@ def matched_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
             np.tensordot(draws[:, some], data.inputs[some] - mean, 1) for some in blocks(len(data))
         )
     note = f"Gaussian with the mean and covariance of {data.name}, seed {seed}"
-    return Dataset("noise", standardise_each(images), None, (), note)
+    return Dataset("noise", standardise_each(images), None, (), note, normalisation=data.normalisation)
 
 
 def pixel_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
@@ -43,7 +43,8 @@ def uniform_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     low, high = data.inputs.min(), data.inputs.max()
     images = other_stream(seed).uniform(low, high, (samples, *data.inputs.shape[1:]))
     provenance = f"uniform between the extremes of {data.name}, seed {seed}"
-    return Dataset("uniform noise", images.astype(np.float32), None, (), provenance)
+    inputs = images.astype(np.float32)
+    return Dataset("uniform noise", inputs, None, (), provenance, normalisation=data.normalisation)
 
 
 def other_stream(seed: int) -> np.random.Generator:
@@ -59,4 +60,5 @@ def _independent(
     check_positive(name.replace(" ", "_"), "samples", samples)
     (mean, deviation), shape = statistics, (samples, *data.inputs.shape[1:])
     inputs = (mean + deviation * other_stream(seed).standard_normal(shape)).astype(np.float32)
-    return Dataset(name, inputs, None, (), f"Gaussian with the mean and variance of {of}, seed {seed}")
+    note = f"Gaussian with the mean and variance of {of}, seed {seed}"
+    return Dataset(name, inputs, None, (), note, normalisation=data.normalisation)

@@ -39,8 +39,9 @@ __all__ = [
 def like(other: Dataset, data: Dataset) -> Dataset:
     """Another data set's images at the size and with the channels that `data` has, their labels their own.
 
-    Colours become luminance and grey becomes red = green = blue; sizes change by area, so other aspect ratios are
-    squeezed. Raises ValueError for what are no images, DataError for channels that cannot be brought to each other.
+    Colours become luminance, that of the values as they came (`in_grey`), and grey becomes red = green = blue; sizes
+    change by area, so other aspect ratios are squeezed. Raises ValueError for what are no images, DataError for
+    channels that cannot be brought to each other, and colours of which it is not known how they were normalised.
     """
     for images in (other, data):
         check_images(images.name, images.inputs)
@@ -59,7 +60,9 @@ def like(other: Dataset, data: Dataset) -> Dataset:
 def printed_letters(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     """Letters at the size and with the channels that `data` has, each at mean 0 and variance 1; at most 624."""
     check_images(data.name, data.inputs)
-    return like(letters(samples, max(data.inputs.shape[1:3]), seed), data)
+    rows, columns = data.inputs.shape[1:3]
+    result = like(letters(samples, max(rows, columns), seed), data)
+    return result if rows == columns else standardised(result)  # squeezing takes some of the variance
 
 
 def permuted_pixels(data: Dataset, samples: int, seed: int = 0) -> Dataset:

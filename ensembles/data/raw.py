@@ -1,7 +1,7 @@
 """A set as it came, of which `splits` makes normalised data sets; what files, TFDS and the cache share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import NamedTuple
 
@@ -18,9 +18,11 @@ from ensembles.data.dataset import (
     check_labels,
     check_values,
 )
-from ensembles.data.statistics import blocks, divisor, moments
+from ensembles.data.normalisation import Normalisation
+from ensembles.data.statistics import divisor, moments
 
 HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
+APART = 8  # digits run to 16, bytes to 255
 
 
 class Part(NamedTuple):
@@ -40,7 +42,8 @@ class Part(NamedTuple):
 class Raw:
     """A set as it came; `test` is None where it comes in one piece.
 
-    Raises DataError for labels, values or inputs that a `Dataset` would refuse, and parts that differ in shape.
+    Raises DataError for labels, values or inputs that a `Dataset` would refuse, and parts that differ in shape or in
+    scale.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Raw:
                     check_values(self.name, len(inputs), values, self.quantities)
         except ValueError as error:
             raise DataError(str(error)) from None
+        if self.test is not None:
+            check_scales(self.name, self.train.inputs, self.test.inputs)
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -105,12 +110,17 @@ class Raw:
         """
         parts = self.drawn(train, test, seed)
         with np.errstate(over="ignore"):
-            shift, deviation = np.transpose([moments(channel) for channel in np.moveaxis(parts[0].inputs, -1, 0)])
-            inputs = [scaled(part.inputs, shift, divisor(shift, deviation)) for part in parts]
-        if not (np.isfinite(deviation).all() and all(np.isfinite(array).all() for array in inputs)):
+            normalisation = normalisation_of(parts[0].inputs)
+            inputs = [normalisation.applied(part.inputs) for part in parts] if normalisation else []
+        if not (inputs and all(np.isfinite(array).all() for array in inputs)):
             low, high = min(part.inputs.min() for part in parts), max(part.inputs.max() for part in parts)
             raise DataError(f"{self.name}: inputs run from {low:.3g} to {high:.3g}, too far apart to be normalised")
-        return Splits(*map(self.dataset, ("train", "test"), parts, inputs))
+        return Splits(
+            *(
+                replace(self.dataset(name, part, made), normalisation=normalisation)
+                for name, part, made in zip(("train", "test"), parts, inputs, strict=True)
+            )
+        )
 
     def dataset(self, name: str, part: Part, inputs: Inputs) -> Dataset:
         """Samples of this set, with inputs that have been made of theirs."""
@@ -118,13 +128,22 @@ class Raw:
         return Dataset(name, inputs, labels, self.classes, self.provenance, part.values, self.quantities)
 
 
-def scaled(
-    inputs: Num[np.ndarray, "sample *point channel"],
-    shift: Float[np.ndarray, " channel"],
-    scale: Float[np.ndarray, " channel"],
-) -> Inputs:
-    """(inputs − shift)/scale, rounded to float32 once, at the end."""
-    result = np.empty(inputs.shape, np.float32)
-    for part in blocks(len(inputs)):
-        result[part] = (inputs[part] - shift) / scale
-    return result
+def normalisation_of(inputs: Num[np.ndarray, "sample *point channel"]) -> Normalisation | None:
+    """What brings each channel to mean 0 and deviation 1, a constant one to 0; None where float64 cannot hold these."""
+    shift, deviation = np.transpose([moments(channel) for channel in np.moveaxis(inputs, -1, 0)])
+    return Normalisation(tuple(shift), tuple(divisor(shift, deviation))) if np.isfinite(deviation).all() else None
+
+
+def check_scales(name: str, train: Num[np.ndarray, "..."], test: Num[np.ndarray, "..."]) -> None:
+    """Raise DataError for training and test inputs on two scales, such as 0 to 1 and 0 to 255.
+
+    That is taken to be so where the largest numbers of one are more than `APART` times those of the other, and they
+    are of different types or the smaller ones within -1 and 1. Black pictures are of any scale.
+    """
+    (low, high), (test_low, test_high) = ((array.min(), array.max()) for array in (train, test))
+    smaller, larger = sorted(max(-float(low), float(high)) for low, high in ((low, high), (test_low, test_high)))
+    if smaller > 0 and larger > APART * smaller and (train.dtype != test.dtype or smaller <= 1):
+        raise DataError(
+            f"{name}: training inputs are {train.dtype} from {low:.6g} to {high:.6g} and test inputs {test.dtype} from "
+            f"{test_low:.6g} to {test_high:.6g}; bring both to one scale"
+        )

@@ -2,12 +2,14 @@
 
 import json
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from ensembles.data.dataset import DataError, Dataset, Quantity
+from ensembles.data.normalisation import Normalisation
 
 ARRAYS = ("inputs", "labels", "values")
 
@@ -19,6 +21,7 @@ def save_dataset(file: IO[bytes], data: Dataset) -> None:
         "classes": list(data.classes),
         "provenance": data.provenance,
         "quantities": [[quantity.name, quantity.unit] for quantity in data.quantities],
+        "normalisation": data.normalisation and asdict(data.normalisation),
     }
     arrays = {name: array for name in ARRAYS if (array := getattr(data, name)) is not None}
     np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
@@ -31,6 +34,7 @@ def load_dataset(path: Path) -> Dataset:
             arrays = {name: file.get(name) for name in ARRAYS}
             about = json.loads(str(file["about"]))
         quantities = tuple(Quantity(*pair) for pair in about["quantities"])
+        normalisation = about.get("normalisation")  # files of earlier versions do not say
         return Dataset(
             about["name"],
             arrays["inputs"],
@@ -39,6 +43,7 @@ def load_dataset(path: Path) -> Dataset:
             about["provenance"],
             arrays["values"],
             quantities,
+            normalisation and Normalisation(**normalisation),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no data set that can be read ({type(error).__name__}: {error})") from None

@@ -50,6 +50,17 @@ def test_sets_smaller_than_a_row_and_in_colour_are_drawn():
     assert shown[0][1].shape == (5, 4, 3)
 
 
+def test_colours_are_shown_as_they_came():
+    """Not in units of each channel's deviation, in which a dull blue would be as bright as a bright red."""
+    images = np.random.default_rng(0).integers(0, (256, 20, 5), (12, 5, 4, 3))
+    splits = from_arrays((images[2:], np.arange(10) % 2), (images[:2], np.arange(2))).splits()
+    low, high = np.percentile(images[2:], (0.5, 99.5))
+    expected = np.clip((images[2:] - low) / (high - low), 0, 1)
+    shown = [pixels for _, pixels in pictures_of(sheet(splits, ood=False))]
+    order = telling(splits.train, 10)
+    np.testing.assert_allclose(shown, expected[order], atol=1e-6)  # inputs are float32
+
+
 def test_values_are_given_with_their_units():
     splits = IsingEnergies(4, 12, 2, updates=2).load()
     titles = [title for title, _ in pictures_of(sheet(splits))]

@@ -1,11 +1,12 @@
 """Probes made of a data set: other images at its size, noise with its statistics, permutations, corruptions."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ensembles.data import DataError, Dataset, Quantity
+from ensembles.data import DataError, Dataset, Normalisation, Quantity
 from ensembles.data.corruptions import CONTRASTS, WIDTHS, blur, contrast
 from ensembles.data.out_of_distribution import (
     corrupted,
@@ -34,6 +35,7 @@ def dataset(*shape, name="set", seed=0, values=None):
 @pytest.mark.parametrize(("found", "wanted"), [(1, 1), (3, 3), (1, 3), (3, 1), (2, 2)])
 def test_another_set_is_brought_to_the_shape(found, wanted):
     data, other = dataset(3, 6, 5, wanted), dataset(4, 9, 7, found, name="other", seed=1)
+    other = replace(other, normalisation=Normalisation((0,) * found, (1,) * found))  # as they came
     probe = like(other, data)
     recolour = {(1, 3): rgb, (3, 1): grayscale}.get((found, wanted), lambda images: images)
     np.testing.assert_allclose(probe.inputs, resize(recolour(other.inputs), 6, 5), atol=ROUNDING)

@@ -25,7 +25,7 @@ def test_what_is_read_is_what_was_written(tmp_path, name):
         save_dataset(file, data)
     found = load_dataset(path)
     assert found.fingerprint == data.fingerprint
-    for field in ("name", "classes", "provenance", "quantities", "bytes"):
+    for field in ("name", "classes", "provenance", "quantities", "bytes", "normalisation"):
         assert getattr(found, field) == getattr(data, field)
     for field in ("inputs", "labels", "values"):
         assert getattr(getattr(found, field), "dtype", None) == getattr(getattr(data, field), "dtype", None)

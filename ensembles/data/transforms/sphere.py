@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ensembles.augmentation.rotation_sets import DrawnRotations
-from ensembles.data.transforms.images import Images, check_images
+from ensembles.data.transforms.images import Background, Images, check_images, framed
 from models.checks import check_positive
 from models.wigner import azimuths, colatitudes
 
@@ -22,7 +22,7 @@ def to_sphere(
     images: Images,
     bandlimit: int,
     projection: Projection = "stereographic",
-    background: float = 0.0,
+    background: Background = 0.0,
     seed: int | None = None,
 ) -> Spheres:
     """The images seen from above the north pole, sampled on the sphere's grid of bandlimit L, (2L, 2L−1).
@@ -34,7 +34,8 @@ def to_sphere(
         equal-area     ρ = sin θ/2: the corners meet at the south pole, all pixels are equally large
 
     The first is spherical MNIST's (arXiv:1801.10130, sec. 5.2, whose code lets corners hang over by 6 %). Between
-    pixels the image is interpolated bilinearly; outside it is `background`: normalised images have another than 0.
+    pixels the image is interpolated bilinearly; outside it is `background`, one number or one for each channel: in
+    normalised images 0 is the mean, and `normalisation.of(0)` black.
 
     With a seed, each image is turned by a rotation R of its own, uniform on SO(3): f(R⁻¹x). It is the points x that are
     turned, before the interpolation: what is sampled is then the rotated picture itself, at any bandlimit.
@@ -80,11 +81,11 @@ def interpolated(
     images: Images,
     row: Float[np.ndarray, "sample *point"],
     column: Float[np.ndarray, "sample *point"],
-    background: float = 0.0,
+    background: Background = 0.0,
 ) -> Float[np.ndarray, "sample *point channel"]:
     """Each image at places of its own, bilinearly, as if pixels of `background` surrounded it."""
     rows, columns = images.shape[1:3]
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=background)
+    padded = framed(images, (1, 1), (1, 1), background)
     row, column = np.clip(row + 1, 0, rows + 1), np.clip(column + 1, 0, columns + 1)
     top, left = np.minimum(row.astype(int), rows), np.minimum(column.astype(int), columns)
     down, right = (row - top)[..., None], (column - left)[..., None]

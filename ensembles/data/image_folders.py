@@ -9,31 +9,34 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from ensembles.data.cache import Entry, cached, entry_of
-from ensembles.data.dataset import DataError, Splits
-from ensembles.data.files import FilePath, contents, explained, pictures, state_of
-from ensembles.data.raw import Raw
+from ensembles.data.dataset import Splits
+from ensembles.data.files import FilePath, pictures, state_of
+from ensembles.data.picture_files import read_square, side_of
+from ensembles.data.picture_trees import Classes, pictures_by_part
+from ensembles.data.raw import Part, Raw
 from models.checks import check_positive
 
-SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
-MODES = ("L", "P", "RGB", "RGBA")  # Pillow's names for grey, palette and colours of 8 bits a channel
+READING = 2  # how pictures are read; it grows when the arrays of a folder that stays the same become others
 
 
 @dataclass(frozen=True)
 class ImageFolders:
     """PNG, JPEG and TIFF files below `path`, in one folder for each class, which is named after it: the layout of
-    NCT-CRC-HE-100K (doi:10.5281/zenodo.1214456; 224×224 pixels). Other files, and what is hidden, are left out.
+    NCT-CRC-HE-100K (doi:10.5281/zenodo.1214456; 224×224 pixels). Or such folders in `train` and in `test` (or `val`),
+    which are then the two parts. Other files, and what is hidden, are left out.
 
-    The pictures, which must all be squares of one size, are averaged over areas to `size` × `size` pixels; grey ones
-    become coloured and transparency is dropped. What comes of them is cached, and made anew when a file has changed.
-    Loads float32 images [sample, size, size, 3], normalised (`Raw.splits` says how, and what `train`, `test` and `seed`
-    draw), and labels into the classes in the order of their names.
+    The pictures, which must all be squares of one size, are turned upright where their files say how they were taken
+    (EXIF), and averaged over areas to `size` × `size` pixels; grey ones become coloured. What comes of them is cached,
+    and made anew when a file has changed. Loads float32 images [sample, size, size, 3], normalised (`Raw.splits` says
+    how, and what `train`, `test` and `seed` draw), and labels into the classes in the order of their names.
 
-    Loading raises DataError for a folder that is missing or has no pictures, and for a picture that cannot be read, is
-    of another size or smaller than `size`, or stored otherwise than as 8 bits of grey, RGB, RGBA or palette; making one
-    raises ValueError for a size below 1.
+    Loading raises DataError for a folder that is missing or has no pictures; for pictures that would be dropped: of
+    other formats, beside class folders or in folders of these, several in one file; for parts with different classes;
+    and for a picture that cannot be read, is of another size or smaller than `size`, can be seen through, or is stored
+    otherwise than in at most 8 bits of grey, RGB or palette (16 bits: `from_arrays`). Making one raises ValueError for
+    a size below 1.
     """
 
     path: FilePath
@@ -47,7 +50,7 @@ class ImageFolders:
         check_positive("ImageFolders", "size", self.size)
 
     def load(self) -> Splits:
-        """A random split of the pictures, from the cache where that has them."""
+        """The parts that the folder has, or a random split of the pictures, from the cache where that has them."""
         return self.raw().splits(self.train, self.test, self.seed)
 
     def raw(self) -> Raw:
@@ -70,38 +73,31 @@ class ImageFolders:
     @property
     def _description(self) -> dict[str, Any]:
         folder = Path(self.path).resolve()
-        state = state_of(file for files in pictures_by_class(folder).values() for file in files)
-        return {"source": "image folders", "path": str(folder), "size": self.size, "files": state}
+        state = state_of(file for part in pictures_by_part(folder).values() for file in listed(part))
+        about = {"source": "image folders", "path": str(folder), "size": self.size, "files": state}
+        return about | {"reading": READING}
 
     def _read(self) -> Raw:
         folder = Path(self.path).resolve()
-        files = pictures_by_class(folder)
-        labels = np.repeat(np.arange(len(files)), [len(names) for names in files.values()])
-        images = read_images([file for names in files.values() for file in names], self.size)
-        part = pictures(images, labels, tuple(files), str(folder), str(folder))
-        provenance = f"{folder} (image folders, averaged to {self.size}×{self.size} pixels)"
-        return Raw(str(folder), part, None, provenance, tuple(files))
+        parts = pictures_by_part(folder)
+        first, *second = parts.values()
+        images = read_images([file for classes in parts.values() for file in listed(classes)], self.size)
+        pixels = np.split(images, [len(listed(first))])
+        train, *test = (part_of(classes, pixels.pop(0), folder) for classes in (first, *second))
+        names = f", {' and '.join(parts)}" if second else ""
+        provenance = f"{folder} (image folders{names}, averaged to {self.size}×{self.size} pixels)"
+        return Raw(str(folder), train, test[0] if test else None, provenance, tuple(first))
 
 
-def pictures_by_class(path: Path) -> dict[str, list[Path]]:
-    """The picture files of each class folder; raises DataError where there are none."""
-    return {folder.name: pictures_in(folder) for folder in class_folders(path)}
+def listed(classes: Classes) -> list[Path]:
+    """The files of all classes, one class after the other."""
+    return [file for files in classes.values() for file in files]
 
 
-def class_folders(path: Path) -> list[Path]:
-    """The folders below a path, by name; raises DataError where there are none."""
-    folders = sorted(entry for entry in path.glob("[!.]*") if entry.is_dir())
-    if not folders:
-        raise DataError(f"{path} has no class folders; {contents(path)}")
-    return folders
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """The picture files of a folder, by name; raises DataError where there are none."""
-    files = sorted(file for file in folder.glob("[!.]*") if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"{folder} has no pictures ({', '.join(SUFFIXES)}); {contents(folder)}")
-    return files
+def part_of(classes: Classes, images: UInt8[np.ndarray, "sample size size 3"], folder: Path) -> Part:
+    """The pictures with their labels."""
+    labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
+    return pictures(images, labels, tuple(classes), str(folder), str(folder))
 
 
 def read_images(files: Sequence[Path], size: int) -> UInt8[np.ndarray, "sample size size 3"]:
@@ -116,26 +112,9 @@ def read_images(files: Sequence[Path], size: int) -> UInt8[np.ndarray, "sample s
     return images
 
 
-def side_of(file: Path, size: int) -> int:
-    """Rows, and columns, of a square picture of at least `size` × `size` pixels; raises DataError for any other."""
-    with explained(file, "read as picture"), Image.open(file) as picture:
-        if picture.width != picture.height or picture.width < size:
-            raise DataError(
-                f"{file} has {picture.width}×{picture.height} pixels; it must be a square, of side {size} or more"
-            )
-        return picture.width
-
-
 def read_image(file: Path, size: int, side: int) -> UInt8[np.ndarray, "size size 3"]:
-    """The picture averaged to size × size pixels; raises DataError for another side, or other than 8 bits a channel."""
-    with explained(file, "read as picture"), Image.open(file) as picture:
-        if picture.size != (side, side):
-            raise DataError(f"{file} has {picture.width}×{picture.height} pixels; the first picture has {side}×{side}")
-        if picture.mode not in MODES:
-            raise DataError(
-                f"{file} has pixels of mode {picture.mode}; they must be {', '.join(MODES)} (8 bits a channel)"
-            )
-        return area_means(np.asarray(picture.convert("RGB")), size)
+    """The picture averaged to size × size pixels; raises DataError as `read_square` does."""
+    return area_means(read_square(file, side), size)
 
 
 def area_means(pixels: UInt8[np.ndarray, "side side 3"], size: int) -> UInt8[np.ndarray, "size size 3"]:

@@ -121,7 +121,7 @@ def no_strips(path):
 @pytest.mark.parametrize(
     ("name", "harm", "message"),
     [
-        ("STR/000.png", cut, "cannot be read as picture; it may be damaged or cut short"),
+        ("STR/000.png", cut, "cannot be read as picture (PNG, JPEG or TIFF); it may be damaged or cut short"),
         ("STR/001.tif", cut, "cannot be read as picture"),
         ("STR/000.png", wrong_checksum, "cannot be read as picture"),
         ("STR/001.tif", no_strips, "cannot be read as picture"),
@@ -143,12 +143,12 @@ def no_strips(path):
         (
             "TUM/003.tiff",
             lambda path: save(np.ones((12, 12), np.uint16), path),
-            "has pixels of mode I;16; they must be L",
+            "has 16 bits a channel; they must be at most 8: convert it, or load the numbers yourself",
         ),
         (
             "TUM/003.tiff",
             lambda path: save(np.ones((12, 12), "f"), path),
-            "has pixels of mode F; they must be L, P, RGB",
+            "has 32 bits a channel; they must be at most 8",
         ),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 from ensembles import TrainingRecipe, log_spaced_steps
 from ensembles.checks import check_member_numbers, check_members, check_steps
 from ensembles.data import SETS, DataError, Dataset, Source, like, ood_sets, standardised
+from ensembles.data.catalogue import check_not_a_path
 from launch.config import ConfigError, architecture_of, check_splits, named, source_of, splits_of
 from launch.run import Run
 from launch.snapshots import Snapshots
@@ -141,6 +142,7 @@ def ood_set(of: str | Source, train: Dataset, samples: int, seed: int) -> Datase
     known = ood_sets(train)
     if isinstance(of, str) and of in known:
         with naming(f"ood {of!r}"):
+            check_not_a_path(of, "an out-of-distribution set")
             return replace(known[of](train, samples, seed), name=of)
     try:
         source = source_of(of)

@@ -3,9 +3,10 @@
 import difflib
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ensembles.data.cifar import CifarBinary
 from ensembles.data.corruptions import blur, contrast
@@ -19,6 +20,7 @@ from ensembles.data.ising import ENERGY, IsingEnergies, at_temperature, continuo
 from ensembles.data.noise import matched_noise, pixel_noise, uniform_noise, white_noise
 from ensembles.data.npz import Npz
 from ensembles.data.out_of_distribution import corrupted, permuted_pixels, printed_letters
+from ensembles.data.picture_trees import holds_pictures
 from ensembles.data.qm9 import Qm9
 from ensembles.data.tfds import Tfds
 from ensembles.data.toy import HEIGHT, Toy, further_out
@@ -79,15 +81,19 @@ def ood_sets(data: Dataset) -> dict[str, OodSet]:
 
 
 def find_source(name: str) -> Source:
-    """The source of that name: one of `SETS`, or the path of a file or folder (`source_at`), or an image
-    classification set that is in the cache or that TFDS knows.
+    """The source of that name: one of `SETS`, or the path of a file or folder (`source_at`), from the directory that
+    this runs in, or an image classification set that is in the cache or that TFDS knows.
 
-    Raises DataError, with the names that come close, for what is none of these.
+    Raises DataError, with the names that come close, for what is none of these, and for the name of a set where data of
+    the same name lie here.
     """
     if name in SETS:
+        check_not_a_path(name, "a data set", SETS[name].source)
         return SETS[name].source
     path = Path(os.path.expanduser(name))  # unlike Path's it leaves the names of people who are not there as they are
     if name and path.exists():
+        if Tfds(name).entry.path.exists():
+            check_not_a_path(name, "a data set in the cache", Tfds(name))
         return source_at(path)
     try:
         return Tfds(name).known()
@@ -99,13 +105,45 @@ def find_source(name: str) -> Source:
         ) from None
 
 
+def check_not_a_path(name: str, meaning: str, instead: Source | None = None) -> None:
+    """Raise DataError where a name that has a meaning, such as the source `instead`, is that of a file or folder of
+    data, too; it says what to write for each.
+    """
+    path = Path(name)
+    try:
+        source = source_at(path)
+    except DataError:
+        return
+    if not isinstance(source, ImageFolders) or holds_pictures(path):
+        otherwise = "" if instead is None else f"write {as_written(instead)} in a configuration, or "
+        raise DataError(
+            f"{name!r} is the name of {meaning}, and {path.resolve()} holds data, too; write ./{name} for these, and "
+            f"for the former {otherwise}give them another name"
+        )
+
+
+def as_written(source: Any) -> str:
+    """A source as a configuration has it, without what is as by default."""
+    given = {each.name: getattr(source, each.name) for each in fields(source)}
+    default = {each.name: each.default for each in fields(source)}
+    parts = [f"{name}: {value}" for name, value in given.items() if value != default[name]]
+    return "{" + ", ".join([f"type: {type(source).__name__}", *parts]) + "}"
+
+
 def source_at(path: Path) -> Source:
-    """The source that reads a file or folder, as its name and contents say; raises DataError where none does."""
+    """The source that reads a file or folder, as its name and contents say; raises DataError for none and for two."""
     if path.suffix.lower() == ".npz" and path.is_file():
         return Npz(path)
-    for pattern, source in LAYOUTS:
-        if any(path.glob(pattern)):
-            return source(path)
+    found = [source(path) for pattern, source in LAYOUTS if any(path.glob(pattern))]
+    if len(found) > 1 and not holds_pictures(path):  # folders of something else
+        found = [source for source in found if not isinstance(source, ImageFolders)]
+    if len(found) > 1:
+        raise DataError(
+            f"{path} may be read as {' or '.join(map(as_written, found))}; write the one that is meant in a "
+            f"configuration, or move the other files elsewhere; {contents(path)}"
+        )
+    if found:
+        return found[0]
     raise DataError(
         f"{path} is no data set; expected a .npz file, or a folder with idx files (train-images-idx3-ubyte), with "
         f"CIFAR's binary version (data_batch_1.bin), or with a folder of pictures for each class; {contents(path)}"

@@ -64,13 +64,9 @@ def check_whole(where: str, labels: Int[np.ndarray, " sample"]) -> None:
     """Raise DataError for labels that are not a list of whole numbers."""
     if labels.ndim != 1 or labels.dtype.kind not in "ui":
         raise DataError(
-            f"{where}: {labels.dtype} array of shape {labels.shape}; labels must be one whole number for each image"
+            f"{where}: {labels.dtype} array of shape {labels.shape}; labels must be one whole number for each image, "
+            "the number of its class (the argmax of one-hot rows; numbers to regress on are no labels)"
         )
-
-
-def with_channel(images: Num[np.ndarray, "sample row column *channel"]) -> Num[np.ndarray, "sample row column channel"]:
-    """Grey images [sample, row, column] with a channel axis, others as they are."""
-    return images[..., None] if images.ndim == 3 else images
 
 
 def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Int[np.ndarray, " sample"]:
@@ -81,12 +77,12 @@ def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Int[np.ndar
 
 
 def numbered_classes(path: FilePath, labels: Int[np.ndarray, " sample"]) -> tuple[str, ...]:
-    """The labels themselves as class names; raises DataError where they leave a number out, as damaged ones do."""
+    """Training labels themselves as class names; raises DataError where they leave a number out, as damaged ones do."""
     found = np.unique(labels)
     if not np.array_equal(found, np.arange(len(found))):
         listed = ", ".join(map(str, found[:12])) + (", …" if len(found) > 12 else "")
         raise DataError(
-            f"{path}: the labels that occur are {listed}; give classes, or labels 0, 1, … with none left out"
+            f"{path}: the training labels that occur are {listed}; give classes, or labels 0, 1, … with none left out"
         )
     return tuple(map(str, found))
 

@@ -16,13 +16,15 @@ from ensembles.data.files import (
     labels_of,
     numbered_classes,
     pictures,
-    with_channel,
 )
+from ensembles.data.layouts import Layout, channels_last, check_layout
 from ensembles.data.raw import Raw
 
 StoredImages = Num[np.ndarray, "sample row column channel"]
 Labels = Int[np.ndarray, " sample"]
-LAYOUTS = (("",), ("train_", "test_"))  # what precedes "images" and "labels" in the names of arrays
+KINDS = ("images", "labels")
+PREFIXES = (("",), ("train_", "test_"))  # what precedes these in the names of arrays
+LEFT_OUT = {PREFIXES[0]: set(), PREFIXES[1]: {"val_images", "val_labels"}}
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class Npz:
     """Arrays `images` [sample, row, column] or [sample, row, column, channel] and `labels` [sample] or [sample, 1] of
     one .npz file; or, with a test set of its own, MedMNIST's layout (arXiv:2110.14795; PathMNIST is NCT-CRC-HE-100K at
     28×28 pixels): `train_images`, `train_labels`, `test_images`, `test_labels`. Its `val_images` and `val_labels`
-    belong to neither set and are left out.
+    belong to neither set and are left out. `layout` says how axes stand where their lengths do not tell
+    (`channels_last`): "NHW", "NHWC", or "NCHW" where channels come first.
 
     Loads float32 images [sample, row, column, channel], normalised (`Raw.splits` says how, and what `train`, `test` and
-    `seed` draw), and labels into `classes`; without names given they are "0", "1", …, and each must occur. Loading
-    raises DataError for a file that is missing, damaged or has other arrays, images that are not finite, or labels
-    without a class; making one raises ValueError for names that repeat.
+    `seed` draw), and labels into `classes`; without names given they are "0", "1", …, and each must occur in
+    training. Loading raises DataError for a file that is missing, damaged or has other arrays, images that are not
+    finite, of a layout that may be another or on two scales, or labels without a class; making one raises ValueError
+    for names that repeat and other layouts.
     """
 
     path: FilePath
@@ -43,16 +47,18 @@ class Npz:
     train: int | None = None
     test: int | None = None
     seed: int = 0
+    layout: Layout | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "path", str(self.path))
         object.__setattr__(self, "classes", class_names(self.classes))
+        check_layout(self.layout)
 
     def load(self) -> Splits:
         """The sets that the file has, or else a random split."""
         path = existing(Path(self.path).parent, Path(self.path).name)
-        arrays = read_npz(path)
-        classes = self.classes or numbered_classes(path, np.concatenate([labels for _, labels in arrays.values()]))
+        arrays = read_npz(path, self.layout)
+        classes = self.classes or numbered_classes(path, next(iter(arrays.values()))[1])
         train, *rest = (
             pictures(images, labels, classes, f"{path}[{prefix}images]", f"{path}[{prefix}labels]")
             for prefix, (images, labels) in arrays.items()
@@ -61,24 +67,27 @@ class Npz:
         return raw.splits(self.train, self.test, self.seed)
 
 
-def read_npz(path: Path) -> dict[str, tuple[StoredImages, Labels]]:
-    """Images and labels by what precedes their names; raises DataError where there are none or they cannot be read."""
+def read_npz(path: Path, layout: Layout | None = None) -> dict[str, tuple[StoredImages, Labels]]:
+    """Images and labels by what precedes their names; raises DataError where there are none, more than these or they
+    cannot be read.
+    """
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is no .npz file, or a part of one: it is not a whole zip archive")
     with explained(path, "read as .npz file"), np.load(path) as archive:
-        for layout in LAYOUTS:
-            if set(names_in(layout)) <= set(archive.files):
+        for prefixes in PREFIXES:
+            besides = {name for name in archive.files if name.endswith(KINDS)} - set(arrays_of(prefixes))
+            if set(arrays_of(prefixes)) <= set(archive.files) and besides <= LEFT_OUT[prefixes]:
                 return {
                     prefix: (
-                        with_channel(archive[f"{prefix}images"]),
+                        channels_last(f"{path}[{prefix}images]", archive[f"{prefix}images"], layout),
                         labels_of(f"{path}[{prefix}labels]", archive[f"{prefix}labels"]),
                     )
-                    for prefix in layout
+                    for prefix in prefixes
                 }
-        expected = " or ".join(", ".join(names_in(layout)) for layout in LAYOUTS)
+        expected = " or ".join(", ".join(arrays_of(prefixes)) for prefixes in PREFIXES)
         raise DataError(f"{path} has the arrays {', '.join(archive.files) or '(none)'}; expected {expected}")
 
 
-def names_in(layout: tuple[str, ...]) -> list[str]:
-    """The arrays of a layout."""
-    return [f"{prefix}{kind}" for prefix in layout for kind in ("images", "labels")]
+def arrays_of(prefixes: tuple[str, ...]) -> list[str]:
+    """The names of the arrays of sets whose names begin so."""
+    return [f"{prefix}{kind}" for prefix in prefixes for kind in KINDS]

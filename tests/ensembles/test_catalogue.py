@@ -26,6 +26,7 @@ from ensembles.data import (
     ood_sets,
     standardised,
 )
+from ensembles.data.catalogue import OF_PICTURES, OF_QUANTITIES
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +99,62 @@ def test_files_and_folders_are_told_apart_by_what_is_in_them(tmp_path, monkeypat
         find_source("none")
     with pytest.raises(DataError, match=r"x\.csv is no data set; .*; it is a file"):
         find_source("none/x.csv")
+
+
+def holding_data(path):
+    """A folder with a picture in the folder of a class."""
+    (path / "a").mkdir(parents=True)
+    (path / "a" / "0.png").touch()
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("digits", "{type: Digits}"),
+        ("mnist", "{type: Tfds, name: mnist}"),
+        ("ising", "{type: IsingEnergies, size: 16, train: 1000, test: 1000}"),
+    ],
+)
+def test_the_name_of_a_set_is_refused_where_data_of_that_name_lie(tmp_path, name, written):
+    (tmp_path / name / "checkpoints").mkdir(parents=True)
+    assert find_source(name) is SETS[name].source  # a run's directory is no data set
+    holding_data(tmp_path / name)
+    with pytest.raises(DataError) as refusal:
+        find_source(name)
+    expected = (
+        f"'{name}' is the name of a data set, and {tmp_path / name} holds data, too; write ./{name} for these, and for "
+        f"the former write {written} in a configuration, or give them another name"
+    )
+    assert str(refusal.value) == expected
+    assert find_source(f"./{name}") == find_source(f"{name}/") == ImageFolders(name)
+
+
+def test_a_folder_named_like_a_set_in_the_cache_is_refused(tmp_path):
+    holding_data(tmp_path / "pets")
+    assert find_source("pets") == ImageFolders("pets")
+    Tfds("pets").prepare()
+    with pytest.raises(
+        DataError, match=r"'pets' is the name of a data set in the cache, .* \{type: Tfds, name: pets\}"
+    ):
+        find_source("pets")
+    assert find_source("./pets") == ImageFolders("pets")
+
+
+def test_a_folder_of_two_layouts_is_refused(tmp_path):
+    (tmp_path / "both" / "notes").mkdir(parents=True)
+    (tmp_path / "both" / "train-images-idx3-ubyte").touch()
+    assert find_source("both") == IdxFiles("both")
+    holding_data(tmp_path / "both" / "notes")
+    message = (
+        r"both may be read as \{type: IdxFiles, directory: both\} or \{type: ImageFolders, path: both\}; write the one"
+    )
+    with pytest.raises(DataError, match=message):
+        find_source("both")
+
+
+def test_no_name_is_of_two_sets():
+    of_probes = {name for known in (OF_PICTURES, *OF_QUANTITIES.values()) for name in known}
+    assert not of_probes & SETS.keys()
 
 
 @pytest.mark.parametrize(

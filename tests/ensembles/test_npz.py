@@ -27,7 +27,7 @@ def test_medmnist_keeps_its_own_split_and_its_validation_set_is_left_out(tmp_pat
     assert Npz(tmp_path / "med.npz", classes=CLASSES).load().train.classes == CLASSES
 
 
-@pytest.mark.parametrize("dtype", ["u1", "<i2", ">i2", "<f4", ">f8"])
+@pytest.mark.parametrize("dtype", ["u1", "<i2", ">i2", ">u2", "<u8", "<f2", "<f4", ">f8"])
 def test_grey_images_gain_a_channel_and_whatever_the_numbers_are_is_the_same(tmp_path, dtype):
     train, test = medmnist(tmp_path / "colour.npz")
     grey = [images[..., 0].astype(dtype) for images, _ in (train, test)]
@@ -67,8 +67,16 @@ def test_a_file_without_split_is_split_by_the_seed(tmp_path, asked, held_out):
         ({"train_labels": np.zeros((7, 14), int)}, "med.npz[train_labels]: int64 array of shape (7, 14); labels must"),
         ({"train_labels": np.zeros(7)}, "med.npz[train_labels]: float64 array of shape (7,); labels must be one whole"),
         ({"train_labels": np.zeros((6, 1), int)}, "med.npz[train_labels]: 6 labels for 7 images"),
-        ({"train_labels": np.array([0, 1, 2, 255, 0, 1, 2])}, "the labels that occur are 0, 1, 2, 255; give classes"),
-        ({"test_labels": np.array([0, 1, 2, -1])}, "the labels that occur are -1, 0, 1, 2; give classes"),
+        ({"train_labels": np.array([0, 1, 2, 255, 0, 1, 2])}, "the training labels that occur are 0, 1, 2, 255; give"),
+        ({"test_labels": np.array([0, 1, 2, -1])}, "med.npz[test_labels]: label -1 of image 3 is out of r"),
+        ({"train_labels": np.arange(7) % 2}, "med.npz[test_labels]: label 2 of image"),
+        ({"images": np.ones((4, 4, 4, 3))}, "med.npz has the arrays train_images, val_images, test_images, train_labe"),
+        ({"train_images": np.ones((7, 3, 9, 9))}, "med.npz[train_images]: array of shape (7, 3, 9, 9), which may be"),
+        ({"train_images": np.ones((7, 28, 28, 28))}, "med.npz[train_images]: array of shape (7, 28, 28, 28), which ma"),
+        ({"train_images": np.ones((7, 4, 4, 3), bool)}, "med.npz[train_images]: bool array of shape (7, 4, 4, 3); ima"),
+        ({"train_images": np.ones((7, 4, 4, 3)) * 1j}, "med.npz[train_images]: complex128 array of shape (7, 4, 4, 3)"),
+        ({"train_images": np.random.default_rng(0).random((7, 4, 4, 3))},
+         "and test inputs uint8 from 0 to 255; bring both to one scale"),
         ({"test_images": np.ones((4, 4, 5, 3))}, "inputs differ in shape, (4, 4, 3) and (4, 5, 3)"),
         ({"test_images": np.ones((4, 4, 4))}, "inputs differ in shape, (4, 4, 3) and (4, 4, 1)"),
         ({"test_images": np.ones((4, 16))}, "med.npz[test_images]: float64 array of shape (4, 16); images must be"),

@@ -86,7 +86,7 @@ def test_what_is_hidden_and_folders_without_pictures_are_left_out(tree, tmp_path
         (("cats/tabby/0.png", "dogs/pug/0.png"), r"cats has pictures in folders of its own \(tabby/0\.png\)"),
         (("a/deep/er/0.gif", "a/0.png"), r"set/a has pictures in folders of its own \(deep/er/0\.gif\)"),
         (("a/0.png", "b/0.png", "c.png"), r"set has pictures beside its folders \(c\.png\); each must be in that of"),
-        (("train/a/0.png", "test/a/0.png", "c.gif"), r"set has pictures beside its folders \(c\.gif\); each must be in"),
+        (("train/a/0.png", "test/a/0.png", "c.gif"), r"set has pictures beside its folders \(c\.gif\); each must be i"),
         (("a/0.png", "a/1.gif", "a/2.bmp", "a/3.JFIF", "a/4.webp"),
          r"set/a has pictures of other formats \(1\.gif, 2\.bmp, 3\.JFIF, … \(4 in all\)\), expected \.jpeg, \.jpg"),
     ],

@@ -113,6 +113,17 @@ def test_what_needs_no_cache_is_said_to(widesym):
     assert widesym("prepare", "digits")[1] == "digits can be loaded as it is; nothing of it is cached"
 
 
+def test_a_name_is_not_guessed_at_beside_a_folder_of_that_name(widesym, tmp_path, tissue):
+    (tmp_path / "digits").mkdir()
+    (tissue / "ADI").rename(tmp_path / "digits" / "ADI")
+    for action in ("show", "prepare"):
+        code, _, error = widesym(action, "digits")
+        assert code == 2
+        assert f"'digits' is the name of a data set, and {tmp_path}/digits holds data, too; write ./digits" in error
+    assert {path.name for path in tmp_path.iterdir()} <= {"digits", "tissue", "cache"}
+    assert widesym("show", "./digits", "--no-ood")[1].startswith("./digits: 5 + 1 samples 32×32×3")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -90,6 +90,21 @@ def test_bad_arguments_are_refused(widesym, tmp_path, arguments, message):
     assert created(tmp_path) <= {"config.json"}
 
 
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [("digits", "data: 'digits' is the name of a data set"), ("letters", "ood 'letters': 'letters'")],
+)
+def test_a_name_is_not_guessed_at_beside_a_folder_of_that_name(widesym, tmp_path, name, meaning):
+    for label in "ab":
+        (tmp_path / name / label).mkdir(parents=True)
+        (tmp_path / name / label / "0.png").touch()
+    code, _, error = widesym(SMALL, *DRY[:1])
+    assert code == 2
+    assert f"run.yaml: {meaning}" in error
+    assert f"{tmp_path}/{name} holds data, too; write ./{name} for these" in error
+    assert created(tmp_path) == {name}
+
+
 def test_the_directory_of_another_run_is_refused(widesym, tmp_path):
     assert widesym(SMALL, "run.yaml")[0] == 0
     before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*"))

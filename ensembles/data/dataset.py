@@ -114,6 +114,10 @@ def check_labels(name: str, samples: int, labels: Int[np.ndarray, " sample"], cl
     """Raise ValueError for labels that are not one class for each sample."""
     if labels.shape != (samples,):
         raise ValueError(f"{name}: {samples} inputs but labels of shape {labels.shape}")
+    if labels.dtype.kind not in "ui":
+        raise ValueError(
+            f"{name}: labels are {labels.dtype}; they must be whole numbers, and what is to be learnt, values"
+        )
     if labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(
             f"{name}: labels run from {labels.min()} to {labels.max()}, but there are {len(classes)} classes"

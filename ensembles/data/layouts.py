@@ -28,7 +28,9 @@ def channels_last(
         return images[..., None] if images.ndim == 3 else images
     if images.ndim != len(layout):
         raise DataError(f"{where}: array of shape {images.shape}; of layout {layout} it must have {len(layout)} axes")
-    return images[..., None] if layout == "NHW" else np.moveaxis(images, layout.index("C"), -1)
+    if layout == "NHW":
+        return images[..., None]
+    return np.ascontiguousarray(np.moveaxis(images, layout.index("C"), -1))  # to sum in one order, whatever was stored
 
 
 def check_plain(where: str, images: Num[np.ndarray, "sample *axis"]) -> None:

@@ -105,7 +105,7 @@ def folders_in(path: Path) -> list[Path]:
 
 def named(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
     """The files of a folder that are wanted and not hidden, by name; links that lead nowhere among them."""
-    return sorted(file for file in folder.glob("[!.]*") if not file.is_dir() and wanted(file))
+    return sorted(file for file in folder.glob("[!.]*") if wanted(file) and not file.is_dir())
 
 
 def is_picture(file: Path) -> bool:

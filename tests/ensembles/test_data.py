@@ -24,6 +24,8 @@ def dataset(images, labels=None, classes=("a", "b")):
         (np.full((1, 2, 1, 1), np.inf), None, "2 input values are not finite"),
         (np.ones((3, 2, 2, 1)), np.array([0, 1]), r"3 inputs but labels of shape \(2,\)"),
         (np.ones((2, 2, 2, 1)), np.eye(2, dtype=int), r"2 inputs but labels of shape \(2, 2\)"),
+        (np.ones((2, 2, 2, 1)), np.array([0.0, 1.0]), "labels are float64; they must be whole numbers"),
+        (np.ones((2, 2, 2, 1)), np.array([True, False]), "labels are bool; they must be whole numbers"),
         (np.ones((2, 2, 2, 1)), np.array([0, 2]), "labels run from 0 to 2, but there are 2 classes"),
         (np.ones((2, 2, 2, 1)), np.array([-1, 1]), "labels run from -1 to 1"),
     ],

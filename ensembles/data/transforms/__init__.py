@@ -69,8 +69,8 @@ def in_grey(data: Dataset) -> Dataset:
             f"{data.name}: luminance is of colours as they came, and it is not known how these were normalised; make "
             "the set with `from_arrays`, or with `normalisation=Normalisation((0, 0, 0), (1, 1, 1))` if they are so"
         )
-    weights = LUMA * np.array(data.normalisation.scale)
-    shift, scale = np.dot(LUMA, data.normalisation.shift), weights.sum()
+    weights = np.multiply(LUMA, data.normalisation.scale)
+    shift, scale = float(np.dot(LUMA, data.normalisation.shift)), float(weights.sum())
     return replace(
         data,
         inputs=weighted(data.inputs, weights / scale),

@@ -55,7 +55,8 @@ def pad_or_crop(images: Images, rows: int, columns: int, background: Background 
     check_positive("pad_or_crop", "columns", columns)
     found = images.shape[1:3]
     margins = [divmod(max(new - old, 0), 2) for new, old in zip((rows, columns), found, strict=True)]
-    padded = framed(images, *((half, half + odd) for half, odd in margins), background)
+    vertical, horizontal = ((half, half + odd) for half, odd in margins)
+    padded = framed(images, vertical, horizontal, background)
     top, left = (max(old - new, 0) // 2 for new, old in zip((rows, columns), found, strict=True))
     return padded[:, top : top + rows, left : left + columns].astype(np.float32)
 

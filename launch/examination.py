@@ -15,6 +15,7 @@ from ensembles.checks import listed
 from ensembles.recorder import Layout, coordinates
 from launch.config import ConfigError, built
 from launch.integrity import COPY, Check, check_data, check_finished, check_left, check_metrics
+from launch.old_gradients import wrong_gradient
 from launch.run_directory import Holder, RunDirectoryError, holder, read_description
 from launch.store_integrity import Contents, examine_store
 from launch.stored_members import run_config
@@ -55,12 +56,12 @@ def examine(path: Path) -> Examination:
         check = Check("config.json", "problem", "is missing: nothing else says what was trained here", COPY)
         return Examination(path, "not known", [check])
     try:
-        config, command = run_config(path), read_description(path).get("command")
+        config, description = run_config(path), read_description(path)
     except RunDirectoryError as error:
         return Examination(path, "not known", [Check("config.json", "problem", str(error), COPY)])
     if before:
         return _held(path, before)
-    found = _examined(path, config, command)
+    found = _examined(path, config, description)
     return _held(path, after) if (after := holder(path)) else found
 
 
@@ -70,7 +71,7 @@ def _held(path: Path, by: Holder) -> Examination:
     return Examination(path, state, [Check(".lock", "ok", "its files change; look again when it has ended")])
 
 
-def _examined(path: Path, config: Mapping[str, Any], command: Any) -> Examination:
+def _examined(path: Path, config: Mapping[str, Any], description: Mapping[str, Any]) -> Examination:
     trainer, expected, of_config = _ensemble(path, config)
     shape, of_data = check_data(path, config)
     there = (path / "logits.zarr").exists()
@@ -83,7 +84,10 @@ def _examined(path: Path, config: Mapping[str, Any], command: Any) -> Examinatio
     known = {check.file for check in (*of_data, *of_store) if check.status == "problem"}
     checks = [Check(".lock", "ok", "nobody writes here"), of_config, *of_data, *of_store]
     checks += [*of_checkpoints, *check_finished(path, known), *check_left(path)]
-    return Examination(path, _state(config, contents, progress, of_store, command), checks)
+    if trainer and (wrong := wrong_gradient(description, trainer.architecture, shape)):
+        again = f"train it again: widesym train {path / 'config.json'} --output ANOTHER"
+        checks.append(Check("logits.zarr", "warning", wrong, again))
+    return Examination(path, _state(config, contents, progress, of_store, description.get("command")), checks)
 
 
 def _state(

@@ -9,7 +9,12 @@ import xarray as xr
 
 from analysis.resampling import FEWEST
 from ensembles.checks import listed
+from ensembles.data import DataError
+from launch.config import ConfigError
 from launch.matching import Matched
+from launch.old_gradients import wrong_gradient
+from launch.run_directory import read_description
+from launch.stored_data import stored_set
 from launch.stored_members import StoredRun
 
 Status = Literal["ok", "warning", "problem"]
@@ -61,7 +66,24 @@ def _of_run(name: str, run: StoredRun, kept: np.ndarray) -> list[Finding]:
     if not (run.path / "finished.json").exists():
         detail = f"recorded to step {run.recorded_steps[-1]} of {steps[-1]}; start it again, and it goes on"
         found.append(_finding(f"{name}: not finished", "warning", detail))
-    return found + _of_rate(name, run)
+    return [*found, *_of_gradient(name, run), *_of_rate(name, run)]
+
+
+def _of_gradient(name: str, run: StoredRun) -> list[Finding]:
+    """A run of an earlier version whose gradient was wrong, as far as its architecture and data can be read."""
+    try:
+        architecture = run.architecture
+    except ConfigError:  # layers of one's own
+        return []
+    description = read_description(run.path)
+    if not wrong_gradient(description, architecture, None):
+        return []
+    try:
+        shape = stored_set(run, run.trained_on[0]).inputs.shape[1:]
+    except DataError:
+        shape = None
+    wrong = wrong_gradient(description, architecture, shape)
+    return [_finding(f"{name}: gradient", "problem", f"{wrong}; train it again")] if wrong else []
 
 
 def _of_rate(name: str, run: StoredRun) -> list[Finding]:

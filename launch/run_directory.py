@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from launch.provenance import circumstances
 
-SCHEMA = 2  # of config.json and what stands beside it; it grows when older versions would misread a directory
+SCHEMA = 3  # of config.json and what stands beside it; it grows when its meaning changes (launch/old_gradients.py)
 TRIES = (0.0, 0.01, 0.1)  # seconds before each try to claim a directory: a look at who holds it takes a moment
 
 

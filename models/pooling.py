@@ -5,12 +5,13 @@ lags, and a maximum has no closed form.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from models.groups import Group
 from models.layer import Layer, Reduction
@@ -83,16 +84,19 @@ class _LocalPool(Layer):
 class AvgPool(_LocalPool, Reduction):
     """Mean over each window, z(t) = (1/|S|) Σ_{y∈S} x(stride·t+y); its kernel mixes lags (theory.md §3)."""
 
-    def module(self, signal: Signal, rngs: nnx.Rngs) -> "LocalPoolModule":
-        return LocalPoolModule(self.window, jnp.mean)
+    def module(self, signal: Signal, rngs: nnx.Rngs) -> "AvgPoolModule":
+        return AvgPoolModule(self.window)
 
 
 @dataclass(frozen=True)
 class MaxPool(_LocalPool):
-    """Maximum over each window; there is no closed form of its kernel."""
+    """Maximum over each window; there is no closed form of its kernel.
 
-    def module(self, signal: Signal, rngs: nnx.Rngs) -> "LocalPoolModule":
-        return LocalPoolModule(self.window, jnp.max)
+    Its derivative is the mean over the pixels that reach the maximum.
+    """
+
+    def module(self, signal: Signal, rngs: nnx.Rngs) -> "MaxPoolModule":
+        return MaxPoolModule(self.window)
 
 
 class FlattenModule(nnx.Module):
@@ -112,17 +116,59 @@ class MeanModule(nnx.Module):
         return jnp.mean(x, axis=self.axes)
 
 
-class LocalPoolModule(nnx.Module):
-    """A reduction over the pixels of each window."""
+class AvgPoolModule(nnx.Module):
+    """Mean over the pixels of each window."""
 
-    def __init__(self, window: Window, reduce: Callable[..., Array]):
-        self.window, self.reduce = window, reduce
+    def __init__(self, window: Window):
+        self.window = window
 
     def __call__(self, x: Float[Array, "channel *axis row column sample"]) -> Float[Array, "channel *axis r c sample"]:
         size = self.window.size
         if self.window.stride != size:
-            return self.reduce(self.window.views(x), axis=0)
+            return self.window.views(x).mean(axis=0)
         # Side by side, windows are blocks of the array: no copies, and a gradient several times faster.
         rows, columns = (self.window.places(pixels) for pixels in x.shape[-3:-1])
         blocks = x[..., : rows * size, : columns * size, :]
-        return self.reduce(blocks.reshape(*x.shape[:-3], rows, size, columns, size, x.shape[-1]), axis=(-4, -2))
+        return blocks.reshape(*x.shape[:-3], rows, size, columns, size, x.shape[-1]).mean(axis=(-4, -2))
+
+
+class MaxPoolModule(nnx.Module):
+    """Maximum over the pixels of each window."""
+
+    def __init__(self, window: Window):
+        self.window = window
+
+    def __call__(self, x: Float[Array, "channel *axis row column sample"]) -> Float[Array, "channel *axis r c sample"]:
+        return largest(self.window.views(x))
+
+
+@jax.custom_jvp
+def largest(taps: Float[Array, "tap *place"]) -> Float[Array, "*place"]:
+    """The maximum over taps, whose derivative is the mean over those taps that reach it.
+
+    Autodiff compares taps with the maximum. But a compiler may compute a tap twice, for the maximum and for the
+    comparison, and round it differently (a bias is multiplied and added in one operation or in two), as XLA's for CPUs
+    does: then no tap equals the maximum, and the gradient is lost. Here taps are compared with each other, so that
+    there is always one that no other exceeds, however each was rounded.
+    """
+    return taps.max(axis=0)
+
+
+@largest.defjvp
+def _largest_and_derivative(
+    primals: tuple[Float[Array, "tap *place"]], tangents: tuple[Float[Array, "tap *place"]]
+) -> tuple[Float[Array, "*place"], Float[Array, "*place"]]:
+    (taps,), (changes,) = primals, tangents
+    reached = _unexceeded(taps)
+    return largest(taps), jnp.where(reached, changes, 0).sum(axis=0) / reached.sum(axis=0)
+
+
+def _unexceeded(taps: Float[Array, "tap *place"]) -> Bool[Array, "tap *place"]:
+    """Which taps reach all those before them, and are exceeded by none after them."""
+    before = accumulate(taps[:-1], jnp.maximum)  # the largest so far, for each tap but the first
+    pairs = list(zip(taps[1:], before, strict=True))
+    found, lasting = [], jnp.ones(taps.shape[1:], bool)
+    for tap, highest in reversed(pairs):
+        found.append(lasting & (tap >= highest))
+        lasting &= tap <= highest
+    return jnp.stack([lasting, *reversed(found)])

@@ -11,16 +11,16 @@ import jax
 ROOT = Path(__file__).parents[1]
 
 
-def run_processes(script, own, devices, options=()):
+def run_processes(script, own, devices, options=(), variables=None):
     """Exit codes and outputs of one process for each list of arguments in `own`, which `start_jax` leaves to it.
 
-    `options` are Python's.
+    `options` are Python's, and `variables` those of the environment to be set.
     """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         coordinator = f"localhost:{probe.getsockname()[1]}"
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    environment = {**os.environ, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu", **(variables or {})}
     running = []
     for process, arguments in enumerate(own):
         settings = [jax.config.jax_compilation_cache_dir, devices, len(own), process, coordinator, *arguments]

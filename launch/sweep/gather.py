@@ -109,8 +109,10 @@ def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zar
 def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, Source]]) -> None:
     """Configuration, circumstances and end, as of one run; what stands there of jobs is theirs that had members."""
     first = parts[0][0]
-    circumstances = json.loads((first / "config.json").read_text())
-    write_json(path / "config.json", circumstances | {"config": run.config, "jobs": [each.job for _, each in parts]})
+    described = [json.loads((each / "config.json").read_text()) for each, _ in parts]
+    oldest = min(each.get("schema", 1) for each in described)  # a part of an earlier version makes the run one
+    own = {"schema": oldest, "config": run.config, "jobs": [each.job for _, each in parts]}
+    write_json(path / "config.json", described[0] | own)
     for file in ("strategy.json", STABILITY):
         if (first / file).exists() and (file != STABILITY or len(parts) > 1):  # a job of many runs has many rates
             shutil.copyfile(first / file, path / file)

@@ -15,7 +15,7 @@ from ensembles.recorder import read_logits
 from launch.analysis_directory import read_config
 from launch.examination import examine
 from launch.run import Run
-from launch.run_directory import RunDirectoryError
+from launch.run_directory import SCHEMA, RunDirectoryError
 from launch.runner import Execution, run_ensemble
 from launch.stored_members import StoredRun
 
@@ -75,9 +75,10 @@ def test_a_newer_directory_is_refused_by_whoever_reads_it(first, tmp_path):
     path = shutil.copytree(first, tmp_path / "run")
     (path / "tables").mkdir()  # as an analysis has them
     content = json.loads((path / "config.json").read_text())
-    (path / "config.json").write_text(json.dumps(content | {"schema": 3}))
+    (path / "config.json").write_text(json.dumps(content | {"schema": SCHEMA + 1}))
     said = re.escape(
-        f"{path / 'config.json'} was made by a newer widesym (schema 3, this one reads up to 2); upgrade widesym, or"
+        f"{path / 'config.json'} was made by a newer widesym (schema {SCHEMA + 1}, this one reads up to {SCHEMA}); "
+        "upgrade widesym, or"
     )
     with pytest.raises(RunDirectoryError, match=said):
         StoredRun(path)

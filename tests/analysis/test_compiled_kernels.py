@@ -1,0 +1,22 @@
+"""Empirical kernels, as they are compiled with full optimisation, are those of a Jacobian in NumPy float64."""
+
+import json
+from pathlib import Path
+
+import pytest
+from gradient_networks import INSTRUCTIONS
+from jax_processes import run_processes
+
+SCRIPT = Path(__file__).with_name("compiled_kernels.py")
+# Float32 sums of some hundred products err by less than 1e-6 of the largest entry; a window left out is 1e-3 or more.
+TOLERANCE = 1e-5
+
+
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+def test_kernels_and_their_largest_eigenvalue_are_those_of_the_jacobian(instructions, tmp_path):
+    codes, outputs = run_processes(SCRIPT, [(tmp_path / "found.json",)], 1, ("-W", "error"), INSTRUCTIONS[instructions])
+    assert codes == [0], outputs
+    found = json.loads((tmp_path / "found.json").read_text())
+    for errors in found.values():
+        assert {"structured", "jacobian", "vector_products", "first logit", "largest"} == errors.keys()
+        assert not {how: error for how, error in errors.items() if not error < TOLERANCE}

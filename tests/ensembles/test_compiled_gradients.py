@@ -1,0 +1,37 @@
+"""The gradient that a compiled training step descends along is that of the loss, in every formulation and strategy.
+
+A compiler is no oracle, and two of its programs none for each other: steps are held against central differences of a
+forward pass in NumPy (forward_pass.py). Compiled with full optimisation, which the suite's quick run turns off.
+"""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import pytest
+from gradient_networks import ALL_NETWORKS, INSTRUCTIONS, QUICK
+from jax_processes import run_processes
+
+SCRIPT = Path(__file__).with_name("compiled_gradients.py")
+# Formulation, members, and how many of them at once: one by one, and under a vmap.
+TURNS = [(how, *who) for how, who in product(("reverse", "patches", "lax"), ((1, 1), (2, 1), (2, 2)))]
+# Float32 sums of some hundred terms err by less than 1e-6 of a gradient's norm, and central differences by 1e-9 of the
+# loss. One window or unit left out is 1e-3 or more: these networks have some hundred.
+TOLERANCE = 1e-4
+
+
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+@pytest.mark.parametrize("turn", ["quick", *(pytest.param(turn, marks=pytest.mark.slow) for turn in range(len(TURNS)))])
+def test_a_training_step_descends_along_the_gradient(turn, instructions, tmp_path):
+    """Some networks, the first of them in each formulation; or every ninth of all, each in nine turns in all nine."""
+    if turn == "quick":
+        cases = [(name, *TURNS[index % len(TURNS)]) for index, name in enumerate(QUICK)]
+        cases += [(QUICK[0], how, 2, 2) for how in ("reverse", "patches")]
+    else:
+        cases = [(name, *TURNS[(index + turn) % len(TURNS)]) for index, name in enumerate(ALL_NETWORKS)]
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    own = [(tmp_path / "cases.json", tmp_path / "found.json")]
+    codes, outputs = run_processes(SCRIPT, own, 1, ("-W", "error"), INSTRUCTIONS[instructions])
+    assert codes == [0], outputs
+    errors = zip(cases, json.loads((tmp_path / "found.json").read_text()), strict=True)
+    assert not {str(case): error for case, error in errors if not error < TOLERANCE}

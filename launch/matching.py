@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from analysis.comparison import Compared, Times
 from analysis.dynamics import Prediction
@@ -33,14 +34,15 @@ class MismatchError(ValueError):
 class Matched:
     """Runs by name, the reference among them, and what they have in common.
 
-    `classes` are those that logits are of, `kept` the numbers of the members that count, and `left_out` says what only
-    some runs have.
+    `classes` are those that logits are of, `steps` each run's own at the common `times`, whose steps are the first
+    run's, `kept` the numbers of the members that count, and `left_out` says what only some runs have.
     """
 
     runs: Mapping[str, StoredRun]
     data: Mapping[str, Dataset]
     classes: tuple[str, ...]
     times: Times
+    steps: Mapping[str, tuple[int, ...]]
     kept: Mapping[str, np.ndarray]
     left_out: tuple[str, ...]
 
@@ -89,9 +91,9 @@ def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
     `read_logits`; DataError where a run keeps no data.
     """
     data, classes, left_out = _common_sets(runs)
-    times, missing = _common_times(runs)
+    times, steps, missing = _common_times(runs)
     kept = {name: np.flatnonzero(run.members(sick)) for name, run in runs.items()}
-    return Matched(runs, data, classes, times, kept, (*left_out, *missing))
+    return Matched(runs, data, classes, times, steps, kept, (*left_out, *missing))
 
 
 def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], tuple[str, ...], list[str]]:
@@ -147,26 +149,46 @@ def _described(data: Dataset) -> str:
     return f"{len(data)} samples, {data.fingerprint}; {data.provenance}"
 
 
-def _common_times(runs: Mapping[str, StoredRun]) -> tuple[Times, list[str]]:
-    """Recorded training times of all runs; only the first run's steps are named where those of others differ."""
+def _common_times(runs: Mapping[str, StoredRun]) -> tuple[Times, dict[str, tuple[int, ...]], list[str]]:
+    """Training times that all runs have recorded, each run's steps there, and which times only some have."""
     recorded = {name: _recorded(name, run) for name, run in runs.items()}
-    steps, reference = next(iter(recorded.values()))
-    shared = [
-        all(np.isclose(times, time, rtol=SAME_TIME, atol=0).any() for _, times in recorded.values())
-        for time in reference
-    ]
-    if not any(share and time > 0 for share, time in zip(shared, reference, strict=True)):
+    (_, reference), *others = recorded.values()
+    common = _common_records(reference, [times for _, times in others])
+    if not any(reference[first] > 0 for first, *_ in common):
         listed = "; ".join(f"{name}: {', '.join(f'{t:.4g}' for t in times)}" for name, (_, times) in recorded.items())
         raise MismatchError(
             f"the runs have no training time after 0 in common (training time = Σ learning rates; {listed})"
         )
-    common = Times(tuple(reference[shared].tolist()), tuple(int(step) for step in steps[shared]))
+    own = {
+        name: tuple(int(steps[record[index]]) for record in common)
+        for index, (name, (steps, _)) in enumerate(recorded.items())
+    }
     missing = [
         f"{len(times) - len(common)} of {len(times)} recorded times of {name}, which not all have"
         for name, (_, times) in recorded.items()
         if len(times) > len(common)
     ]
-    return common, missing
+    return Times(tuple(float(reference[first]) for first, *_ in common), next(iter(own.values()))), own, missing
+
+
+def _common_records(
+    reference: Float[np.ndarray, " time"], others: Sequence[Float[np.ndarray, " other_time"]]
+) -> list[tuple[int, ...]]:
+    """Indices of records of one time, the reference's first, each record in one of them at most.
+
+    A time may repeat, as where the learning rate is 0: then the first record of it is matched with the others' first,
+    the second with their second, as far as all have them.
+    """
+    common, places = [], [0] * len(others)
+    for index, time in enumerate(reference):
+        for number, times in enumerate(others):
+            earlier = (times < time) & ~np.isclose(times, time, rtol=SAME_TIME, atol=0)
+            places[number] = max(places[number], int(earlier.sum()))
+        at = [times[place : place + 1] for place, times in zip(places, others, strict=True)]
+        if all(len(times) and np.isclose(times, time, rtol=SAME_TIME, atol=0).all() for times in at):
+            common.append((index, *places))
+            places = [place + 1 for place in places]
+    return common
 
 
 def _recorded(name: str, run: StoredRun) -> tuple[np.ndarray, np.ndarray]:
@@ -187,9 +209,8 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
     with run.store() as store:
         of_sample, element = store.evaluation_set.values, store.element.values
         starts = {of_set: int((of_sample == index).argmax()) for index, of_set in enumerate(store.evaluation_sets)}
-        own = run.times(run.recorded_steps)
-        indices = [run.recorded_steps[int(np.abs(own - time).argmin())] for time in matched.times.times]
-        at = [store.step.values.tolist().index(step) for step in indices]
+        stored = store.step.values.tolist()
+        at = [stored.index(step) for step in matched.steps[name]]
         training = {metric: store[metric].values[at][:, kept] for metric in METRICS}
     array = stored_logits(run)
     rho = run.orbit and target_matrices(run.orbit, array.shape[-1])

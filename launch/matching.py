@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from analysis.comparison import Compared, Times
 from analysis.dynamics import Prediction
@@ -16,14 +15,13 @@ from analysis.ensemble_logits import EnsembleLogits
 from analysis.equivariance import target_matrices
 from analysis.orbit_statistics import orbit_sets
 from ensembles.data import Dataset
-from ensembles.recorder import METRICS, Sick
+from ensembles.recorder import METRICS, OF_VALUES, Sick
+from launch.common_times import common_records
 from launch.stored_data import stored_sets
 from launch.stored_logits import stored_logits
 from launch.stored_members import StoredRun
 from models.description import describe
 from models.width import hidden_features, narrowest
-
-SAME_TIME = 1e-6  # relative: times are sums of learning rates
 
 
 class MismatchError(ValueError):
@@ -34,13 +32,14 @@ class MismatchError(ValueError):
 class Matched:
     """Runs by name, the reference among them, and what they have in common.
 
-    `classes` are those that logits are of, `steps` each run's own at the common `times`, whose steps are the first
-    run's, `kept` the numbers of the members that count, and `left_out` says what only some runs have.
+    `trained_on` is the first run's training set, which says what logits are of. `steps` are each run's own at the
+    common `times`, whose steps are the first run's; `kept` the numbers of the members that count, and `left_out` says
+    what only some runs have.
     """
 
     runs: Mapping[str, StoredRun]
     data: Mapping[str, Dataset]
-    classes: tuple[str, ...]
+    trained_on: Dataset
     times: Times
     steps: Mapping[str, tuple[int, ...]]
     kept: Mapping[str, np.ndarray]
@@ -90,14 +89,14 @@ def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
     common set or no common time after 0, and where runs have other numbers of logits; SickMembersError as
     `read_logits`; DataError where a run keeps no data.
     """
-    data, classes, left_out = _common_sets(runs)
+    data, trained_on, left_out = _common_sets(runs)
     times, steps, missing = _common_times(runs)
     kept = {name: np.flatnonzero(run.members(sick)) for name, run in runs.items()}
-    return Matched(runs, data, classes, times, steps, kept, (*left_out, *missing))
+    return Matched(runs, data, trained_on, times, steps, kept, (*left_out, *missing))
 
 
-def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], tuple[str, ...], list[str]]:
-    """Sets that all have, the classes that logits are of, and which sets only some have."""
+def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], Dataset, list[str]]:
+    """Sets that all have, the first run's training set, and which sets only some have."""
     sets = {name: stored_sets(run) for name, run in runs.items()}
     first, reference = next(iter(sets.items()))
     for name, of_run in sets.items():
@@ -112,7 +111,7 @@ def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], tup
         raise MismatchError(f"the runs have no evaluation set in common ({listed})")
     only = {of_set: [name for name in sets if of_set in sets[name]] for each in sets.values() for of_set in each}
     left_out = [f"set {of_set}: only of {', '.join(names)}" for of_set, names in only.items() if of_set not in common]
-    return common, next(iter(reference.values())).classes, left_out
+    return common, next(iter(reference.values())), left_out
 
 
 def _check_same_outputs(
@@ -124,6 +123,10 @@ def _check_same_outputs(
     if logits[0] != logits[1]:
         raise MismatchError(f"{b} has {logits[1]} logits, but {a} has {logits[0]}; they are not of the same things")
     first, second = (next(iter(sets.values())) for sets in (sets_a, sets_b))
+    if first.quantities != second.quantities:
+        raise MismatchError(
+            f"{b} was trained on {_measured(second)}, but {a} on {_measured(first)}: logits are not of the same things"
+        )
     if first.classes != second.classes:
         raise MismatchError(
             f"{b} was trained on other classes ({', '.join(second.classes)}) than {a} ({', '.join(first.classes)}): "
@@ -145,6 +148,10 @@ def _check_same(of_set: str, one: tuple[str, Dataset], other: tuple[str, Dataset
         )
 
 
+def _measured(data: Dataset) -> str:
+    return ", ".join(f"{each.name} [{each.unit or 1}]" for each in data.quantities) or "labels"
+
+
 def _described(data: Dataset) -> str:
     return f"{len(data)} samples, {data.fingerprint}; {data.provenance}"
 
@@ -153,7 +160,7 @@ def _common_times(runs: Mapping[str, StoredRun]) -> tuple[Times, dict[str, tuple
     """Training times that all runs have recorded, each run's steps there, and which times only some have."""
     recorded = {name: _recorded(name, run) for name, run in runs.items()}
     (_, reference), *others = recorded.values()
-    common = _common_records(reference, [times for _, times in others])
+    common = common_records(reference, [times for _, times in others])
     if not any(reference[first] > 0 for first, *_ in common):
         listed = "; ".join(f"{name}: {', '.join(f'{t:.4g}' for t in times)}" for name, (_, times) in recorded.items())
         raise MismatchError(
@@ -169,26 +176,6 @@ def _common_times(runs: Mapping[str, StoredRun]) -> tuple[Times, dict[str, tuple
         if len(times) > len(common)
     ]
     return Times(tuple(float(reference[first]) for first, *_ in common), next(iter(own.values()))), own, missing
-
-
-def _common_records(
-    reference: Float[np.ndarray, " time"], others: Sequence[Float[np.ndarray, " other_time"]]
-) -> list[tuple[int, ...]]:
-    """Indices of records of one time, the reference's first, each record in one of them at most.
-
-    A time may repeat, as where the learning rate is 0: then the first record of it is matched with the others' first,
-    the second with their second, as far as all have them.
-    """
-    common, places = [], [0] * len(others)
-    for index, time in enumerate(reference):
-        for number, times in enumerate(others):
-            earlier = (times < time) & ~np.isclose(times, time, rtol=SAME_TIME, atol=0)
-            places[number] = max(places[number], int(earlier.sum()))
-        at = [times[place : place + 1] for place, times in zip(places, others, strict=True)]
-        if all(len(times) and np.isclose(times, time, rtol=SAME_TIME, atol=0).all() for times in at):
-            common.append((index, *places))
-            places = [place + 1 for place in places]
-    return common
 
 
 def _recorded(name: str, run: StoredRun) -> tuple[np.ndarray, np.ndarray]:
@@ -211,24 +198,27 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         starts = {of_set: int((of_sample == index).argmax()) for index, of_set in enumerate(store.evaluation_sets)}
         stored = store.step.values.tolist()
         at = [stored.index(step) for step in matched.steps[name]]
-        training = {metric: store[metric].values[at][:, kept] for metric in METRICS}
+        measured = METRICS if matched.trained_on.has_classes else OF_VALUES  # earlier versions stored all, always
+        training = {metric: store[metric].values[at][:, kept] for metric in measured}
     array = stored_logits(run)
     rho = run.orbit and target_matrices(run.orbit, array.shape[-1])
-    orbits = orbit_sets(starts, of_sample, element, rho)
+    orbits = orbit_sets(starts, of_sample, element, rho, matched.trained_on.has_classes)
     return Compared(
         name,
         EnsembleLogits(array, kept),
         tuple(at),
         {of_set: slice(starts[of_set], starts[of_set] + len(data)) for of_set, data in matched.data.items()},
         {of_set: orbits[of_set] for of_set in matched.data if of_set in orbits},
-        {
-            of_set: data.labels
-            for of_set, data in matched.data.items()
-            if data.labels is not None and data.classes == matched.classes
-        },
+        {name: data.labels for name, data in matched.data.items() if data.is_labelled_as(matched.trained_on)},
         training,
         prediction,
         *series_of(run),
+        values={
+            name: data.values
+            for name, data in matched.data.items()
+            if data.values is not None and data.is_measured_as(matched.trained_on)
+        },
+        unit=matched.trained_on.unit or "1",
     )
 
 

@@ -54,7 +54,7 @@ def test_sets_are_matched_by_name_and_data_and_times_by_training_time(runs):
         matched(runs)
     alone = matched(runs / "one")
     assert list(alone.data) == ["train", "test", "letters"]
-    assert alone.classes == TRAIN.classes
+    assert alone.trained_on.fingerprint == TRAIN.fingerprint
     np.testing.assert_allclose(alone.times.times, (0, 0.1, 0.4))
     assert alone.times.steps == (0, 1, 4)
 

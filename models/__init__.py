@@ -3,6 +3,7 @@
 from models.activations import Abs, Erf, Gelu, LeakyRelu, Relu, Sin
 from models.architecture import Architecture
 from models.conv import Conv
+from models.counterpart import group_counterpart
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
 from models.groups import Group, cyclic, dihedral
@@ -10,7 +11,7 @@ from models.invariants import Canonicalize, InvariantScalars
 from models.layer import NoClosedFormError
 from models.normalization import LayerNorm
 from models.parts import AtomSum, OrbitAverage
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
+from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupFlatten, GroupPool, MaxPool
 from models.quadrature import Elementwise, Tanh
 from models.residual import Identity, Residual
 from models.so3 import SO3
@@ -32,6 +33,7 @@ __all__ = [
     "GlobalAvgPool",
     "Group",
     "GroupConv",
+    "GroupFlatten",
     "GroupPool",
     "Identity",
     "InvariantScalars",
@@ -50,4 +52,5 @@ __all__ = [
     "Tanh",
     "cyclic",
     "dihedral",
+    "group_counterpart",
 ]

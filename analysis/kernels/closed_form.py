@@ -10,7 +10,7 @@ from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
 from models.network import signals_through
 from models.normalization import LayerNorm
 from models.parts import PartSum
-from models.pooling import Flatten
+from models.pooling import Flatten, GroupFlatten
 from models.residual import Identity, Residual
 from models.signal import Signal
 
@@ -87,7 +87,7 @@ def _after(layer: Layer, signal: Signal, law: Law, at_input: bool) -> Law:
             if isinstance(layer, PartSum):
                 return _inside(layer, layer.body, layer.part(signal))
             return _inside(layer, layer.body, signal) if isinstance(layer, Canonicalize) else law
-        case Flatten():
+        case Flatten() | GroupFlatten():
             return law._replace(flat=law.flat or not _is_homogeneous(signal))
     return law
 

@@ -18,7 +18,7 @@ from models.layer import Layer, NoClosedFormError
 from models.network import checked_layers
 from models.normalization import LayerNorm
 from models.parts import PartSum
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool
+from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupFlatten, GroupPool
 from models.residual import Identity, Residual
 from models.signal import Domain
 from models.so3 import SO3
@@ -49,7 +49,7 @@ def to_stax(network: Architecture | Layer | Iterable[Layer], *, group: Domain | 
 def _part(layers: Layer | Iterable[Layer], group: Domain | None) -> Part:
     layers = checked_layers("to_stax", (layers,) if isinstance(layers, Layer) else layers)
     for index, (layer, before) in enumerate(zip(layers, groups_before(layers, group), strict=True)):
-        if isinstance(layer, GroupConv | GroupPool | SO3Conv | SO3Pool) and before is None:
+        if isinstance(layer, GroupConv | GroupFlatten | GroupPool | SO3Conv | SO3Pool) and before is None:
             raise ValueError(
                 f"layer {index}: {type(layer).__name__} acts on a group; name the one that its input lives on, "
                 "to_stax(layers, group=…), or put a lifting before it"

@@ -6,12 +6,13 @@ from models.conv import Conv
 from models.counterpart import group_counterpart
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
+from models.group_flatten import GroupFlatten
 from models.groups import Group, cyclic, dihedral
 from models.invariants import Canonicalize, InvariantScalars
 from models.layer import NoClosedFormError
 from models.normalization import LayerNorm
 from models.parts import AtomSum, OrbitAverage
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupFlatten, GroupPool, MaxPool
+from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
 from models.quadrature import Elementwise, Tanh
 from models.residual import Identity, Residual
 from models.so3 import SO3

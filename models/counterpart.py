@@ -6,10 +6,11 @@ from models.architecture import Architecture
 from models.conv import Conv
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
+from models.group_flatten import GroupFlatten
 from models.groups import Group
 from models.layer import Layer, Nonlinearity
 from models.parts import OrbitAverage, check_acting
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupFlatten, GroupPool, MaxPool
+from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
 from models.residual import Identity, Residual
 
 KNOWN = Conv | Dense | Nonlinearity | AvgPool | MaxPool | Flatten | GlobalAvgPool | Identity | Residual

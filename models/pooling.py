@@ -1,4 +1,4 @@
-"""Layers without weights that average or maximise over points, and those that make channels of points.
+"""Layers without weights that average or maximise over points, and Flatten.
 
 At infinite width Flatten reads the zero lag and a global pool averages over all lags (theory.md §3). Local averages mix
 lags, and a maximum has no closed form.
@@ -27,27 +27,6 @@ class Flatten(Reduction):
 
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "FlattenModule":
         return FlattenModule()
-
-
-@dataclass(frozen=True)
-class GroupFlatten(Reduction):
-    """All channels at all pixels as one vector for each group element r, in its own frame: z_(c,y)(r) = x_c(ρ_r y, r).
-
-    Rotations of the input permute the vectors. At infinite width the zero displacement of every lag q is left: of a
-    lifted network, what Flatten leaves of the plain network between f and ρ_q f' (theory.md §3).
-    """
-
-    def output(self, signal: Signal) -> Signal:
-        if not isinstance(signal.group, Group) or signal.grid is None:
-            advice = "start with LiftingConv" if signal.grid and not signal.group else "use Flatten()"
-            raise ValueError(f"GroupFlatten flattens pixels on a finite group, but gets {signal}; {advice}")
-        if not signal.group.is_exact:
-            raise ValueError(f"GroupFlatten: {signal.group} does not map pixels to pixels; use GroupPool()")
-        return Signal(signal.channels * math.prod(signal.grid), group=signal.group)
-
-    def module(self, signal: Signal, rngs: nnx.Rngs) -> "GroupFlattenModule":
-        assert isinstance(signal.group, Group)
-        return GroupFlattenModule(signal.group)
 
 
 @dataclass(frozen=True)
@@ -121,18 +100,6 @@ class FlattenModule(nnx.Module):
 
     def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "feature sample"]:
         return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-
-
-class GroupFlattenModule(nnx.Module):
-    """Finite-width GroupFlatten."""
-
-    def __init__(self, group: Group):
-        self.group = group
-
-    def __call__(self, x: Float[Array, "channel group row column sample"]) -> Float[Array, "feature group sample"]:
-        group = self.group
-        turned = [group.rotate(x[:, r], group.inverse(r), axes=(1, 2)) for r in group.elements]  # x(ρ_r y, r)
-        return jnp.stack([part.reshape(-1, x.shape[-1]) for part in turned], axis=1)
 
 
 class MeanModule(nnx.Module):

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.architecture import Architecture
+from models.group_flatten import GroupFlatten
 from models.groups import Group
 from models.invariants import Canonicalize, InputMap
 from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
 from models.network import signals_through
 from models.normalization import LayerNorm
 from models.parts import PartSum
-from models.pooling import Flatten, GroupFlatten
+from models.pooling import Flatten
 from models.residual import Identity, Residual
 from models.signal import Signal
 

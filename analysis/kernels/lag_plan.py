@@ -12,9 +12,10 @@ from models.architecture import Architecture
 from models.conv import Conv
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
+from models.group_flatten import GroupFlatten
 from models.groups import Group, cyclic
 from models.layer import Layer, Nonlinearity
-from models.pooling import Flatten, GlobalAvgPool, GroupFlatten, GroupPool
+from models.pooling import Flatten, GlobalAvgPool, GroupPool
 from models.residual import Identity, Residual
 from models.signal import Signal
 

@@ -13,12 +13,13 @@ from models.architecture import Architecture
 from models.conv import Conv
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
+from models.group_flatten import GroupFlatten
 from models.invariants import InputMap
 from models.layer import Layer, NoClosedFormError
 from models.network import checked_layers
 from models.normalization import LayerNorm
 from models.parts import PartSum
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupFlatten, GroupPool
+from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool
 from models.residual import Identity, Residual
 from models.signal import Domain
 from models.so3 import SO3

@@ -21,8 +21,8 @@ CANCELLED = 1e-13  # what float64 leaves, relative to its terms, of a sum that i
 class OrbitStatistics(NamedTuple):
     """Averages over the samples of a set.
 
-    `osp`: orbit-same-prediction, 1 … |G|. `orbit_deviation`: std over the orbit, relative to the size of its mean.
-    `equivariance_error`: ‖f(gx) − ρ_g f(x)‖, relative to ‖f(x)‖. Of equivariant functions |G|, 0 and 0.
+    `osp`: orbit-same-prediction, 1 … |G|, NaN of a single logit. `orbit_deviation`: std over the orbit, relative to the
+    size of its mean. `equivariance_error`: ‖f(gx) − ρ_g f(x)‖, relative to ‖f(x)‖. Of equivariant functions |G|, 0, 0.
     """
 
     osp: Float[np.ndarray, "*leading"]
@@ -65,9 +65,13 @@ def pulled_back(logits: Orbit, rho: Matrices | None = None) -> Orbit:
 def orbit_same_prediction(logits: Orbit) -> Float[np.ndarray, "*leading sample"]:
     """OSP(x) = #{g : argmax f(gx) = argmax f(x)}, 1 … |G| (theory.md §5).
 
-    The first of equal logits is predicted; a single logit always predicts the same.
+    The first of equal logits is predicted. A single logit predicts no class: NaN. Nor do logits that are values,
+    whose number means nothing.
     """
-    predictions = _checked(logits).argmax(-1)
+    checked = _checked(logits)
+    if checked.shape[-1] == 1:
+        return np.full((*checked.shape[:-3], checked.shape[-2]), np.nan)
+    predictions = checked.argmax(-1)
     return (predictions == predictions[..., :1, :]).sum(-2).astype(np.float64)
 
 

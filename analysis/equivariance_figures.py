@@ -73,18 +73,20 @@ def osp_by_size(by_size: xr.Dataset, equivariance: xr.Dataset) -> Figure:
 
 def equivariance_over_time(equivariance: xr.Dataset) -> Figure:
     """OSP, relative orbit deviation and equivariance error during training, by row; a column for each evaluation set.
+    OSP is left out where the table has none, as of values, of which none is predicted as a class is.
 
     Ensemble means with their 95 % intervals, and single members' mean, dashed, with ± their standard deviation where
     the table has it. Dims are (run, evaluation_set, time). Raises ValueError for tables that do not fit, and more than
     six runs.
     """
     styles, sets = run_styles(equivariance), [str(name) for name in equivariance["evaluation_set"].values]
-    names = [f"{name}_{of}" for name, _ in QUANTITIES for of in ("members", "mean", "mean_interval")]
+    quantities = [each for each in QUANTITIES if each.name != "osp" or "osp_members" in equivariance]
+    names = [f"{name}_{of}" for name, _ in quantities for of in ("members", "mean", "mean_interval")]
     check_numbers(equivariance, *names, "time", "elements")
     title = "Equivariance of ensemble means and of single members during training"
-    figure, axes = panels(len(QUANTITIES) * len(sets), title, columns=len(sets))
+    figure, axes = panels(len(quantities) * len(sets), title, columns=len(sets))
     for index, axis in enumerate(axes):
-        quantity, name = QUANTITIES[index // len(sets)], sets[index % len(sets)]
+        quantity, name = quantities[index // len(sets)], sets[index % len(sets)]
         one = at_set(equivariance, name)
         for run, style in enumerate(styles):
             _draw_times(axis, one.isel(run=run), quantity.name, style)

@@ -16,13 +16,14 @@ from analysis.equivariance import Matrices, Orbit, OrbitStatistics, orbit_statis
 
 @dataclass(frozen=True, eq=False)
 class OrbitSet:
-    """Where on the sample axis an evaluation set's orbits lie, their number of elements, and how targets turn
-    (`target_matrices`; None: invariant).
+    """Where on the sample axis an evaluation set's orbits lie, their number of elements, how targets turn
+    (`target_matrices`; None: invariant), and whether logits are of `classes`, one of which is predicted.
     """
 
     samples: slice
     elements: int
     rho: Matrices | None = None
+    classes: bool = True
 
 
 def orbit_sets(
@@ -30,6 +31,7 @@ def orbit_sets(
     evaluation_set: Int[np.ndarray, " sample"],
     element: Int[np.ndarray, " sample"],
     rho: Matrices | None = None,
+    classes: bool = True,
 ) -> dict[str, OrbitSet]:
     """The evaluation sets that were recorded on orbits, from the coordinates of a store."""
     found = {}
@@ -37,7 +39,7 @@ def orbit_sets(
         (places,) = np.nonzero(evaluation_set == index)
         elements = int(element[places].max()) + 1
         if elements > 1:
-            found[name] = OrbitSet(slice(int(places[0]), int(places[-1]) + 1), elements, rho)
+            found[name] = OrbitSet(slice(int(places[0]), int(places[-1]) + 1), elements, rho, classes)
     return found
 
 

@@ -23,7 +23,7 @@ class Metrics(NamedTuple):
     """Of the last batch, before its update; NaN before there was one."""
 
     loss: Float[Array, "*member"]
-    accuracy: Float[Array, "*member"]  # how often the largest logit is where the largest target is
+    accuracy: Float[Array, "*member"]  # how often the largest logit is where the largest target is; of classes alone
     gradient_norm: Float[Array, "*member"]
 
 

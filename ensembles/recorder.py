@@ -3,8 +3,8 @@
 `xarray.open_zarr(path)` reads it. `logits` has dims (time, member, sample, logit); each sample has its `evaluation_set`
 (an index into the attribute `evaluation_sets`), its number in it, `image`, and the group `element` it was moved by.
 `healthy` (time, member) says whose numbers are to be trusted, `recorded` (time) what has been written. A member's last
-batch left `loss`, `accuracy` and `gradient_norm` (time, member), NaN at step 0. `time` is the training time, Σ of
-learning rates; where these differ between members it is `training_time` (time, member).
+batch left `loss`, `gradient_norm` and, of classes, `accuracy` (time, member), NaN at step 0. `time` is the training
+time, Σ of learning rates; where these differ between members it is `training_time` (time, member).
 """
 
 import math
@@ -25,6 +25,7 @@ from zarr.codecs import ZstdCodec
 from ensembles.checks import listed
 
 METRICS = ("loss", "accuracy", "gradient_norm")
+OF_VALUES = ("loss", "gradient_norm")  # of training sets without classes
 CHECKED = ZstdCodec(level=0, checksum=True)  # a flipped bit fails the read; without, most are read as other numbers
 CHUNK_BYTES = 2**24  # of one file, at most, unless one member's record takes more
 
@@ -47,8 +48,9 @@ class Snapshot:
 @dataclass(frozen=True)
 class Layout:
     """What is stored: at `steps`, of `members`, on `sets` (samples each; `orbits`: those also moved by a group, and its
-    order), with so many logits, and `snapshots`. `by_member` are coordinates of members, `member_numbers` who they are
-    (by default 0, 1, …), and `times` is [1, time], or [member, time] where training times differ.
+    order), with so many logits, `metrics` of the last batches, and `snapshots`. `by_member` are coordinates of members,
+    `member_numbers` who they are (by default 0, 1, …), and `times` is [1, time], or [member, time] where training times
+    differ.
     """
 
     steps: tuple[int, ...]
@@ -58,6 +60,7 @@ class Layout:
     logits: int
     orbits: Mapping[str, int] = field(default_factory=dict)
     snapshots: tuple[Snapshot, ...] = ()
+    metrics: tuple[str, ...] = METRICS
     by_member: Mapping[str, Float[np.ndarray, " member"]] = field(default_factory=dict)
     member_numbers: tuple[int, ...] | None = None
 
@@ -70,7 +73,7 @@ class Layout:
     def arrays(self) -> tuple[Snapshot, ...]:
         """All floating-point arrays with dims (time, member, …)."""
         logits = Snapshot("logits", ("sample", "logit"), (self.samples, self.logits))
-        return (logits, *(Snapshot(name, (), ()) for name in METRICS), *self.snapshots)
+        return (logits, *(Snapshot(name, (), ()) for name in self.metrics), *self.snapshots)
 
     @property
     def bytes(self) -> int:
@@ -160,6 +163,12 @@ def write_record(
         array[index] = values
     stored("healthy")[index] = healthy
     stored("recorded")[index] = True  # last: what it vouches for is there
+
+
+def measured(path: Path) -> tuple[str, ...]:
+    """Which of METRICS a store has: those of earlier versions have all, whatever was trained on."""
+    root = zarr.open_group(path, mode="r", use_consolidated=False)
+    return tuple(name for name in METRICS if name in root)
 
 
 def read_logits(path: Path, sick: Sick = "refuse") -> dict[str, Float[np.ndarray, "time member sample logit"]]:

@@ -1,4 +1,4 @@
-"""What an analysis left behind, read for its report: configuration, health, runs, figures, tables."""
+"""What an analysis left behind, read for its report: configuration, health, agreement, runs, figures, tables."""
 
 import csv
 import itertools
@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from analysis.agreement import VERDICTS
 from launch.run_directory import RunDirectoryError, check_schema
 
 PARTS = ("tables", "figures", "health.json", "runs.json")
 STATUSES = ("problem", "warning", "ok")  # the worst first
+OF_AGREEMENT = (": noise floor", " and theory")  # ends of what earlier versions called health
 ROWS = 500  # of a table that are read for showing
 
 
@@ -21,6 +23,15 @@ class HealthCheck(NamedTuple):
 
     what: str
     status: str
+    detail: str
+
+
+class Verdict(NamedTuple):
+    """What was compared on which set, whether it agrees, and by how much."""
+
+    what: str
+    evaluation_set: str
+    verdict: str
     detail: str
 
 
@@ -60,7 +71,10 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def read_health(directory: Path) -> list[HealthCheck] | None:
-    """The checks, problems first; None where there is no health.json."""
+    """The checks, problems first; None where there is no health.json.
+
+    What earlier versions said there of agreement, as if it were health, is left out.
+    """
     path = directory / "health.json"
     found = _read_list(path)
     if found is None:
@@ -69,8 +83,23 @@ def read_health(directory: Path) -> list[HealthCheck] | None:
     for entry in found:
         if not entry.keys() >= set(HealthCheck._fields) or entry["status"] not in STATUSES:
             raise _damaged(path, f"an entry is {entry}; what, status ({', '.join(STATUSES)}) and detail are needed")
-        checks.append(HealthCheck(str(entry["what"]), entry["status"], str(entry["detail"])))
+        if not str(entry["what"]).endswith(OF_AGREEMENT):
+            checks.append(HealthCheck(str(entry["what"]), entry["status"], str(entry["detail"])))
     return sorted(checks, key=lambda check: STATUSES.index(check.status))
+
+
+def read_agreement(directory: Path) -> list[Verdict] | None:
+    """The verdicts, differences first; None where there is no agreement.json."""
+    path = directory / "agreement.json"
+    found = _read_list(path)
+    if found is None:
+        return None
+    for entry in found:
+        if not entry.keys() >= set(Verdict._fields) or entry["verdict"] not in VERDICTS:
+            needed = f"what, evaluation_set, verdict ({', '.join(VERDICTS)}) and detail are needed"
+            raise _damaged(path, f"an entry is {entry}; {needed}")
+    verdicts = [Verdict(*(str(entry[name]) for name in Verdict._fields)) for entry in found]
+    return sorted(verdicts, key=lambda each: VERDICTS.index(each.verdict))  # pyright: ignore[reportArgumentType]
 
 
 def read_runs(directory: Path) -> list[dict[str, Any]] | None:

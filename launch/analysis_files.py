@@ -1,6 +1,7 @@
 """The directory of an analysis: tables as netCDF and CSV, figures, and what is said of the runs; every file whole.
 
-config.json  runs.json  health.json  data/  tables/NAME.nc, NAME.csv  figures/NAME.png, NAME.pdf, captions.json
+config.json  runs.json  health.json  agreement.json  data/  tables/NAME.nc, NAME.csv
+figures/NAME.png, NAME.pdf, captions.json
 """
 
 import json

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from analysis.agreement import agreements, spoken
 from analysis.comparison import compare
 from analysis.gram.tiling import DEFAULT_MEMORY
 from ensembles.data import Dataset
@@ -68,7 +69,7 @@ class AnalyzeCommand:
         output = self.output or beside([run.path for run in runs.values()])
         kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
         tables = analyse(self, runs, output, kernels, console)
-        console.print(standing(tables))
+        tell(tables, console)
         console.print(
             f"written: {output}; widesym report {output} makes one page of it",
             highlight=False,
@@ -111,7 +112,8 @@ def analyse(
         write_tables(output, tables)
         write_inputs(output, inputs)
         figures, refused = figures_of(tables, inputs)
-        write_json(output / "health.json", [*findings(matched, tables, drawn), *not_drawn(refused)])
+        write_json(output / "health.json", [*findings(matched, drawn), *not_drawn(refused)])
+        write_json(output / "agreement.json", [asdict(each) for each in agreements(tables)])
         write_json(output / "runs.json", [described(name, run) for name, run in runs.items()])
         write_figures(output, figures)
     say_refused(refused, console)
@@ -150,6 +152,13 @@ def described(name: str, run: StoredRun) -> dict[str, Any]:
         "recipe": str(run.recipe),
         "provenance": about["provenance"],
     }
+
+
+def tell(tables: Mapping[str, xr.Dataset], console: Console) -> None:
+    """Print the numbers at the last time, and what they say."""
+    console.print(standing(tables))
+    for line in spoken(agreements(tables)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def standing(tables: Mapping[str, xr.Dataset]) -> Table:

@@ -69,7 +69,7 @@ def runs_within(directory: Path) -> list[Path]:
 def tell(found: Examination, console: Console, every: bool) -> None:
     """Print what was found in a run directory: every check, or those alone that are not ok."""
     shown = [check for check in found.checks if every or check.status != "ok"]
-    _say(console, f"{found.path}: {'DAMAGED' if found.damaged else 'ok'}; {found.state}")
+    _say(console, f"{found.path}: {'DAMAGED' if found.damaged else 'whole'}; {found.state}")
     for line in _lines(shown):
         _say(console, line)
 

@@ -65,15 +65,18 @@ def _drawings(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[Drawing
     if "widths" in tables:
         caption = "What finite width adds to the distance from theory, apart from what finitely many members do."
         yield Drawing("widths", partial(discrepancy_by_width, tables["widths"]), caption)
-    equivariance, by_size = whole(tables, "equivariance", "osp_mean_interval"), tables.get("equivariance_by_size")
+    equivariance, by_size = (
+        whole(tables, "equivariance", "orbit_deviation_mean_interval"),
+        tables.get("equivariance_by_size"),
+    )
     if equivariance is not None:
         caption = "How equivariant members and their mean logits are, during training."
         yield Drawing("equivariance", partial(equivariance_over_time, equivariance), caption)
-        if by_size is not None:
+        if by_size is not None and "osp" in by_size:
             caption = "How often the same class is predicted along an orbit, by ensemble size."
             yield Drawing("osp-by-size", partial(osp_by_size, by_size.sel(run=equivariance.run), equivariance), caption)
     if "training" in tables:
-        caption = "Members' metrics, and accuracies of mean logits."
+        caption = "Members' metrics, and accuracies or errors of mean logits."
         yield Drawing("training", partial(training_curves, tables["training"]), caption)
     if inputs:
         train, *others = inputs.values()

@@ -1,11 +1,13 @@
-"""What is to be known of runs and their comparison before its numbers are believed."""
+"""Whether the data of a comparison are sound: what is to be known of runs before its numbers are believed.
+
+Whether they agree with each other, or with theory, is no matter of health (`analysis.agreement`).
+"""
 
 import json
 from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 import numpy as np
-import xarray as xr
 
 from analysis.resampling import FEWEST
 from ensembles.checks import listed
@@ -28,18 +30,14 @@ class Finding(TypedDict):
     detail: str
 
 
-def findings(matched: Matched, tables: Mapping[str, xr.Dataset], drawn: list[str]) -> list[Finding]:
-    """Of every run, then of the comparison; `drawn` are the runs whose predictions hold in the mean alone."""
+def findings(matched: Matched, drawn: list[str]) -> list[Finding]:
+    """Of every run, then of what they have in common; `drawn` are the runs whose predictions hold in the mean alone."""
     found = [each for name, run in matched.runs.items() for each in _of_run(name, run, matched.kept[name])]
     found += [_finding("what only some runs have", "warning", f"left out: {line}") for line in matched.left_out]
     found += [
         _finding(f"{name}: theory", "warning", "draws of samples or group elements add to the predicted spread")
         for name in drawn
     ]
-    if "divergence" in tables:
-        found += _of_divergence(tables["divergence"])
-    if "theory" in tables:
-        found += _of_theory(tables["theory"])
     return found
 
 
@@ -97,56 +95,3 @@ def _of_rate(name: str, run: StoredRun) -> list[Finding]:
         return []
     detail = f"{rate:.4g}, {rate / limit:.0%} of the largest stable one at initialisation ({limit:.4g})"
     return [_finding(f"{name}: learning rate", "ok" if rate <= limit else "warning", detail)]
-
-
-def _of_divergence(table: xr.Dataset) -> list[Finding]:
-    """On which sets means can be told apart at the last time, run by run."""
-    if "squared_divergence_interval" not in table:
-        return []
-    found, last = [], table.isel(time=-1)
-    for run in table.run.values:
-        at = last.sel(run=run)
-        low = at.squared_divergence_interval.sel(end="low").values
-        if np.isnan(low).any():
-            continue
-        shown = [
-            f"{of_set} (D = {d:.3g}, floor {floor:.3g})"
-            for of_set, d, floor in zip(
-                at.evaluation_set.values, at.divergence.values, at.noise_floor.values, strict=True
-            )
-        ]
-        reached, above = _parted(shown, low <= 0)
-        detail = f"reached on {reached}; means are further apart than members scatter on {above}"
-        found.append(_finding(f"{run} and {table.attrs['reference']}: noise floor", "ok", detail))
-    return found
-
-
-def _of_theory(table: xr.Dataset) -> list[Finding]:
-    """On which sets the mean is within its own standard error of the prediction at the last time, run by run."""
-    if "rms_z" not in table:
-        return []
-    found, last = [], table.isel(time=-1)
-    for run in table.run.values:
-        at = last.sel(run=run)
-        at = at.isel(evaluation_set=np.isfinite(at.rms_z.values))  # others are the same for all members, as blank ones
-        if not at.sizes["evaluation_set"]:
-            continue
-        scores, highest = at.rms_z.values, at.rms_z_interval.sel(end="high").values
-        relative = (at.distance / at.scale.where(at.scale > 0)).values
-        shown = [
-            f"{of_set} ({share:.1%} of its size away, rms z {score:.3g})"
-            for of_set, share, score in zip(at.evaluation_set.values, relative, scores, strict=True)
-        ]
-        within, beyond = _parted(shown, scores <= highest)
-        detail = f"the mean is as far from the predicted one as members scatter on {within}; further on {beyond}"
-        found.append(_finding(f"{run} and theory", "ok", detail))
-    return found
-
-
-def _parted(names: list[str], first: np.ndarray) -> tuple[str, str]:
-    """Names in two lists, for people."""
-    parts = (
-        [name for name, is_first in zip(names, first, strict=True) if is_first == which] for which in (True, False)
-    )
-    one, other = (", ".join(part) or "none" for part in parts)
-    return one, other

@@ -28,10 +28,12 @@ td { min-width: 4rem; } th { background: var(--soft); white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { overflow-x: auto; background: var(--soft); padding: .6rem; font-size: .8rem; overflow-wrap: normal; }
 details { margin: .5rem 0; } summary { cursor: pointer; color: var(--link); }
-.health { list-style: none; padding: 0; }
-.health li { border-left: .4rem solid var(--line); padding: .2rem .6rem; margin: .4rem 0; background: var(--soft); }
+.health, .agreement { list-style: none; padding: 0; }
+.health li, .agreement li { border-left: .4rem solid var(--line); padding: .2rem .6rem; margin: .4rem 0;
+  background: var(--soft); }
 .health .ok { border-color: #009e73; } .health .warning { border-color: #e69f00; }
 .health .problem { border-color: #d55e00; }
+.agreement .differ { border-color: #cc79a7; }
 .missing { font-style: italic; }
 """
 

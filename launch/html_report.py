@@ -15,7 +15,9 @@ from launch.analysis_directory import (
     STATUSES,
     HealthCheck,
     Table,
+    Verdict,
     figure_names,
+    read_agreement,
     read_captions,
     read_config,
     read_figure,
@@ -27,6 +29,7 @@ from launch.html_parts import Cell, element, escape, folded, missing, page, pict
 from launch.run_directory import reading, write_text
 
 OPEN_ROWS = 12  # of a table that is not folded
+SOUND, AGREE = "Are the data sound?", "Do they agree?"
 SHORT = 60  # characters of a value that stands in a table's row
 
 
@@ -55,6 +58,7 @@ def render(directory: Path) -> str:
     return page(
         _title(config, directory),
         health_section(read_health(directory)),
+        agreement_section(read_agreement(directory)),
         runs_section(read_runs(directory)),
         figures_section(directory),
         tables_section(directory),
@@ -63,9 +67,9 @@ def render(directory: Path) -> str:
 
 
 def health_section(checks: Sequence[HealthCheck] | None) -> str:
-    """What was checked, problems first."""
+    """Whether the data are sound: what was checked, problems first."""
     if checks is None:
-        return section("Health", missing("No checks were recorded: there is no health.json."))
+        return section(SOUND, missing("No checks were recorded: there is no health.json."))
     counts = Counter(check.status for check in checks)
     total = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no checks"
     lines = [
@@ -78,7 +82,28 @@ def health_section(checks: Sequence[HealthCheck] | None) -> str:
         )
         for check in checks
     ]
-    return section("Health", element("p", escape(total)), element("ul", *lines, class_="health"))
+    about = element("p", escape(f"{total}. This is of the data alone: whether they agree is said below."))
+    return section(SOUND, about, element("ul", *lines, class_="health"))
+
+
+def agreement_section(verdicts: Sequence[Verdict] | None) -> str:
+    """Whether runs agree with each other and with theory, and by how much; differences first."""
+    if verdicts is None:
+        why = "No verdicts were recorded: there is no agreement.json; widesym analyze writes it."
+        return section(AGREE, missing(why))
+    if not verdicts:
+        return section(AGREE, missing("Nothing was compared: there is one run, and no prediction."))
+    lines = [
+        element(
+            "li",
+            element("strong", escape(f"{each.what}, {each.evaluation_set}: {each.verdict}")),
+            " ",
+            escape(each.detail),
+            class_=each.verdict.replace(" ", "-"),
+        )
+        for each in verdicts
+    ]
+    return section(AGREE, element("ul", *lines, class_="agreement"))
 
 
 def runs_section(runs: Sequence[Mapping[str, Any]] | None) -> str:

@@ -130,7 +130,7 @@ def write_results(
             np.asarray(gram.ntk)[part, part], train.labels[part], train.classes, "NTK, sorted by class"
         )
         written += save_figure(heat, output / "gram")
-    if train.labels is not None or train.values is not None:
+    if splits.test.is_labelled_as(train) or train.values is not None:
         pairs = {"NTK": (gram.ntk, cross.ntk), "NNGP": (gram.nngp, cross.nngp)}
         curves = {name: learning(subsets, splits, *map(np.asarray, pair)) for name, pair in pairs.items()}
         write_json(output / "regression.json", {name: curve.to_dict() for name, curve in curves.items()})
@@ -144,7 +144,9 @@ def write_results(
 def learning(subsets: NestedSubsets, splits: Splits, square: np.ndarray, cross: np.ndarray) -> xr.Dataset:
     """Accuracy, or mean absolute error where samples have values, by training-set size."""
     train, test = splits
-    if train.labels is not None and test.labels is not None:
+    if test.is_labelled_as(train):
+        assert train.labels is not None
+        assert test.labels is not None
         return accuracy_by_size(square, cross, (train.labels, test.labels), len(train.classes), subsets)
     assert train.values is not None
     assert test.values is not None

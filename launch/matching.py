@@ -15,14 +15,13 @@ from analysis.ensemble_logits import EnsembleLogits
 from analysis.equivariance import target_matrices
 from analysis.orbit_statistics import orbit_sets
 from ensembles.data import Dataset
-from ensembles.recorder import METRICS, Sick
+from ensembles.recorder import METRICS, OF_VALUES, Sick
+from launch.common_times import common_records
 from launch.stored_data import stored_sets
 from launch.stored_logits import stored_logits
 from launch.stored_members import StoredRun
 from models.description import describe
 from models.width import hidden_features, narrowest
-
-SAME_TIME = 1e-6  # relative: times are sums of learning rates
 
 
 class MismatchError(ValueError):
@@ -33,14 +32,16 @@ class MismatchError(ValueError):
 class Matched:
     """Runs by name, the reference among them, and what they have in common.
 
-    `classes` are those that logits are of, `kept` the numbers of the members that count, and `left_out` says what only
-    some runs have.
+    `trained_on` is the first run's training set, which says what logits are of. `steps` are each run's own at the
+    common `times`, whose steps are the first run's; `kept` the numbers of the members that count, and `left_out` says
+    what only some runs have.
     """
 
     runs: Mapping[str, StoredRun]
     data: Mapping[str, Dataset]
-    classes: tuple[str, ...]
+    trained_on: Dataset
     times: Times
+    steps: Mapping[str, tuple[int, ...]]
     kept: Mapping[str, np.ndarray]
     left_out: tuple[str, ...]
 
@@ -88,14 +89,14 @@ def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
     common set or no common time after 0, and where runs have other numbers of logits; SickMembersError as
     `read_logits`; DataError where a run keeps no data.
     """
-    data, classes, left_out = _common_sets(runs)
-    times, missing = _common_times(runs)
+    data, trained_on, left_out = _common_sets(runs)
+    times, steps, missing = _common_times(runs)
     kept = {name: np.flatnonzero(run.members(sick)) for name, run in runs.items()}
-    return Matched(runs, data, classes, times, kept, (*left_out, *missing))
+    return Matched(runs, data, trained_on, times, steps, kept, (*left_out, *missing))
 
 
-def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], tuple[str, ...], list[str]]:
-    """Sets that all have, the classes that logits are of, and which sets only some have."""
+def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], Dataset, list[str]]:
+    """Sets that all have, the first run's training set, and which sets only some have."""
     sets = {name: stored_sets(run) for name, run in runs.items()}
     first, reference = next(iter(sets.items()))
     for name, of_run in sets.items():
@@ -110,7 +111,7 @@ def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], tup
         raise MismatchError(f"the runs have no evaluation set in common ({listed})")
     only = {of_set: [name for name in sets if of_set in sets[name]] for each in sets.values() for of_set in each}
     left_out = [f"set {of_set}: only of {', '.join(names)}" for of_set, names in only.items() if of_set not in common]
-    return common, next(iter(reference.values())).classes, left_out
+    return common, next(iter(reference.values())), left_out
 
 
 def _check_same_outputs(
@@ -122,6 +123,10 @@ def _check_same_outputs(
     if logits[0] != logits[1]:
         raise MismatchError(f"{b} has {logits[1]} logits, but {a} has {logits[0]}; they are not of the same things")
     first, second = (next(iter(sets.values())) for sets in (sets_a, sets_b))
+    if first.quantities != second.quantities:
+        raise MismatchError(
+            f"{b} was trained on {_measured(second)}, but {a} on {_measured(first)}: logits are not of the same things"
+        )
     if first.classes != second.classes:
         raise MismatchError(
             f"{b} was trained on other classes ({', '.join(second.classes)}) than {a} ({', '.join(first.classes)}): "
@@ -143,30 +148,34 @@ def _check_same(of_set: str, one: tuple[str, Dataset], other: tuple[str, Dataset
         )
 
 
+def _measured(data: Dataset) -> str:
+    return ", ".join(f"{each.name} [{each.unit or 1}]" for each in data.quantities) or "labels"
+
+
 def _described(data: Dataset) -> str:
     return f"{len(data)} samples, {data.fingerprint}; {data.provenance}"
 
 
-def _common_times(runs: Mapping[str, StoredRun]) -> tuple[Times, list[str]]:
-    """Recorded training times of all runs; only the first run's steps are named where those of others differ."""
+def _common_times(runs: Mapping[str, StoredRun]) -> tuple[Times, dict[str, tuple[int, ...]], list[str]]:
+    """Training times that all runs have recorded, each run's steps there, and which times only some have."""
     recorded = {name: _recorded(name, run) for name, run in runs.items()}
-    steps, reference = next(iter(recorded.values()))
-    shared = [
-        all(np.isclose(times, time, rtol=SAME_TIME, atol=0).any() for _, times in recorded.values())
-        for time in reference
-    ]
-    if not any(share and time > 0 for share, time in zip(shared, reference, strict=True)):
+    (_, reference), *others = recorded.values()
+    common = common_records(reference, [times for _, times in others])
+    if not any(reference[first] > 0 for first, *_ in common):
         listed = "; ".join(f"{name}: {', '.join(f'{t:.4g}' for t in times)}" for name, (_, times) in recorded.items())
         raise MismatchError(
             f"the runs have no training time after 0 in common (training time = Σ learning rates; {listed})"
         )
-    common = Times(tuple(reference[shared].tolist()), tuple(int(step) for step in steps[shared]))
+    own = {
+        name: tuple(int(steps[record[index]]) for record in common)
+        for index, (name, (steps, _)) in enumerate(recorded.items())
+    }
     missing = [
         f"{len(times) - len(common)} of {len(times)} recorded times of {name}, which not all have"
         for name, (_, times) in recorded.items()
         if len(times) > len(common)
     ]
-    return common, missing
+    return Times(tuple(float(reference[first]) for first, *_ in common), next(iter(own.values()))), own, missing
 
 
 def _recorded(name: str, run: StoredRun) -> tuple[np.ndarray, np.ndarray]:
@@ -187,27 +196,29 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
     with run.store() as store:
         of_sample, element = store.evaluation_set.values, store.element.values
         starts = {of_set: int((of_sample == index).argmax()) for index, of_set in enumerate(store.evaluation_sets)}
-        own = run.times(run.recorded_steps)
-        indices = [run.recorded_steps[int(np.abs(own - time).argmin())] for time in matched.times.times]
-        at = [store.step.values.tolist().index(step) for step in indices]
-        training = {metric: store[metric].values[at][:, kept] for metric in METRICS}
+        stored = store.step.values.tolist()
+        at = [stored.index(step) for step in matched.steps[name]]
+        measured = METRICS if matched.trained_on.has_classes else OF_VALUES  # earlier versions stored all, always
+        training = {metric: store[metric].values[at][:, kept] for metric in measured}
     array = stored_logits(run)
     rho = run.orbit and target_matrices(run.orbit, array.shape[-1])
-    orbits = orbit_sets(starts, of_sample, element, rho)
+    orbits = orbit_sets(starts, of_sample, element, rho, matched.trained_on.has_classes)
     return Compared(
         name,
         EnsembleLogits(array, kept),
         tuple(at),
         {of_set: slice(starts[of_set], starts[of_set] + len(data)) for of_set, data in matched.data.items()},
         {of_set: orbits[of_set] for of_set in matched.data if of_set in orbits},
-        {
-            of_set: data.labels
-            for of_set, data in matched.data.items()
-            if data.labels is not None and data.classes == matched.classes
-        },
+        {name: data.labels for name, data in matched.data.items() if data.is_labelled_as(matched.trained_on)},
         training,
         prediction,
         *series_of(run),
+        values={
+            name: data.values
+            for name, data in matched.data.items()
+            if data.values is not None and data.is_measured_as(matched.trained_on)
+        },
+        unit=matched.trained_on.unit or "1",
     )
 
 

@@ -1,4 +1,4 @@
-"""metrics.csv: loss and accuracies at every recorded step."""
+"""metrics.csv: loss, and accuracies or errors, at every recorded step."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ def metrics_row(
     """One record: the training set's loss over healthy members, and accuracies of these and of their mean logits.
 
     `time` is the training time, None where it differs between members. Accuracies are given for the sets whose classes
-    are the training set's.
+    are the training set's; where it has values in one unit instead, root mean squared errors for sets with the same.
     """
     row = {"step": step, **({} if time is None else {"time": time}), "healthy_members": int(healthy.sum())}
     if not healthy.any():
@@ -37,11 +37,25 @@ def metrics_row(
     losses = np.array([loss(each, targets) for each in train], np.float64)
     row |= {"train_loss_mean": float(losses.mean()), "train_loss_deviation": float(losses.std())}
     for data in (training_set, *evaluation_sets):
-        if data.labels is not None and data.classes == training_set.classes:
-            outputs = logits[data.name][healthy]
-            row[f"{data.name}_accuracy_of_members"] = float((outputs.argmax(-1) == data.labels).mean())
-            row[f"{data.name}_accuracy_of_mean"] = float((outputs.mean(0).argmax(-1) == data.labels).mean())
+        outputs = logits[data.name][healthy]
+        row |= {f"{data.name}_{name}": value for name, value in _scores(outputs, data, training_set).items()}
     return row
+
+
+def _scores(
+    outputs: Float[np.ndarray, "member sample logit"], data: Dataset, training_set: Dataset
+) -> dict[str, float]:
+    """Of the members and of their mean, as the training set is of classes or of values."""
+    functions = {"members": outputs, "mean": outputs.mean(0)}
+    if data.is_labelled_as(training_set):
+        return {f"accuracy_of_{of}": float((f.argmax(-1) == data.labels).mean()) for of, f in functions.items()}
+    if data.is_measured_as(training_set):
+        return {f"rmse_of_{of}": _root_mean_square(f - data.values) for of, f in functions.items()}
+    return {}
+
+
+def _root_mean_square(errors: Float[np.ndarray, "..."]) -> float:
+    return float(np.sqrt((errors.astype(np.float64) ** 2).mean()))
 
 
 def read_metrics(path: Path) -> list[Row]:

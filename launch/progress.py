@@ -11,15 +11,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from analysis.gram import Progress as GramProgress
 from ensembles.member import HEALTHY
 from ensembles.trainer import Moment
+from launch.scores import Scores
 
 SECONDS_BETWEEN_LINES = 10.0
 
-Report = Callable[[Moment], None]
+Report = Callable[[Moment, Scores], None]
 
 
 @contextlib.contextmanager
 def training_progress(console: Console, name: str, members: int, steps: int, start: int = 0) -> Iterator[Report]:
-    """A function to be told where training stands; shows members × steps, rate, time left and the members' metrics."""
+    """A function to be told where training stands; shows members × steps, rate, time left and the members' scores."""
     began = time.perf_counter()
 
     def rate(step: int) -> float:
@@ -38,34 +39,40 @@ def training_progress(console: Console, name: str, members: int, steps: int, sta
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(name, total=steps, completed=start, rate=0.0, standing="")
-        yield lambda now: bar.update(task, completed=now.step, rate=rate(now.step), standing=standing(now))
+        yield lambda now, scores: bar.update(
+            task, completed=now.step, rate=rate(now.step), standing=standing(now, scores)
+        )
 
 
-def standing(now: Moment) -> str:
-    """Loss, accuracy and gradient norm of the last batches, over the healthy members; how many are not."""
+def standing(now: Moment, scores: Scores) -> str:
+    """Loss, accuracy or error, and gradient norm of the last batches, over the healthy members; how many are not."""
     healthy = now.frozen_at == HEALTHY
     frozen = f", {(~healthy).sum()} of {len(healthy)} members frozen" if not healthy.all() else ""
     if now.step == 0:
         return "untrained" + frozen
     if not healthy.any():
         return frozen.removeprefix(", ")
-    loss, accuracy, norm = (values[healthy] for values in now.metrics)
-    return (
-        f"loss {loss.mean():.4f} ± {loss.std():.4f}, accuracy {accuracy.mean():.3f}, |∇| {np.median(norm):.3g}{frozen}"
-    )
+    of = {name: values[healthy] for name, values in scores.arrays.items()}
+    parts = [f"loss {of['loss'].mean():.4f} ± {of['loss'].std():.4f}"]
+    if "accuracy" in of:
+        parts.append(f"accuracy {of['accuracy'].mean():.3f}")
+    if "rmse" in of:
+        parts.append(f"error {of['rmse'].mean():.3g} {scores.unit}".rstrip())
+    return ", ".join([*parts, f"|∇| {np.median(of['gradient_norm']):.3g}"]) + frozen
 
 
 def _lines(console: Console, name: str, members: int, steps: int, rate: Callable[[int], float]) -> Report:
     last = time.perf_counter()
 
-    def report(now: Moment) -> None:
+    def report(now: Moment, scores: Scores) -> None:
         nonlocal last
         if now.step < steps and time.perf_counter() - last < SECONDS_BETWEEN_LINES:
             return
         last, speed = time.perf_counter(), rate(now.step)
         left = f"{members * (steps - now.step) / speed:.0f} s left, " if speed else ""
+        done = f"{members} members × {now.step}/{steps} steps, {speed:.0f} member-steps/s"
         console.print(
-            f"{name}: {members} members × {now.step}/{steps} steps, {speed:.0f} member-steps/s, {left}{standing(now)}",
+            f"{name}: {done}, {left}{standing(now, scores)}",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -13,7 +13,7 @@ from ensembles.batches import Data
 from ensembles.checks import check_data, check_steps
 from ensembles.data import Dataset
 from ensembles.recipe import TrainingRecipe
-from ensembles.recorder import Layout
+from ensembles.recorder import METRICS, OF_VALUES, Layout
 from ensembles.strategy import Strategy
 from ensembles.trainer import Trainer
 from launch.snapshots import Snapshots
@@ -121,6 +121,7 @@ class Run:
             sets={data.name: len(data) for data in self.sets},
             logits=self.architecture.signals(inputs.shape[1:])[-1].channels,
             orbits={data.name: order for data in self.evaluation_sets},
+            metrics=METRICS if self.training_set.has_classes else OF_VALUES,
             snapshots=tuple(array for kind in self.snapshots for array in kind.layout(self.architecture, inputs)),
             by_member=self.recipe.hyperparameters(self.members),
             member_numbers=self.member_numbers,

@@ -16,7 +16,7 @@ from jaxtyping import Shaped
 from rich.console import Console
 
 from ensembles.checkpoints import Checkpoints, check_kept
-from ensembles.recorder import check_store, create_store
+from ensembles.recorder import METRICS, check_store, create_store, measured
 from ensembles.sharding import agreed, largest, on_first
 from ensembles.strategy import Strategy
 from ensembles.trainer import EnsembleState, Moment, Trainer, train
@@ -28,6 +28,7 @@ from launch.moments import write_moment
 from launch.progress import training_progress
 from launch.run import Run
 from launch.run_directory import RunDirectoryError, check_config, claim, write_json
+from launch.scores import scores
 from launch.stability import check_stability
 from launch.stored_data import write_sets
 from launch.stored_strategy import strategy_for
@@ -142,8 +143,9 @@ def _follow(
         tracked(path, execution.tensorboard) as track,
     ):
         for moment in train(trainer, run.data, run.evaluation, run.record_steps, resume, may_diverge):
-            report(moment)
-            track(moment)
+            told = scores(moment.metrics, run.training_set, run.recipe.loss)
+            report(moment, told)
+            track(moment, told)
             pulse.step = moment.step
             if moment.record:
                 _record(run, path, trainer, moment)
@@ -188,7 +190,9 @@ def _record(run: Run, path: Path, trainer: Trainer, moment: Moment) -> None:
 
 def _write(run: Run, path: Path, moment: Moment, arrays: dict[str, Shaped[np.ndarray, "member ..."]]) -> None:
     assert moment.record is not None
-    write_moment(run, path, moment.record, arrays)
+    unmeasured = set(METRICS) - set(measured(path / "logits.zarr"))
+    kept = {name: values for name, values in arrays.items() if name not in unmeasured}
+    write_moment(run, path, moment.record, kept)
 
 
 @contextlib.contextmanager

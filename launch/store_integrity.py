@@ -10,9 +10,9 @@ import zarr
 from jaxtyping import Bool, Shaped
 
 from ensembles.checks import listed
-from ensembles.recorder import METRICS
+from ensembles.recorder import METRICS, OF_VALUES
 
-ALWAYS = ("logits", "healthy", "recorded", "step", *METRICS)  # arrays of every store
+ALWAYS = ("logits", "healthy", "recorded", "step", *OF_VALUES)  # arrays of every store
 
 Values = Shaped[np.ndarray, "..."]
 

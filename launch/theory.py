@@ -109,7 +109,7 @@ def _predicted(matched: Matched, name: str, data: Dataset, kernels: KernelStore)
     architecture, recipe = matched.runs[name].architecture, matched.runs[name].recipe
     rate = recipe.learning_rate
     assert not isinstance(rate, tuple)  # checked
-    progress = Descent(rate, [round(time / rate) for time in matched.times.times])
+    progress = Descent(rate, matched.steps[name])
     sets: Mapping[str, Inputs] = {of_set: each.inputs for of_set, each in matched.data.items()}
     kernel = kernels.of(architecture)
     try:

@@ -3,8 +3,10 @@
 from models.activations import Abs, Erf, Gelu, LeakyRelu, Relu, Sin
 from models.architecture import Architecture
 from models.conv import Conv
+from models.counterpart import group_counterpart
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
+from models.group_flatten import GroupFlatten
 from models.groups import Group, cyclic, dihedral
 from models.invariants import Canonicalize, InvariantScalars
 from models.layer import NoClosedFormError
@@ -32,6 +34,7 @@ __all__ = [
     "GlobalAvgPool",
     "Group",
     "GroupConv",
+    "GroupFlatten",
     "GroupPool",
     "Identity",
     "InvariantScalars",
@@ -50,4 +53,5 @@ __all__ = [
     "Tanh",
     "cyclic",
     "dihedral",
+    "group_counterpart",
 ]

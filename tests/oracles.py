@@ -20,6 +20,7 @@ from models import (
     Flatten,
     GlobalAvgPool,
     GroupConv,
+    GroupFlatten,
     GroupPool,
     Identity,
     LayerNorm,
@@ -126,11 +127,13 @@ def norm_dual(covariance, variance1, variance2, epsilon=1e-6):
 DUALS = {Relu: relu_dual, Abs: abs_dual, Erf: erf_dual, LayerNorm: norm_dual}
 
 
-def reduced(layer, covariance, shape):
-    """A full covariance after a layer without weights, and the new shape."""
+def reduced(layer, covariance, shape, group=None):
+    """A full covariance after a layer without weights, and the new shape; `group` is what the elements are of."""
     elements, pixels = shape[0], shape[1] * shape[2]
     if isinstance(layer, Flatten):
         return np.diag(covariance).mean(keepdims=True)[None], (1, 1, 1)
+    if isinstance(layer, GroupFlatten):
+        return flattened_on(group, covariance, shape), (elements, 1, 1)
     if isinstance(layer, GroupPool):
         return covariance.mean(keepdims=True), (1, 1, 1)
     if isinstance(layer, AvgPool):
@@ -142,13 +145,25 @@ def reduced(layer, covariance, shape):
     return covariance.reshape(elements, pixels, elements, pixels).mean((1, 3)), (elements, 1, 1)
 
 
+def flattened_on(group, covariance, shape):
+    """1/P Σ_y K[(ρ_r y, r), (ρ_r' y, r')], pixels turned by matrices about the centre of the grid."""
+    elements, rows, columns = shape
+    centre = (np.array([rows, columns]) - 1) / 2
+    points = [
+        [np.ravel_multi_index((r, *np.rint(matrix(group, r) @ (y - centre) + centre).astype(int)), shape) for y in grid]
+        for grid in [list(map(np.array, product(range(rows), range(columns))))]
+        for r in range(elements)
+    ]
+    return np.mean([covariance[np.ix_(each, each)] for each in np.transpose(points)], axis=0)
+
+
 PAIRS = [(0, 1), (0, 0), (1, 1)]
 
 
-def run(layers, nngp, ntk, shape):
+def run(layers, nngp, ntk, shape, group=None):
     """K and Θ of both images with each other and themselves after the layers, by pair, and the shape there."""
     for layer in layers:
-        after = shape
+        after, group = shape, getattr(layer, "group", group)
         variances = [np.diag(nngp[0, 0]), np.diag(nngp[1, 1])]
         before = nngp, ntk
         nngp, ntk = dict(nngp), dict(ntk)
@@ -161,10 +176,10 @@ def run(layers, nngp, ntk, shape):
                 nngp[a, b], derivative = DUALS[type(layer)](nngp[a, b], variances[a], variances[b])
                 ntk[a, b] = ntk[a, b] * derivative
             elif not isinstance(layer, Residual):
-                nngp[a, b], _ = reduced(layer, nngp[a, b], shape)
-                ntk[a, b], after = reduced(layer, ntk[a, b], shape)
+                nngp[a, b], _ = reduced(layer, nngp[a, b], shape, group)
+                ntk[a, b], after = reduced(layer, ntk[a, b], shape, group)
         if isinstance(layer, Residual):
-            *body, _ = run(layer.body, *before, shape)
+            *body, _ = run(layer.body, *before, shape, group)
             nngp, ntk = ({pair: old[pair] + new[pair] for pair in PAIRS} for old, new in zip(before, body, strict=True))
         shape = after
     return nngp, ntk, shape

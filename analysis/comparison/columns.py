@@ -73,4 +73,7 @@ TRAINING = {
         f"{of}_spread": Column(INTERVAL, f"{meaning} on the last batch, 5 % and 95 % of members"),
     }.items()
 }
-ENSEMBLE_ACCURACY = {"ensemble_accuracy": Column((), "accuracy of the mean logits; NaN for sets without labels")}
+ENSEMBLE_SCORES = {
+    "ensemble_accuracy": Column((), "accuracy of the mean logits; NaN for sets without labels"),
+    "ensemble_rmse": Column((), "root mean squared error of the mean logits; NaN for sets without values"),
+}

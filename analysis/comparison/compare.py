@@ -18,6 +18,7 @@ from analysis.comparison.rows import (
     calibrated,
     divergence_row,
     ensemble_sizes,
+    error_row,
     mean_row,
     orbit_row,
     orbit_size_row,
@@ -105,7 +106,9 @@ def _add_own(found: Gathered, now: AtTime, t: int) -> None:
     for of_set, samples in ensemble.sets.items():
         mean, key = now.mean.of(samples), (name, of_set, t)
         if of_set in ensemble.labels:
-            found.accuracy[key] = accuracy_row(mean.mean, ensemble.labels[of_set])
+            found.scores[key] = accuracy_row(mean.mean, ensemble.labels[of_set])
+        elif of_set in ensemble.values:
+            found.scores[key] = error_row(mean.mean, ensemble.values[of_set])
         if ensemble.prediction is not None:
             predicted = ensemble.prediction[of_set]
             found.theory[key] = theory_row(mean, predicted.mean[t], predicted.variance[t])

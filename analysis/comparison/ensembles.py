@@ -29,8 +29,9 @@ class Compared:
     """One ensemble: its logits, the index in them of each common time, and where on their sample axis the common sets'
     inputs are (`sets`), and those sets' orbits where they were recorded.
 
-    `labels` are those of the sets that have any, into the classes that logits are of. `training` holds the counted
-    members' loss, accuracy and gradient norm at the common times. `prediction`, by set, is of the common times.
+    `labels` are those of the sets that have any, into the classes that logits are of, and `values` those of sets that
+    have what logits are of instead, in `unit`. `training` holds the counted members' loss, gradient norm and, of
+    classes, accuracy at the common times. `prediction`, by set, is of the common times.
     Ensembles of one `series` differ in width alone.
     """
 
@@ -44,6 +45,8 @@ class Compared:
     prediction: Mapping[str, Prediction] | None = None
     series: str = ""
     width: int = 0
+    values: Mapping[str, Float[np.ndarray, "sample logit"]] = field(default_factory=dict)
+    unit: str = "1"
 
     @property
     def members(self) -> int:

@@ -10,7 +10,7 @@ from analysis.comparison.columns import (
     CALIBRATION,
     DIVERGENCE,
     DIVERGENCE_BY_SIZE,
-    ENSEMBLE_ACCURACY,
+    ENSEMBLE_SCORES,
     EQUIVARIANCE,
     EQUIVARIANCE_BY_SIZE,
     MEAN_LOGITS,
@@ -38,7 +38,7 @@ class Gathered(NamedTuple):
     equivariance: Rows
     equivariance_by_size: Rows
     training: Rows
-    accuracy: Rows
+    scores: Rows
 
 
 def tables_of(
@@ -86,11 +86,13 @@ def tables_of(
             elements=elements,
         ),
         "training": of(found.training, TRAINING, {"run": names, "time": at}).assign(
-            of(found.accuracy, ENSEMBLE_ACCURACY, every | {"time": at})
+            of(found.scores, ENSEMBLE_SCORES, every | {"time": at})
         ),
     }
     if found.divergence_by_size and "predicted_divergence" in made["divergence"]:
         made["divergence_by_size"]["predicted_divergence"] = made["divergence"].predicted_divergence
+    if "ensemble_rmse" in made["training"]:
+        made["training"]["ensemble_rmse"].attrs["units"] = reference.unit
     return {name: each for name, each in made.items() if each.data_vars}
 
 

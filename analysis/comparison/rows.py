@@ -82,24 +82,31 @@ def orbit_row(members: OrbitStatistics, a: EstimatedMean, where: OrbitSet) -> Ro
     """Orbit statistics [member] of each member, and of their mean logits."""
     of_mean = mean_orbit_statistics(a.mean, {"": where})[""]
     row: dict[str, Any] = {}
-    for name in OrbitStatistics._fields:
+    defined = _defined(where, a.mean)
+    for name in defined:
         row[f"{name}_members"] = getattr(members, name).mean()
         row[f"{name}_mean"] = getattr(of_mean, name)
     if a.noise is None:
         return row
-    for name in OrbitStatistics._fields:
+    for name in defined:
         row[f"{name}_members_deviation"] = getattr(members, name).std(ddof=1)
     low, high = orbit_statistics_interval(a.mean, a.noise, where)
-    for name in OrbitStatistics._fields:
+    for name in defined:
         row[f"{name}_mean_interval"] = (getattr(low, name), getattr(high, name))
     return row
+
+
+def _defined(where: OrbitSet, logits: Float[np.ndarray, "*leading logit"]) -> tuple[str, ...]:
+    """Statistics that there are: the same class is predicted only where several are told apart."""
+    of_classes = where.classes and logits.shape[-1] > 1
+    return tuple(name for name in OrbitStatistics._fields if name != "osp" or of_classes)
 
 
 def orbit_size_row(means: Float[np.ndarray, "draw sample logit"], where: OrbitSet) -> Row:
     """Orbit statistics of sub-ensembles' mean logits: mean over these, and their middle 95 %."""
     found = mean_orbit_statistics(means, {"": where})[""]
     row: dict[str, Any] = {}
-    for name in OrbitStatistics._fields:
+    for name in _defined(where, means):
         values = getattr(found, name)
         row |= {name: values.mean(), f"{name}_interval": np.quantile(values, (0.025, 0.975))}
     return row
@@ -117,6 +124,11 @@ def training_row(values: Mapping[str, Float[np.ndarray, " member"]]) -> Row:
 def accuracy_row(mean: Means, labels: Int[np.ndarray, " sample"]) -> Row:
     """How often the mean logits' largest is the label's."""
     return {"ensemble_accuracy": float((mean.argmax(-1) == labels).mean())}
+
+
+def error_row(mean: Means, values: Means) -> Row:
+    """The mean logits' root mean squared error, over samples and quantities."""
+    return {"ensemble_rmse": float(np.sqrt(((mean - values) ** 2).mean()))}
 
 
 def ensemble_sizes(members: Sequence[int]) -> list[int]:

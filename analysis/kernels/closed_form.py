@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.architecture import Architecture
+from models.group_flatten import GroupFlatten
 from models.groups import Group
 from models.invariants import Canonicalize, InputMap
 from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
@@ -87,7 +88,7 @@ def _after(layer: Layer, signal: Signal, law: Law, at_input: bool) -> Law:
             if isinstance(layer, PartSum):
                 return _inside(layer, layer.body, layer.part(signal))
             return _inside(layer, layer.body, signal) if isinstance(layer, Canonicalize) else law
-        case Flatten():
+        case Flatten() | GroupFlatten():
             return law._replace(flat=law.flat or not _is_homogeneous(signal))
     return law
 

@@ -19,7 +19,6 @@ from analysis.kernels.propagation import Ends, Independent, Rules, propagate, re
 from models.architecture import Architecture
 from models.covariance import Covariance
 from models.layer import Affine, Layer
-from models.pooling import Flatten
 from models.signal import Signal, to_layout
 
 PointByPoint = Float[Array, "point1 point2"]
@@ -88,11 +87,10 @@ class FullEngine(PairwiseEngine):
         return Covariance(nngp, nngp + ntk)
 
     def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
-        """Both sides of K through a layer without weights; Flatten leaves the mean of the diagonal."""
-        if isinstance(layer, Flatten):
-            return jax.tree.map(lambda k: jnp.diagonal(k).mean()[None, None], state)
-        module = layer.module(replace(signal, channels=1), nnx.Rngs(0))
-        return jax.tree.map(lambda k: _both_sides(lambda x: module(x), signal, k), state)
+        """Both sides of K through a layer without weights; of points that become channels the mean is left."""
+        one_channel = replace(signal, channels=1)
+        module, after = layer.module(one_channel, nnx.Rngs(0)), layer.output(one_channel)
+        return jax.tree.map(lambda k: channel_mean(_both_sides(lambda x: module(x), signal, k), after), state)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -125,6 +123,14 @@ def scaled_average(layer: Affine, signal: Signal, covariance: PointByPoint) -> F
 
     new = layer.output(signal).points
     return jax.lax.fori_loop(0, weights, add_tap, jnp.zeros((new, new), covariance.dtype))
+
+
+def channel_mean(
+    covariance: Float[Array, "channel_point1 channel_point2"], signal: Signal
+) -> Float[Array, "point1 point2"]:
+    """Mean over the channels of the signal of the covariance of each with itself."""
+    split = covariance.reshape(2 * (signal.channels, signal.points))
+    return jnp.einsum("cpcq->pq", split) / signal.channels
 
 
 def _both_sides(function, signal: Signal, covariance: PointByPoint) -> Float[Array, "new_point1 new_point2"]:

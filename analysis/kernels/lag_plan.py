@@ -12,11 +12,14 @@ from models.architecture import Architecture
 from models.conv import Conv
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
+from models.group_flatten import GroupFlatten
 from models.groups import Group, cyclic
 from models.layer import Layer, Nonlinearity
 from models.pooling import Flatten, GlobalAvgPool, GroupPool
 from models.residual import Identity, Residual
 from models.signal import Signal
+
+OFF_GRID = Flatten | GroupFlatten | GlobalAvgPool | GroupPool
 
 
 class MixedLagsError(Exception):
@@ -47,7 +50,7 @@ class LagPlan:
         if isinstance(layer, Conv | LiftingConv | GroupConv):
             if isinstance(layer, LiftingConv | GroupConv) and not layer.group.is_exact:
                 raise MixedLagsError(f"{name}'s filters on {layer.group} are not invariant")
-        elif not isinstance(layer, Dense | Nonlinearity | Residual | Identity | Flatten | GlobalAvgPool | GroupPool):
+        elif not isinstance(layer, Dense | Nonlinearity | Residual | Identity | OFF_GRID):
             raise MixedLagsError(f"{name} mixes lags")
 
     def _check_windows(self, layer: Layer, before: Signal, stride: int) -> None:
@@ -89,7 +92,7 @@ class LagPlan:
         """Whether each pixel is paired with itself alone: Flatten leaves the grid, or it has one pixel, or is none."""
         if self.last_grid is None or math.prod(self.last_grid) == 1:
             return True
-        return isinstance(self.architecture.layers[self.grid_depth - 1], Flatten)
+        return isinstance(self.architecture.layers[self.grid_depth - 1], Flatten | GroupFlatten)
 
     @cached_property
     def shifts(self) -> Int[np.ndarray, "row_shift column_shift 2"]:

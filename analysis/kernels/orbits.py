@@ -9,14 +9,14 @@ from jaxtyping import Float
 
 from analysis.kernels.analytic import AnalyticKernel, Kernel
 from analysis.kernels.group_circulant import GroupCirculant, OrbitKernel
-from analysis.kernels.lag_plan import with_signals
+from analysis.kernels.lag_plan import OFF_GRID, with_signals
 from models.architecture import Architecture
 from models.conv import Conv
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
 from models.groups import Group
 from models.layer import Layer, Nonlinearity
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool
+from models.pooling import AvgPool
 from models.residual import Identity, Residual
 from models.signal import Signal
 
@@ -70,7 +70,7 @@ def _is_symmetric(layer: Layer, group: Group, signal: Signal) -> bool:
         except ValueError:
             return False
         return True
-    return isinstance(layer, Dense | Nonlinearity | Residual | Identity | Flatten | GlobalAvgPool | GroupPool)
+    return isinstance(layer, Dense | Nonlinearity | Residual | Identity | OFF_GRID)
 
 
 def _normalises(group: Group, lifted: Group) -> bool:

@@ -13,6 +13,7 @@ from models.architecture import Architecture
 from models.conv import Conv
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
+from models.group_flatten import GroupFlatten
 from models.invariants import InputMap
 from models.layer import Layer, NoClosedFormError
 from models.network import checked_layers
@@ -49,7 +50,7 @@ def to_stax(network: Architecture | Layer | Iterable[Layer], *, group: Domain | 
 def _part(layers: Layer | Iterable[Layer], group: Domain | None) -> Part:
     layers = checked_layers("to_stax", (layers,) if isinstance(layers, Layer) else layers)
     for index, (layer, before) in enumerate(zip(layers, groups_before(layers, group), strict=True)):
-        if isinstance(layer, GroupConv | GroupPool | SO3Conv | SO3Pool) and before is None:
+        if isinstance(layer, GroupConv | GroupFlatten | GroupPool | SO3Conv | SO3Pool) and before is None:
             raise ValueError(
                 f"layer {index}: {type(layer).__name__} acts on a group; name the one that its input lives on, "
                 "to_stax(layers, group=…), or put a lifting before it"

@@ -16,7 +16,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from analysis.kernels.full import PointByPoint
+from analysis.kernels.full import PointByPoint, channel_mean
 from analysis.tangents.averages import averaged
 from analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
 from models.layer import Affine, Layer
@@ -95,10 +95,10 @@ def from_matrices(
 def _through(layer: Layer, signal: Signal, covariance: PointByPoint) -> Float[Array, "new_point1 new_point2"]:
     if isinstance(layer, Affine):
         return averaged(layer, signal, covariance)
-    module = layer.module(replace(signal, channels=1), nnx.Rngs(0))
+    one_channel = replace(signal, channels=1)
     points = jnp.eye(signal.points, dtype=covariance.dtype)
-    matrix = module(points.reshape(1, *signal.axes, -1)).reshape(-1, signal.points)
-    return matrix @ covariance @ matrix.T
+    matrix = layer.module(one_channel, nnx.Rngs(0))(points.reshape(1, *signal.axes, -1)).reshape(-1, signal.points)
+    return channel_mean(matrix @ covariance @ matrix.T, layer.output(one_channel))
 
 
 def _named(name: str, functions: tuple[Callable[..., Any], ...]) -> Callable[[], tuple[Callable[..., Any], ...]]:

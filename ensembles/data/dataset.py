@@ -69,6 +69,26 @@ class Dataset:
         return loss.targets(self.labels, len(self.classes))
 
     @property
+    def has_classes(self) -> bool:
+        """Whether targets say which of several classes a sample is of; else nothing is right or wrong of logits."""
+        return self.values is None and self.labels is not None and len(self.classes) > 1
+
+    @property
+    def unit(self) -> str | None:
+        """The one unit of all values, "" of pure numbers; None where there are no values, or they have several."""
+        units = {quantity.unit for quantity in self.quantities}
+        return units.pop() if len(units) == 1 else None
+
+    def is_labelled_as(self, trained_on: "Dataset") -> bool:
+        """Whether what networks that were trained on another set predict is right or wrong here."""
+        return trained_on.has_classes and self.labels is not None and self.classes == trained_on.classes
+
+    def is_measured_as(self, trained_on: "Dataset") -> bool:
+        """Whether this set's values are what networks that were trained on another predict, and have one unit."""
+        of_values = self.values is not None and trained_on.values is not None
+        return of_values and self.unit is not None and self.quantities == trained_on.quantities
+
+    @property
     def bytes(self) -> int:
         """Size of the arrays."""
         return sum(array.nbytes for array in (self.inputs, self.labels, self.values) if array is not None)

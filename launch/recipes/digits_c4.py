@@ -18,7 +18,7 @@ from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_step
 from ensembles.augmentation import Policy
 from ensembles.data import Dataset, Digits, letters, matched_noise
 from ensembles.data.out_of_distribution import at_temperature, standardised
-from launch.analyze import AnalyzeCommand, analyse, standing
+from launch.analyze import AnalyzeCommand, analyse, tell
 from launch.matching import runs_in
 from launch.recipes.options import check_limits, check_output
 from launch.run import Run
@@ -164,7 +164,7 @@ class DigitsC4:
             tables = analyse(asked, runs_in(asked.runs), self.output / "analysis", kernels, console)
             data = {data.name: data for data in (self.data[0], *self.data[1])}
             written = save_figure(comparison_figure(tables, data), self.output / name)
-            console.print(standing(tables))
+            tell(tables, console)
             paths = ", ".join(map(str, (*written, self.output / "analysis")))
             console.print(f"written: {paths}", highlight=False, markup=False, soft_wrap=True)
         seconds, memory = time.perf_counter() - began, peak_memory() / 2**30

@@ -15,6 +15,7 @@ from models import (
     Dense,
     Flatten,
     GlobalAvgPool,
+    GroupFlatten,
     GroupPool,
     LiftingConv,
     NoClosedFormError,
@@ -44,11 +45,16 @@ WITHOUT = [
     ([Conv(2, 3), Relu(), GlobalAvgPool(), Relu()], "layer 3: Relu acts on values that are not Gaussian"),
     ([Conv(2, 3), Flatten(), Relu(), Dense(1)], "layer 2: Relu acts on flattened pixels, which differ in variance"),
     ([LiftingConv(C2, 2, 3), Flatten(), Relu()], "layer 2: Relu acts on flattened pixels, which differ in variance"),
+    (
+        [LiftingConv(C2, 2, 3), GroupFlatten(), Relu(), GroupPool()],
+        "layer 2: Relu acts on flattened pixels, which diff",
+    ),
 ]
 WITH = [
     [Conv(2, 3), Flatten(), Dense(2), Relu(), Dense(1)],
     [Flatten(), Dense(2), Relu()],
     [Dense(2), Relu(), LiftingConv(C4, 2, 3), Relu(), GroupPool()],
+    [LiftingConv(C2, 2, 3), GroupFlatten(), Dense(2), Relu(), GroupPool()],
     [Conv(2, 3), GlobalAvgPool(), Relu(), Dense(1)],
     [LiftingConv(C4, 2, 3), GlobalAvgPool(), Flatten(), Relu()],
     [Conv(2, 3, "CIRCULAR"), Relu(), Conv(2, 2, "VALID"), Relu(), Conv(2, 3, "SAME"), Flatten()],

@@ -76,6 +76,7 @@ EXACT = {
     name: NETWORKS[name]
     for name in (
         "C4, VALID, pixels pooled, MLP, pooled",
+        "C4, VALID, flattened in frames",
         "D4, VALID, pooled",
         "D2, CIRCULAR, flattened",
     )

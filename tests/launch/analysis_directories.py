@@ -17,6 +17,10 @@ HEALTH = [
     {"what": "noise floor", "status": "warning", "detail": NASTY},
     {"what": "theory", "status": "problem", "detail": "the learning rate is above the largest stable one"},
 ]
+AGREEMENT = [
+    {"what": "augmented and gcnn", "evaluation_set": "test", "verdict": "not distinguishable", "detail": "at most 2 %"},
+    {"what": "gcnn and theory", "evaluation_set": "test", "verdict": "differ", "detail": f"by 162 % {NASTY}"},
+]
 RUNS = [
     {
         "name": "augmented",
@@ -46,7 +50,8 @@ def make(directory):
     """An analysis directory of all parts."""
     for folder in ("tables", "figures"):
         (directory / folder).mkdir(parents=True)
-    for name, value in {"config": CONFIG, "health": HEALTH, "runs": RUNS, "figures/captions": CAPTIONS}.items():
+    parts = {"config": CONFIG, "health": HEALTH, "agreement": AGREEMENT, "runs": RUNS, "figures/captions": CAPTIONS}
+    for name, value in parts.items():
         (directory / f"{name}.json").write_text(json.dumps(value))
     for name, width in {"first": 900, "second": 1500, "third": 300}.items():
         pixels = np.random.default_rng(width).integers(0, 255, (40, width, 3), np.uint8)

@@ -40,7 +40,7 @@ def test_a_whole_run_is_ok_and_nothing_is_changed(run, command):
     before = state()
     code, text, _ = command("doctor", "run")
     assert code == 0
-    assert text.startswith("run: ok; finished: 3 members, 3 times recorded ok .lock nobody writes here")
+    assert text.startswith("run: whole; finished: 3 members, 3 times recorded ok .lock nobody writes here")
     for file in ("config.json", "data/0-train.npz", "data/1-test.npz", "logits.zarr", "metrics.csv", "checkpoints/4"):
         assert f"ok {file} " in text
     assert "problem" not in text
@@ -56,7 +56,7 @@ def test_where_a_run_goes_on_is_said(run, command, whole, kept, step):
         shutil.rmtree(run / "checkpoints" / str(saved))
     code, text, _ = command("doctor", "run")
     assert code == 0
-    assert "run: ok; not finished: 3 members, 3 times recorded; started again (" in text
+    assert "run: whole; not finished: 3 members, 3 times recorded; started again (" in text
     assert (f"it goes on at step {step} of 4" if kept else "it begins at step 0 of 4") in text
     said = start_again(run)
     assert ("resuming" in said) is bool(kept)
@@ -70,7 +70,7 @@ def test_sick_members_are_no_damage(tmp_path, command):
     trained(tmp_path / "sick", recipe=TrainingRecipe((0.01, 1e30, 0.02), Adam(eps=1e-30)))
     code, text, _ = command("doctor", "sick")
     assert code == 0
-    assert "sick: ok; finished: 3 members" in text
+    assert "sick: whole; finished: 3 members" in text
     assert "warning logits.zarr members 1 were not healthy at some time → read it with sick='exclude'" in text
 
 
@@ -124,7 +124,7 @@ def test_a_run_under_way_is_left_alone(run, command):
     with claim(run, RUN.config):
         code, text, _ = command("doctor", "run")
     assert code == 0
-    assert f"run: ok; being written by process {os.getpid()} on {platform.node()} (since " in text
+    assert f"run: whole; being written by process {os.getpid()} on {platform.node()} (since " in text
     assert command("doctor", "run")[0] == 1
 
 
@@ -140,8 +140,8 @@ def test_runs_are_found_however_deep(run, whole, tmp_path, command):
     assert found == ["killed", "run", "sweep/a/deep", "sweep/a/deep/ntk/within"]
     code, text, _ = command("doctor", ".")
     assert code == 1
-    assert "sweep/a/deep: ok; finished: 3 members, 3 times recorded sweep/a/deep/ntk/within: ok;" in text
-    assert "killed: ok; not finished: 3 members, 0 times recorded;" in text
+    assert "sweep/a/deep: whole; finished: 3 members, 3 times recorded sweep/a/deep/ntk/within: whole;" in text
+    assert "killed: whole; not finished: 3 members, 0 times recorded;" in text
     assert "it begins at step 0 of 4" in text  # checkpoints are of no use without the records before them
     assert text.endswith("4 runs, 1 damaged")
 

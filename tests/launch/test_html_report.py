@@ -13,7 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 from launch.analysis_directory import ROWS
-from launch.html_report import ReportCommand, render
+from launch.html_report import AGREE, SOUND, ReportCommand, render
 from launch.run_directory import RunDirectoryError
 
 
@@ -70,7 +70,7 @@ def test_it_is_one_whole_page(text, page):
     assert text.startswith("<!DOCTYPE html>")
     assert not page.open
     assert page.text_in("title") == page.text_in("h1") == ["digits, C4"]
-    assert page.text_in("h2") == ["Health", "Runs", "Figures", "Tables", "How it was made"]
+    assert page.text_in("h2") == [SOUND, AGREE, "Runs", "Figures", "Tables", "How it was made"]
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
 
 
@@ -104,16 +104,46 @@ def test_it_takes_nothing_from_elsewhere(text, page):
 def test_nothing_is_unescaped(text, page):
     assert "<script" not in text
     assert "<b>" not in text
-    assert NASTY in page.text_in("li")[-2] + page.text_in("li")[-3]
+    assert sum(NASTY in text for text in page.text_in("li")) == 2
     assert any(NASTY in part for part in page.text_in("pre"))
     assert any(NASTY in image["alt"] for image in page.all("img"))
 
 
 def test_problems_come_first(page):
-    said = page.text_in("strong")
+    said = page.text_in("strong")[:3]
     assert said == ["problem: theory", "warning: noise floor", "ok: members"]
-    assert [item["class"] for item in page.all("li")] == ["problem", "warning", "ok"]
-    assert "1 problem, 1 warning, 1 ok" in page.text_in("p")
+    assert [item["class"] for item in page.all("li")][:3] == ["problem", "warning", "ok"]
+    assert "1 problem, 1 warning, 1 ok. This is of the data alone: whether they agree is said below." in page.text_in(
+        "p"
+    )
+
+
+def test_differences_come_first_and_are_never_ok(page, text):
+    assert page.text_in("strong")[3:] == [
+        "gcnn and theory, test: differ",
+        "augmented and gcnn, test: not distinguishable",
+    ]
+    assert [item["class"] for item in page.all("li")][3:] == ["differ", "not-distinguishable"]
+    green = re.findall(r"\.(\S+) \{ border-color: #009e73", text)
+    assert green == ["ok"]
+
+
+def test_agreement_is_no_health_in_directories_of_earlier_versions(directory):
+    """There a run far from theory was called ok."""
+    of_old = [
+        {"what": f"gcnn{end}", "status": "ok", "detail": "162 % away"} for end in (" and theory", ": noise floor")
+    ]
+    health = json.loads((directory / "health.json").read_text())
+    (directory / "health.json").write_text(json.dumps(health + of_old))
+    (directory / "agreement.json").unlink()
+    page = Page(render(directory))
+    assert page.text_in("strong") == ["problem: theory", "warning: noise floor", "ok: members"]
+    assert "No verdicts were recorded: there is no agreement.json; widesym analyze writes it." in page.text_in("p")
+
+
+def test_one_run_without_theory_agrees_with_nobody(directory):
+    (directory / "agreement.json").write_text("[]")
+    assert "Nothing was compared: there is one run, and no prediction." in Page(render(directory)).text_in("p")
 
 
 def test_figures_stand_in_the_page_in_the_captions_order(page, whole):
@@ -228,6 +258,16 @@ def test_what_is_no_analysis_directory_is_refused(directory, tmp_path):
         ("health.json", b'[{"what": "members", "status": "fine", "detail": ""}]', r"status \(problem, warning, ok\)"),
         ("health.json", b'[{"what": "members"}]', "what, status .* and detail are needed"),
         ("health.json", b'[{"what": "members", "status": [], "detail": ""}]', "what, status .* and detail are needed"),
+        (
+            "agreement.json",
+            b'[{"what": "a", "evaluation_set": "test", "verdict": "ok", "detail": ""}]',
+            "verdict .differ, ",
+        ),
+        (
+            "agreement.json",
+            b'[{"what": "a", "verdict": "differ"}]',
+            "what, evaluation_set, verdict .* and detail are n",
+        ),
         ("runs.json", b'["augmented"]', "it is no list of objects"),
         ("figures/captions.json", b"[]", "no mapping from names to captions"),
         ("figures/first.png", b"", "cannot identify"),

@@ -5,12 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
+from rich.console import Console
 from stored_runs import TEST, TRAIN, trained
 
-from ensembles import TrainingRecipe
+from analysis.comparison import compare
+from ensembles import Constant, Cosine, Piecewise, Strategy, TrainingRecipe
 from ensembles.data import Toy
-from launch.matching import MismatchError, match, runs_in
-from models import Architecture, Dense
+from launch.analysis_files import frame_of
+from launch.matching import MismatchError, compared, match, runs_in
+from launch.run import Run
+from launch.runner import Execution, run_ensemble
+from models import Architecture, Dense, Flatten
 
 LETTERS = replace(TEST, name="letters", labels=None, classes=())
 
@@ -48,7 +54,7 @@ def test_sets_are_matched_by_name_and_data_and_times_by_training_time(runs):
         matched(runs)
     alone = matched(runs / "one")
     assert list(alone.data) == ["train", "test", "letters"]
-    assert alone.classes == TRAIN.classes
+    assert alone.trained_on.fingerprint == TRAIN.fingerprint
     np.testing.assert_allclose(alone.times.times, (0, 0.1, 0.4))
     assert alone.times.steps == (0, 1, 4)
 
@@ -70,6 +76,70 @@ def test_times_that_are_almost_the_same_are_not(runs, tmp_path):
     near = trained(tmp_path / "near", data=(TRAIN, TEST), recipe=TrainingRecipe(0.41))
     with pytest.raises(MismatchError, match="no training time after 0 in common"):
         matched(runs / "one", near)
+
+
+WARMED = Cosine(8, warmup=1)  # its first rate is 0
+HALTED = Piecewise((2, 4), (0.0, 1.0))  # as are its third and fourth
+
+
+def scheduled(path, schedule, steps):
+    network = Architecture((Flatten(), Dense(10)))
+    run = Run(network, TrainingRecipe(0.5, schedule=schedule), 6, 3, steps, TRAIN, (TEST,))
+    run_ensemble(run, path, Console(quiet=True), Execution(Strategy(1)))
+    return path
+
+
+def medians(path, name):
+    with xr.open_zarr(path / "logits.zarr") as store:
+        return np.median(store[name].values, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps", "times"),
+    [(WARMED, (0, 1, 2), (0, 0, 0.5)), (HALTED, (0, 1, 2, 3, 4, 5), (0, 0.5, 1, 1, 1, 1.5))],
+    ids=["warm-up", "rates of 0 in between"],
+)
+def test_records_of_one_time_are_kept_apart(tmp_path, schedule, steps, times):
+    path = scheduled(tmp_path / "run", schedule, steps)
+    found = matched(path)
+    np.testing.assert_allclose(found.times.times, times)
+    assert found.times.steps == steps
+    assert found.left_out == ()
+    tables = compare(compared(found, {}), found.times, "run")
+    for name in ("loss", "gradient_norm"):
+        of_store = medians(path, name)
+        assert np.isnan(of_store[0])  # no batch before the first step
+        assert np.isfinite(of_store[1:]).all()
+        np.testing.assert_array_equal(tables["training"][name].sel(run="run"), of_store)
+    with xr.open_zarr(path / "logits.zarr") as store:
+        means = store.logits.values.mean(1)
+    np.testing.assert_allclose(tables["mean_logits"]["mean"].sel(run="run"), means, atol=1e-6)  # float32 sums of 6
+    frame = frame_of(tables["training"])
+    rows = frame[frame.evaluation_set == "test"]
+    assert rows.step.tolist() == list(steps)
+    np.testing.assert_array_equal(rows.loss, medians(path, "loss"))
+
+
+def test_records_of_one_time_are_matched_in_their_order(tmp_path):
+    """Of three records at t = 1 and two, two are compared, each with the other run's of its place among them."""
+    one = scheduled(tmp_path / "one", HALTED, (0, 2, 3, 4, 5))  # t = 0, 1, 1, 1, 1.5
+    other = scheduled(tmp_path / "other", Piecewise((2, 3), (0.0, 1.0)), (0, 1, 2, 3, 4))  # 0, 0.5, 1, 1, 1.5
+    found = matched(one, other)
+    np.testing.assert_allclose(found.times.times, (0, 1, 1, 1.5))
+    assert found.steps == {"one": (0, 2, 3, 5), "other": (0, 2, 3, 4)}
+    assert found.left_out == (
+        "1 of 5 recorded times of one, which not all have",
+        "1 of 5 recorded times of other, which not all have",
+    )
+    tables = compare(compared(found, {}), found.times, "one")
+    for name, at in (("one", [0, 1, 2, 4]), ("other", [0, 2, 3, 4])):
+        np.testing.assert_array_equal(tables["training"].loss.sel(run=name), medians(tmp_path / name, "loss")[at])
+
+
+def test_a_run_without_warm_up_is_matched_with_the_first_record_of_a_time(tmp_path):
+    warmed, plain = scheduled(tmp_path / "warmed", WARMED, (0, 1, 2)), scheduled(tmp_path / "plain", Constant(), (0, 1))
+    assert matched(warmed, plain).steps == {"warmed": (0, 2), "plain": (0, 1)}
+    assert matched(plain, warmed).steps == {"plain": (0, 1), "warmed": (0, 2)}
 
 
 def changed(data, **changes):

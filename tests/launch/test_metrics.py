@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ensembles import MeanSquaredError
+from ensembles import CrossEntropy, MeanSquaredError
 from ensembles.data import Dataset
+from ensembles.data.dataset import Quantity
 from ensembles.member import HEALTHY, Metrics
 from ensembles.trainer import Moment
 from launch import progress
 from launch.metrics import add_row, metrics_row, read_metrics
 from launch.progress import standing, training_progress
+from launch.scores import Scores, scores
 
 
 def labelled(name, labels, classes=("a", "b")):
@@ -52,6 +54,25 @@ def test_row_by_hand():
     }
 
 
+def measured(name, values, *quantities):
+    return Dataset(name, np.ones((len(values), 1, 1, 1)), None, (), "made up", np.array(values), quantities)
+
+
+ENERGY, CHARGE = Quantity("energy", "eV"), Quantity("charge", "e")
+
+
+def test_errors_by_hand():
+    """Two members, two samples: errors 3, 1 and 1, 1, of the mean 1, 0; sets of other quantities have none."""
+    train, test = measured("train", [[1.0], [2.0]], ENERGY), measured("test", [[1.0], [2.0]], ENERGY)
+    others = [measured("charges", [[1.0], [2.0]], CHARGE), labelled("labels", [0, 1])]
+    logits = {each.name: np.array([[[4.0], [3.0]], [[0.0], [1.0]]]) for each in (train, test, *others)}
+    row = metrics_row(1, 0.5, logits, np.array([True, True]), MeanSquaredError(), train, [test, *others])
+    errors = {"rmse_of_members": np.sqrt(12 / 4), "rmse_of_mean": np.sqrt(1 / 2)}
+    expected = {f"{of}_{name}": value for of in ("train", "test") for name, value in errors.items()}
+    found = {name: value for name, value in row.items() if "rmse" in name or "accuracy" in name}
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
 def test_rows_of_a_resumed_run_replace_those_it_makes_again(tmp_path):
     path = tmp_path / "metrics.csv"
     assert read_metrics(path) == []
@@ -61,6 +82,7 @@ def test_rows_of_a_resumed_run_replace_those_it_makes_again(tmp_path):
 
 
 METRICS = Metrics(np.array([1.0, 2.0, 9.0]), np.array([0.25, 0.5, 0.0]), np.array([3.0, 5.0, 9.0]))
+SCORES = Scores(METRICS.loss, METRICS.gradient_norm, METRICS.accuracy)
 WELL = np.full(3, HEALTHY)
 
 
@@ -68,15 +90,41 @@ def shown(console, frozen_at=WELL):
     """What is printed about 4 members that go from step 10 to 100 in three calls."""
     with training_progress(console, "cnn", members=4, steps=100, start=10) as report:
         for step in (40, 70, 100):
-            report(Moment(step, None, METRICS, frozen_at, None))
+            report(Moment(step, None, METRICS, frozen_at, None), SCORES)
     return console.file.getvalue()
 
 
 def test_standing_is_of_the_healthy_members():
-    assert standing(Moment(5, None, METRICS, WELL, None)) == "loss 4.0000 ± 3.5590, accuracy 0.250, |∇| 5"
-    told = standing(Moment(5, None, METRICS, np.array([HEALTHY, HEALTHY, 3]), None))
+    assert standing(Moment(5, None, METRICS, WELL, None), SCORES) == "loss 4.0000 ± 3.5590, accuracy 0.250, |∇| 5"
+    told = standing(Moment(5, None, METRICS, np.array([HEALTHY, HEALTHY, 3]), None), SCORES)
     assert told == "loss 1.5000 ± 0.5000, accuracy 0.375, |∇| 4, 1 of 3 members frozen"
-    assert standing(Moment(0, None, METRICS, WELL, None)) == "untrained"
+    assert standing(Moment(0, None, METRICS, WELL, None), SCORES) == "untrained"
+
+
+def told(data, loss=MeanSquaredError()):  # noqa: B008
+    return standing(Moment(5, None, METRICS, WELL, None), scores(METRICS, data, loss))
+
+
+def test_standing_of_values_is_their_error():
+    """√(2L/K) of L = 1, 2, 9, K the quantities."""
+    mean = np.sqrt([2.0, 4.0, 18.0]).mean()
+    assert told(measured("train", [[1.0]], ENERGY)) == f"loss 4.0000 ± 3.5590, error {mean:.3g} eV, |∇| 5"
+    pure = [Quantity("x"), Quantity("y")]
+    assert told(measured("train", [[1.0, 2.0]], *pure)) == f"loss 4.0000 ± 3.5590, error {mean / 2**0.5:.3g}, |∇| 5"
+
+
+@pytest.mark.parametrize(
+    ("data", "loss"),
+    [
+        (measured("train", [[1.0, 2.0]], ENERGY, CHARGE), MeanSquaredError()),
+        (measured("train", [[0.5, 0.5]], ENERGY, ENERGY), CrossEntropy()),
+        (labelled("train", [0, 0], ("only",)), CrossEntropy()),
+        (labelled("train", [0, 0], ("only",)), MeanSquaredError()),
+    ],
+    ids=["two units", "values under cross-entropy", "one class", "one class, squared"],
+)
+def test_where_neither_is_defined_neither_is_told(data, loss):
+    assert told(data, loss) == "loss 4.0000 ± 3.5590, |∇| 5"
 
 
 def test_plain_lines_are_few_and_end_with_the_last_step():

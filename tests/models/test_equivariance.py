@@ -19,6 +19,7 @@ from models import (
     Flatten,
     GlobalAvgPool,
     GroupConv,
+    GroupFlatten,
     GroupPool,
     Identity,
     LayerNorm,
@@ -100,7 +101,7 @@ def test_group_convolutions_commute_with_rotations(kind, group, taps, rows, colu
 
 
 OTHERS = [
-    *[Dense(2, b_std=0.5), Relu(), LayerNorm(), Identity(), GlobalAvgPool(), GroupPool()],
+    *[Dense(2, b_std=0.5), Relu(), LayerNorm(), Identity(), GlobalAvgPool(), GroupPool(), GroupFlatten()],
     *[AvgPool(2, 1), MaxPool(2), MaxPool(3, 2), Residual((Dense(2), Tanh(), AvgPool(1)))],
 ]
 

@@ -9,7 +9,7 @@ import pytest
 from networks import C2, C4, COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow, random_params
 
 from analysis import analytic_kernel
-from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupPool, LiftingConv
+from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupFlatten, GroupPool, LiftingConv
 
 MEMBERS, LOGITS = 2048, 16
 
@@ -41,10 +41,12 @@ ONE_LAYER = [
     ((4, 5, 2), (Conv(4, 2, "SAME", **STDS), GlobalAvgPool())),
     ((4, 5, 2), (LiftingConv(C2, 4, 3, "SAME", **STDS), Flatten())),
     ((4, 4, 2), (LiftingConv(C4, 4, 2, "VALID", **STDS), GlobalAvgPool(), GroupPool())),
+    ((4, 4, 2), (LiftingConv(C4, 4, 2, "VALID", **STDS), GroupFlatten(), GroupPool())),
 ]
 # Each way off the grid and off the group once; all NETWORKS are held against full covariances (tests/analysis).
 ELSEWHERE = (
     *("CNN, VALID, pooled", "CNN, CIRCULAR, pooled", "C2, VALID, pooled", "C4, CIRCULAR, pooled"),
+    "D2, SAME, flattened in frames",
     *("D1, SAME, pooled", "D2, CIRCULAR, flattened", "strides, CIRCULAR, pooled", "conv before lifting"),
 )
 ALL = {**NETWORKS, **MIXING, **COMPOSITES, **SPHERES}

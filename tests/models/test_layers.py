@@ -3,13 +3,14 @@
 import math
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from oracles import affine, average
+from oracles import affine, average, matrix
 
 from models import (
     AtomSum,
@@ -20,6 +21,7 @@ from models import (
     Flatten,
     GlobalAvgPool,
     GroupConv,
+    GroupFlatten,
     GroupPool,
     Identity,
     InvariantScalars,
@@ -71,6 +73,8 @@ SHAPES = [
     ("vector", Flatten(), (3,)),
     ("image", Flatten(), (60,)),
     ("C4 stack", Flatten(), (192,)),
+    ("C4 stack", GroupFlatten(), (48, 4)),
+    ("D2 stack", GroupFlatten(), (60, 4)),
     ("image", GlobalAvgPool(), (3,)),
     ("C4 stack", GlobalAvgPool(), (3, 4)),
     ("C4 stack", GroupPool(), (3,)),
@@ -115,6 +119,11 @@ AFFINE = [
     ("D4 stack", GroupConv(D4, 2, 3, "CIRCULAR", **STDS)),
     ("D4 stack", GroupConv(D4, 2, 3, "SAME", 2, **STDS)),
 ]
+
+
+def centre_of(signal):
+    """The middle of the grid, about which it is turned."""
+    return (np.array(signal.grid) - 1) / 2
 
 
 def random_signal(signal, samples=2):
@@ -199,6 +208,11 @@ def test_layers_without_weights(kind):
                 step = stride or size
                 assert_close(run(pool(size, stride)), reduce(windows[..., ::step, ::step, :, :, :], axis=(-2, -1)))
         assert_close(run(GlobalAvgPool()), x.mean(axis=(x.ndim - 3, x.ndim - 2)))
+    if signal.group and signal.grid:
+        frames = run(GroupFlatten()).reshape(len(x), *signal.grid, signal.group.order, 2)
+        for r, y in product(signal.group.elements, np.ndindex(*signal.grid)):
+            turned = matrix(signal.group, r) @ (np.array(y) - centre_of(signal)) + centre_of(signal)  # ρ_r y
+            np.testing.assert_array_equal(frames[:, *y, r], x[:, r, *np.rint(turned).astype(int)])
     if signal.group:
         assert_close(run(GroupPool()), x.reshape(len(x), -1, 2).mean(axis=1))
 

@@ -20,6 +20,7 @@ from ensembles.recipe import TrainingRecipe
 from ensembles.sharding import Placement, agreed, gathered, map_members, placement
 from ensembles.strategy import Strategy
 from models.architecture import Architecture
+from models.checks import check_seed
 from models.correlation import Formulation
 
 INITIALISATION = 0  # what a member's key is folded with for its parameters
@@ -69,6 +70,7 @@ class Trainer:
 
     def __post_init__(self):
         check_members(self.members)
+        check_seed(self.seed)
         check_member_numbers(self.member_numbers, self.members)
         self.recipe.hyperparameters(self.members)
         if self.architecture.parametrization == "mup" and not isinstance(self.recipe.optimizer, Sgd):

@@ -19,7 +19,7 @@ from launch.interrupts import heed, stops_noted
 from launch.progress import member_progress
 from launch.run_directory import claim, damage_named, write_whole
 from models.architecture import Architecture
-from models.checks import check_positive
+from models.checks import check_positive, check_seed
 from models.description import describe
 
 WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
@@ -50,6 +50,7 @@ class KernelSample:
     def __post_init__(self):
         for name in ("members", "draws"):
             check_positive("KernelSample", name, getattr(self, name))
+        check_seed(self.seed, "KernelSample: seed")
         if not self.architectures:
             raise ValueError("KernelSample: there are no architectures; give one or more, by width")
         for architecture in self.architectures.values():

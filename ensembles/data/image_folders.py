@@ -15,7 +15,7 @@ from ensembles.data.cache import Entry, cached, entry_of
 from ensembles.data.dataset import DataError, Splits
 from ensembles.data.files import FilePath, contents, explained, pictures, state_of
 from ensembles.data.raw import Raw
-from models.checks import check_positive
+from models.checks import check_positive, check_seed
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 MODES = ("L", "P", "RGB", "RGBA")  # Pillow's names for grey, palette and colours of 8 bits a channel
@@ -43,6 +43,7 @@ class ImageFolders:
     seed: int = 0
 
     def __post_init__(self):
+        check_seed(self.seed, "ImageFolders: seed")
         object.__setattr__(self, "path", str(self.path))
         check_positive("ImageFolders", "size", self.size)
 

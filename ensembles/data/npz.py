@@ -19,6 +19,7 @@ from ensembles.data.files import (
     with_channel,
 )
 from ensembles.data.raw import Raw
+from models.checks import check_seed
 
 StoredImages = Num[np.ndarray, "sample row column channel"]
 Labels = Int[np.ndarray, " sample"]
@@ -45,6 +46,7 @@ class Npz:
     seed: int = 0
 
     def __post_init__(self):
+        check_seed(self.seed, "Npz: seed")
         object.__setattr__(self, "path", str(self.path))
         object.__setattr__(self, "classes", class_names(self.classes))
 

@@ -14,8 +14,8 @@ GENERATOR = "threefry2x32"
 
 @contextlib.contextmanager
 def settled(x64: bool = False) -> Iterator[None]:
-    """Within, in this thread, numbers of 32 bits, or of 64; products of matrices in full, which accelerators would round
-    to fewer; promotion as JAX has it by default; and the generator's bits in the order that does not depend on devices.
+    """Within, in this thread: numbers of 32 bits, or of 64; products of matrices in all of them, where accelerators
+    would take fewer; types and shapes promoted, and random bits drawn, as JAX does by default.
 
     Around compiled functions rather than in them: it is at their call that JAX looks. What helps people to find faults,
     `jax_debug_nans` and its like, stays as they have set it.

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from models.checks import check_seed
+
 LEVEL = 0.95  # of all intervals
 
 Rows = Float[np.ndarray, " row"]
@@ -56,6 +58,7 @@ def fit_power_law(
     holds the members' scatter alone: that the values may follow no power law is for the eye. Raises ValueError for
     fewer than two widths, and for values that are not positive.
     """
+    check_seed(seed)
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or len(values) != len(widths) or len(set(widths)) < 2:
         raise ValueError(

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from ensembles.data.dataset import Quantity
 from ensembles.losses import MeanSquaredError
+from models.checks import check_seed
 
 # Largest condition numbers: beyond the first, the rounding of float32 entries is larger than the smallest eigenvalues;
 # at the second, a float64 solve's own rounding, 1e-16, has grown to 1e-4.
@@ -44,6 +45,7 @@ class NestedSubsets:
     seed: int = 0
 
     def __post_init__(self):
+        check_seed(self.seed)
         object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))
         if not self.sizes or self.sizes[0] < 1 or list(self.sizes) != sorted(set(self.sizes)):
             raise ValueError(

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from analysis.ensemble_logits import BLOCK_BYTES, Block, EnsembleLogits
+from models.checks import check_seed
 
 FEWEST = 5  # members that intervals take
 SUBSET_BYTES = 2**28  # of the sums that one pass over the members adds up
@@ -144,6 +145,7 @@ def _signs(logits: EnsembleLogits, draws: int, seed: int) -> Weights:
 
 def half_samples(members: int, draws: int, seed: int) -> Weights:
     """Rows of random signs with Σ w = 0 and Σ w² = M; if M is odd one w of each row is 0."""
+    check_seed(seed)
     half = members // 2
     row = np.repeat([1.0, -1.0, 0.0], [half, half, members % 2]) * np.sqrt(members / max(1, 2 * half))
     return np.random.default_rng(seed).permuted(np.tile(row.astype(np.float32), (draws, 1)), axis=1)
@@ -172,6 +174,7 @@ def subset_means(
     As many sizes share a pass over the members as `memory` bytes hold the means of. Raises ValueError for a size that
     the ensemble does not have.
     """
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     together = max(1, memory // max(1, 4 * draws * logits.shape[0] * logits.shape[1]))
     for start in range(0, len(sizes), together):

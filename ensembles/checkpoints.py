@@ -4,9 +4,11 @@ The one module that knows orbax: its API is moving from v0 to v1, and v1 lives u
 """
 
 import contextlib
+import hashlib
+import json
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from jaxtyping import Array, PyTree, Shaped, UInt32
 from ensembles.sharding import agreed, any_process
 from ensembles.trainer import EnsembleState, Trainer
 from models.description import describe
+from models.numerics import settled
 
 try:
     import orbax.checkpoint.v1 as ocp  # pyright: ignore[reportMissingImports]
@@ -29,8 +32,15 @@ except ImportError:
 SHOWN = 300  # characters of an error, whose text may hold the whole state of the reader
 
 
+NOT_ITS_FAULT = (MemoryError, PermissionError, FloatingPointError, jax.errors.JaxRuntimeError)  # but the process's
+
+
 class CheckpointError(OSError):
-    """A checkpoint that could not be written."""
+    """A checkpoint that could not be written, or cannot be read by this process and may be by another."""
+
+
+class MisfitError(CheckpointError):
+    """A whole checkpoint, but of another ensemble, or of another precision."""
 
 
 @contextlib.contextmanager
@@ -58,6 +68,7 @@ class Checkpoints:
         self.directory, self.trainer, self.kept = directory, trainer, kept
         self._pending: tuple[str, ocp.AsyncResponse] | None = None
 
+    @settled()
     def save(self, step: int, state: EnsembleState) -> None:
         """Begin to write the state after `step` steps, once the one before is written.
 
@@ -90,42 +101,72 @@ class Checkpoints:
     ) -> tuple[EnsembleState, int] | None:
         """The newest state that is as it was saved, and its step, or None.
 
-        Those that cannot be read, or whose numbers have changed, are set aside, and `tell` hears of it.
+        Those that are damaged, or whose numbers have changed, are set aside, and `tell` hears of it. One that is whole
+        never is: raises MisfitError as `restore` does, and CheckpointError where the process lacks what reading takes.
         """
         for step in reversed(saved_steps(self.directory)):
-            state, error = self._restored(step, input_shape)
+            path, (state, error) = self.directory / str(step), self._restored(step, input_shape)
+            if any_process(isinstance(error, CheckpointError)):
+                raise error or CheckpointError(f"checkpoint {path} cannot be used by another process, which says why")
             if not any_process(state is None) and state is not None:
                 return state, step
-            tell(f"checkpoint {self.directory / str(step)} cannot be read and is set aside ({error})")
+            tell(f"checkpoint {path} cannot be read and is set aside ({_first_line(error) if error else ''})")
             if jax.process_index() == 0:
                 shutil.rmtree(self.directory / f"{step}.unreadable", ignore_errors=True)
                 (self.directory / str(step)).rename(self.directory / f"{step}.unreadable")
         return None
 
-    def _restored(self, step: int, input_shape: tuple[int, ...]) -> tuple[EnsembleState | None, str]:
-        """The state, or why there is none."""
+    def _restored(self, step: int, input_shape: tuple[int, ...]) -> tuple[EnsembleState | None, Exception | None]:
+        """The state, or why there is none: a CheckpointError where that is not the checkpoint's fault."""
         try:
-            return self.restore(step, input_shape), ""
+            return self.restore(step, input_shape), None
+        except NOT_ITS_FAULT as error:
+            path = self.directory / str(step)
+            return None, CheckpointError(f"checkpoint {path} cannot be read now, and stays: {_first_line(error)}")
         except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
-            return None, _first_line(error)
+            return None, error
 
+    @settled()
     def restore(self, step: int, input_shape: tuple[int, ...]) -> EnsembleState:
         """The state saved after `step` steps, on whatever devices there are now.
 
-        Raises ValueError where it is not what was saved, or a state of another ensemble.
+        Raises MisfitError for one of another ensemble or precision, and ValueError where it is not what was saved.
         """
         where = self.trainer.placement
         shapes = jax.eval_shape(lambda: self.trainer.init(input_shape))._asdict()
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where.by_member), shapes)
         path = str(self.directory.absolute() / str(step))
+        self._check_fits(step, path, shapes)
         context = ocp.Context()
         context.array.loading.enable_padding_and_truncation = True  # there may be more or fewer idle places now
         with context:
             state = EnsembleState(**ocp.load(path, like))
             metadata = ocp.metadata(path).custom_metadata
-        if metadata != self._about(step, state):
-            raise ValueError("it is not what was saved, or of another ensemble")
+        if any(metadata[name] != said for name, said in self._about(step, state).items() if name != "digest"):
+            raise ValueError("it is not what was saved")
         return state
+
+    def _check_fits(self, step: int, path: str, shapes: PyTree[jax.ShapeDtypeStruct]) -> None:
+        """Raise MisfitError for a checkpoint that is whole, as far as what it says of itself goes, and none of this
+        ensemble's.
+        """
+        found = ocp.metadata(path)
+        about, own = found.custom_metadata, self._ensemble
+        if about["ensemble"] != own and about.get("digest", _digest(about)) == _digest(about):
+            differing = ", ".join(sorted(name for name in own if about["ensemble"].get(name) != own[name]))
+            raise MisfitError(
+                f"checkpoint {path} is of another ensemble ({differing or 'fields'} differ), and stays; take another "
+                "directory, or remove it"
+            )
+        precisions = (
+            {str(leaf.dtype) for leaf in jax.tree.leaves(tree["params"])} for tree in (found.metadata, shapes)
+        )
+        wide, usual = map(sorted, precisions)
+        if wide == ["float64"] != usual:
+            raise MisfitError(
+                f"checkpoint {path} holds parameters in float64, and members are computed in float32; an earlier "
+                "version wrote it while jax_enable_x64 was set. It stays; go on with that version, or remove the run"
+            )
 
     def _about(self, step: int, state: EnsembleState) -> Any:
         """What a checkpoint says of itself: of which ensemble and step it is, and sums over its arrays.
@@ -133,9 +174,19 @@ class Checkpoints:
         With the seed and the step, that is all that later random numbers and records depend on.
         """
         sums = jax.tree.leaves(checksums(state, self.trainer.members))
+        about = {"step": step, "ensemble": self._ensemble}
+        return {**about, "checksums": [int(np.asarray(each)) for each in sums], "digest": _digest(about)}
+
+    @property
+    def _ensemble(self) -> dict[str, Any]:
         names = ("architecture", "recipe", "members", "seed")
-        ensemble = {name: describe(getattr(self.trainer, name)) for name in names}
-        return {"step": step, "ensemble": ensemble, "checksums": [int(np.asarray(each)) for each in sums]}
+        return {name: describe(getattr(self.trainer, name)) for name in names}
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    """By which a checkpoint of another ensemble is told from one in which a bit has changed."""
+    content = json.dumps([about["step"], about["ensemble"]], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def check_kept(kept: int) -> None:

@@ -20,7 +20,7 @@ Numbers = dict[str, Float[Array, ""]]
 
 
 class Metrics(NamedTuple):
-    """Of the last batch, before its update; NaN before there was one."""
+    """Of the last batch, before its update; 0 before there was one."""
 
     loss: Float[Array, "*member"]
     accuracy: Float[Array, "*member"]  # how often the largest logit is where the largest target is; of classes alone
@@ -48,7 +48,7 @@ def untrained(
 ) -> MemberState:
     """A member before its first step, for inputs of this shape."""
     params = architecture.init(key, shape)
-    nothing_yet = Metrics(*[jnp.full((), jnp.nan, jnp.float32)] * 3)
+    nothing_yet = Metrics(*[jnp.zeros((), jnp.float32)] * 3)  # where debuggers look for it, NaN would be a fault
     return MemberState(params, recipe.optimizer.transformation(**numbers).init(params), nothing_yet, jnp.int32(HEALTHY))
 
 

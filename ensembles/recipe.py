@@ -13,6 +13,7 @@ from ensembles.hyperparameters import PerMember, by_member, checked, numbers_of
 from ensembles.losses import Loss, MeanSquaredError
 from ensembles.optimizers import Optimizer, Sgd
 from ensembles.schedules import Constant, Schedule
+from models.numerics import settled
 
 
 @dataclass(frozen=True)
@@ -61,5 +62,6 @@ class TrainingRecipe:
         rate = np.atleast_1d(np.asarray(self.learning_rate))[:, None]
         if isinstance(self.schedule, Constant):
             return rate * np.asarray(steps)
-        factors = np.asarray(self.schedule.factor(jnp.arange(max(steps), dtype=jnp.int32)), np.float64)
+        with settled():
+            factors = np.asarray(self.schedule.factor(jnp.arange(max(steps), dtype=jnp.int32)), np.float64)
         return rate * np.concatenate([[0.0], np.cumsum(factors)])[list(steps)]

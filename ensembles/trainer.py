@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped, UInt32
 
 from ensembles.batches import Data
@@ -20,7 +21,9 @@ from ensembles.recipe import TrainingRecipe
 from ensembles.sharding import Placement, agreed, gathered, map_members, placement
 from ensembles.strategy import Strategy
 from models.architecture import Architecture
+from models.checks import check_seed
 from models.correlation import Formulation
+from models.numerics import GENERATOR, key_data, settled
 
 INITIALISATION = 0  # what a member's key is folded with for its parameters
 SECONDS_A_CALL = 1.0  # how long one compiled call may run: how often progress shows and an interrupt is heard
@@ -42,7 +45,7 @@ class Moment(NamedTuple):
 
     step: int
     state: EnsembleState
-    metrics: Metrics  # of each member's last batch
+    metrics: Metrics  # of each member's last batch; NaN before there was one
     frozen_at: Int[np.ndarray, " member"]
     record: Record | None  # where the step is a recorded one
 
@@ -57,7 +60,8 @@ class Trainer:
 
     Member k's numbers depend on (architecture, recipe, seed, data, k) alone: all its randomness comes from `seed`
     folded with k, never from its neighbours. So `member_numbers` may be some of a larger ensemble's, or the same one
-    several times under different hyperparameters; by default they are 0 … members - 1.
+    several times under different hyperparameters; by default they are 0 … members - 1. All is computed in float32,
+    whatever JAX is set to.
     """
 
     architecture: Architecture
@@ -69,6 +73,7 @@ class Trainer:
 
     def __post_init__(self):
         check_members(self.members)
+        check_seed(self.seed)
         check_member_numbers(self.member_numbers, self.members)
         self.recipe.hyperparameters(self.members)
         if self.architecture.parametrization == "mup" and not isinstance(self.recipe.optimizer, Sgd):
@@ -89,14 +94,17 @@ class Trainer:
         """How planar convolutions are computed."""
         return self.strategy.on(jax.default_backend(), self.members).formulation
 
+    @settled()
     def init(self, input_shape: Sequence[int]) -> EnsembleState:
         """The untrained ensemble, for inputs of this shape (`Signal.of_input`)."""
         return self._init(self._seed, self._stacked_numbers(), tuple(input_shape))
 
+    @settled()
     def advance(self, state: EnsembleState, data: Data, start: int, stop: int) -> EnsembleState:
         """All members from step `start` to step `stop`. Compiles once for all steps."""
         return self._advance(*self.arguments(state, data, start, stop))
 
+    @settled()
     def compiled_advance(self, state: EnsembleState, data: Data) -> jax.stages.Compiled:
         """The program of `advance`, to be called with `arguments`."""
         return type(self)._advance.lower(self, *self.arguments(state, data, 0, 1)).compile()
@@ -105,6 +113,7 @@ class Trainer:
         """What `advance` computes with: the seed and the members' numbers, the state, the data and the steps."""
         return self._seed, self._stacked_numbers(), state, data, np.int32(start), np.int32(stop)
 
+    @settled()
     @partial(jax.jit, static_argnums=0)
     def logits(
         self, state: EnsembleState, x: Float[Array, "sample *pixel channel"]
@@ -116,6 +125,7 @@ class Trainer:
 
         return map_members(one, state.params, x, self.placement)
 
+    @settled()
     @partial(jax.jit, static_argnums=(0, 1))
     def each(
         self, function: Callable[[Architecture, PyTree, Array], PyTree], state: EnsembleState, x: Float[Array, "..."]
@@ -137,8 +147,7 @@ class Trainer:
     @property
     def _seed(self) -> UInt32[np.ndarray, "2"]:
         """As an argument, so that ensembles of other seeds are the same program."""
-        with jax.ensure_compile_time_eval():  # also while shapes alone are asked for
-            return np.asarray(jax.random.key_data(jax.random.key(self.seed)))
+        return key_data(self.seed)
 
     @partial(jax.jit, static_argnums=(0, 3))
     def _init(self, seed: Array, numbers: tuple, input_shape: tuple[int, ...]) -> EnsembleState:
@@ -165,7 +174,7 @@ class Trainer:
 
 def key_of(seed: UInt32[Array, "2"], member: Int[Array, ""]) -> Key[Array, ""]:
     """Where all of a member's randomness comes from; the seed is the data of a key."""
-    return jax.random.fold_in(jax.random.wrap_key_data(seed), member)
+    return jax.random.fold_in(jax.random.wrap_key_data(seed, impl=GENERATOR), member)
 
 
 def in_batches(
@@ -195,6 +204,7 @@ def train(
     `resume` is a state and its step, from which later moments follow with the numbers of an uninterrupted run. Raises
     DivergedError once no member is finite, unless `all_may_diverge`, and ValueError for data or steps that do not fit.
     """
+    data, evaluation = (float32(data[0]), float32(data[1])), {name: float32(x) for name, x in evaluation.items()}
     check_data(trainer.architecture, trainer.recipe, data, evaluation)
     check_steps(record_steps)
     where = trainer.placement
@@ -204,6 +214,7 @@ def train(
 
     def moment(position: int | None) -> Moment:
         metrics, frozen_at = jax.tree.map(trainer.on_host, (state.metrics, state.frozen_at))
+        metrics = metrics if step else Metrics(*(np.full_like(values, np.nan) for values in metrics))
         if (frozen_at != HEALTHY).all() and not all_may_diverge:
             raise DivergedError(
                 f"no member's numbers are finite after step {frozen_at.max()} ({trainer.members} members); lower the "
@@ -232,6 +243,12 @@ def train(
                 yield moment(None)
         if step == target:
             yield moment(position)
+
+
+@settled()
+def float32(x: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+    """The numbers as members compute with them."""
+    return jnp.asarray(x, jnp.float32)
 
 
 def train_ensemble(

@@ -15,6 +15,7 @@ from ensembles.sharding import agreed
 from ensembles.strategy import Strategy
 from ensembles.trainer import Trainer
 from models.correlation import Formulation
+from models.numerics import settled
 
 MEMORY_SHARE = 0.8  # of a device's memory, for members at work
 SECONDS_A_TRIAL = 0.3  # at most, unless one step takes longer
@@ -71,6 +72,7 @@ def measured_strategy(
     return _best(trials).strategy, tuple(trials)
 
 
+@settled()
 def measured(trainer: Trainer, strategy: Strategy, data: Data) -> Trial:
     """A few steps of as many members as are at work at once on all devices, compiled, warmed up and timed."""
     members = min(trainer.members, jax.device_count() * (strategy.members_at_once or 1))

@@ -27,6 +27,7 @@ from launch.run_directory import claim, reading, write_json
 from launch.stored_data import training_set
 from launch.stored_members import StoredRun
 from launch.theory import KernelStore, check_all_covered, holds_in_the_mean_alone, predictions
+from models.checks import check_seed
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class AnalyzeCommand:
             raise ValueError("no RUN is named; name run directories, or directories of such")
         if self.draws < 20:
             raise ValueError(f"--draws is {self.draws}; 95 % intervals need at least 20")
-        if self.seed < 0:
-            raise ValueError(f"--seed is {self.seed}; it must be at least 0")
+        check_seed(self.seed, "--seed")
         if not 0 < self.memory < 2**20:
             raise ValueError(f"--memory is {self.memory:g}; it must be a number of GiB above 0")
 

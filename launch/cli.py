@@ -125,12 +125,23 @@ def chosen(kind: str, name: str | None, choices: Mapping[str, Any]) -> Any:
 
 
 def configure_jax() -> None:
-    """Set up the process: one JAX device per CPU core, full float32 products, compiled programs kept between runs."""
+    """Set up the process: one JAX device per CPU core, full float32 products, compiled programs kept between runs.
+
+    What numbers depend on is set here, whatever the environment says, for people's JAX_ENABLE_X64 and the like are not
+    in any configuration; the library holds to it in other people's processes, too (`settled`).
+    """
     import jax
+
+    from models.numerics import GENERATOR
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jax.config.update("jax_num_cpu_devices", cores)
     jax.config.update("jax_default_matmul_precision", "float32")
+    jax.config.update("jax_enable_x64", False)
+    jax.config.update("jax_default_prng_impl", GENERATOR)
+    jax.config.update("jax_threefry_partitionable", True)
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    jax.config.update("jax_numpy_rank_promotion", "allow")
     cache = os.path.expanduser(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym")
     jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "compiled"))
 

@@ -23,7 +23,7 @@ from ensembles.data import Source, Splits, find_source
 from launch.snapshots import EmpiricalNtk, Parameters
 from launch.yaml_text import parsed
 from models import Architecture, cyclic, dihedral
-from models.checks import check_positive
+from models.checks import check_positive, check_seed
 from models.width import at_width
 from models.zoo import MODELS
 
@@ -153,5 +153,5 @@ def check_splits(train: int | None, test: int | None, seed: int | None, name: st
     for part, value in {"train": train, "test": test}.items():
         if value is not None:
             check_positive("data", part, value)
-    if seed is not None and (not isinstance(seed, int) or seed < 0):
-        raise ValueError(f"{name} is {seed!r}; it must be a whole number, at least 0")
+    if seed is not None:
+        check_seed(seed, name)

@@ -19,8 +19,9 @@ from launch.interrupts import heed, stops_noted
 from launch.progress import member_progress
 from launch.run_directory import claim, damage_named, write_whole
 from models.architecture import Architecture
-from models.checks import check_positive
+from models.checks import check_positive, check_seed
 from models.description import describe
+from models.numerics import key_of_seed, settled
 
 WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
 A_CALL = 10  # members, at most
@@ -50,6 +51,7 @@ class KernelSample:
     def __post_init__(self):
         for name in ("members", "draws"):
             check_positive("KernelSample", name, getattr(self, name))
+        check_seed(self.seed, "KernelSample: seed")
         if not self.architectures:
             raise ValueError("KernelSample: there are no architectures; give one or more, by width")
         for architecture in self.architectures.values():
@@ -90,7 +92,7 @@ def sample_kernels(sample: KernelSample, directory: Path, console: Console) -> t
 def _analytic(sample: KernelSample, directory: Path) -> Kernel:
     path = directory / "analytic.npz"
     if not path.exists():
-        with jax.enable_x64(True):
+        with settled(x64=True):
             narrowest = sample.architectures[min(sample.architectures)]
             kernel = analytic_kernel(narrowest)(np.asarray(sample.x, np.float64))
             _write(path, {name: np.asarray(values) for name, values in kernel._asdict().items()})
@@ -142,8 +144,8 @@ def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
     def compute(first: int, device: Any) -> tuple[int, Kernels]:
         # Members beyond the last one fill the last call up, so that all compile once and round alike.
         members = np.arange(first, first + size)
-        with jax.default_device(device):
-            key = jax.random.fold_in(jax.random.key(sample.seed), width)
+        with jax.default_device(device), settled():  # threads have JAX as the process has set it
+            key = jax.random.fold_in(key_of_seed(sample.seed), width)
             kernels = np.stack(kernels_of_members(architecture, key, members, sample.x), axis=1)
         return first, kernels[: sample.members - first]
 

@@ -15,6 +15,7 @@ from analysis.contact_sheets import contact_sheet
 from analysis.drawing import save_figure
 from ensembles.data import SETS, Cacheable, DataError, find_source, ood_sets, standardised
 from ensembles.data.cache import Entry, entries, folder
+from models.checks import check_seed
 
 OOD_SAMPLES = 100
 
@@ -55,8 +56,7 @@ class ShowSet:
     """Where the sheet goes, as FILE.png and FILE.pdf; by default NAME in this directory."""
 
     def __post_init__(self):
-        if self.seed < 0:
-            raise ValueError(f"--seed is {self.seed}; it must be at least 0")
+        check_seed(self.seed, "--seed")
         if self.output is None:
             return
         output = Path(os.path.expanduser(self.output))

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ensembles import Strategy, Trainer
-from ensembles.checkpoints import Checkpoints, saved_steps
+from ensembles.checkpoints import Checkpoints, MisfitError, saved_steps
 from ensembles.checks import listed
 from ensembles.recorder import Layout, coordinates
 from launch.config import ConfigError, built
@@ -193,18 +193,27 @@ def _checkpoints(path: Path, trainer: Trainer | None, shape: tuple[int, ...] | N
             detail = "not checked, which takes the ensemble and its data"
             checks.append(Check(label, "warning", detail, "see to config.json and data first"))
         elif error := _error(Checkpoints(directory, trainer), step, shape):
-            remedy = f"remove {directory / str(step)}; the run goes on from the one before"
-            checks.append(Check(label, "problem", f"cannot be read ({error})", remedy))
+            checks.append(_of_checkpoint(directory / str(step), label, error))
         else:
             sound.append(step)
             checks.append(Check(label, "ok", "can be read, and its sums are right"))
     return sound, checks
 
 
-def _error(checkpoints: Checkpoints, step: int, shape: tuple[int, ...]) -> str:
-    """Why a checkpoint cannot be restored; empty if it can."""
+def _of_checkpoint(path: Path, label: str, error: Exception) -> Check:
+    """Of one that cannot be restored: it is damaged, or whole and of no use here."""
+    if isinstance(error, MisfitError):
+        return Check(
+            label, "problem", str(error), "keep it for those whom it is of use to; the message says what to do"
+        )
+    detail = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:200]
+    return Check(label, "problem", f"cannot be read ({detail})", f"remove {path}; the run goes on from the one before")
+
+
+def _error(checkpoints: Checkpoints, step: int, shape: tuple[int, ...]) -> Exception | None:
+    """Why a checkpoint cannot be restored; None if it can."""
     try:
         checkpoints.restore(step, shape)
     except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
-        return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:200]
-    return ""
+        return error
+    return None

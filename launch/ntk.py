@@ -15,6 +15,7 @@ from analysis.kernel_evolution_figures import evolution_figure
 from launch.ntk_run import STORE, ntk_of_run
 from launch.stored_data import training_set
 from launch.stored_members import StoredRun, stored_steps
+from models.checks import check_seed
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class NtkCommand:
     def __post_init__(self):
         if self.samples < 1:
             raise ValueError(f"--samples is {self.samples}; a kernel needs at least one input")
-        if self.data_seed < 0:
-            raise ValueError(f"--data-seed is {self.data_seed}; it must be at least 0")
+        check_seed(self.data_seed, "--data-seed")
         if not 0 < self.memory < 2**20:
             raise ValueError(f"--memory is {self.memory:g}; it must be a number of GiB above 0")
 

@@ -19,6 +19,7 @@ from ensembles.trainer import Trainer
 from launch.snapshots import Snapshots
 from models.architecture import Architecture
 from models.description import describe
+from models.numerics import settled
 
 IDENTITY_TOLERANCE = 1e-5  # of the largest value; signals on the sphere turned by the identity come back to 3e-7
 
@@ -76,6 +77,7 @@ class Run:
         """Training inputs, and the targets that the loss wants."""
         return jnp.asarray(self.training_set.inputs), jnp.asarray(self.training_set.targets(self.recipe.loss))
 
+    @settled()
     def step_batch(self, key: Key[Array, ""]) -> Data:
         """A batch that one step is taken on, as it is drawn and augmented."""
         draw, augment = jax.random.split(key)
@@ -102,6 +104,7 @@ class Run:
         }
 
     @cached_property
+    @settled()
     def evaluation(self) -> dict[str, Float[Array, "sample row column channel"]]:
         """The inputs whose logits are recorded, the training set's among them; orbits element by element."""
         sets = {data.name: jnp.asarray(data.inputs) for data in self.evaluation_sets}

@@ -33,6 +33,7 @@ from launch.stability import check_stability
 from launch.stored_data import write_sets
 from launch.stored_strategy import strategy_for
 from launch.tracking import check_installed, tracked
+from models.numerics import settled
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Execution:
         check_kept(self.checkpoints_kept)
 
 
+@settled()
 def run_ensemble(
     run: Run,
     path: Path,

@@ -22,6 +22,7 @@ from ensembles.recipe import TrainingRecipe
 from ensembles.trainer import INITIALISATION
 from launch.run import Run
 from launch.run_directory import write_json
+from models.numerics import key_of_seed, settled
 
 SAMPLES = 512  # that the kernel is between; of larger batches it is an estimate
 FILE = "stability.json"
@@ -61,11 +62,12 @@ def is_covered(recipe: TrainingRecipe) -> bool:
     return isinstance(optimizer, Sgd) and not optimizer.nesterov and isinstance(recipe.loss, MeanSquaredError)
 
 
+@settled()
 def stability(run: Run) -> Stability:
     """The largest stable learning rate, 2(1 + μ)/(λ_max(Θ)/N + weight decay), beside the run's."""
-    batch = run.step_batch(jax.random.key(run.seed))[0]
+    batch = run.step_batch(key_of_seed(run.seed))[0]
     chosen = np.linspace(0, len(batch) - 1, min(len(batch), SAMPLES)).round().astype(int)
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(run.seed), 0), INITIALISATION)  # member 0's
+    key = jax.random.fold_in(jax.random.fold_in(key_of_seed(run.seed), 0), INITIALISATION)  # member 0's
     params = run.architecture.init(key, batch.shape[1:])
     curvature = largest_ntk_eigenvalue(run.architecture, params, batch[chosen]) / len(chosen)
     factors = run.recipe.schedule.factor(jnp.arange(run.record_steps[-1], dtype=jnp.int32))

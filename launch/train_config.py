@@ -14,12 +14,13 @@ from launch.config import ConfigError, architecture_of, check_splits, named, sou
 from launch.run import Run
 from launch.snapshots import Snapshots
 from models.architecture import Architecture
+from models.checks import check_seed
 from models.description import describe
 from models.groups import Group
 from models.substitution import with_group
 
 RECORDS = 10
-MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**7, "seed": 2**31 - 1, "width": 2**16}
+MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**7, "width": 2**16}
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class TrainConfig:
         check_member_numbers(self.member_numbers, self.members)
         if self.member_numbers == tuple(range(self.members)):
             object.__setattr__(self, "member_numbers", None)
-        check_whole("seed", self.seed, 0)
+        check_seed(self.seed)
         if not isinstance(self.recipe, TrainingRecipe):
             raise ValueError(f"recipe is {self.recipe!r}; it must be the fields of a TrainingRecipe")
         if self.ood_samples is not None:

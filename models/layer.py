@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from models.correlation import Formulation
 from models.covariance import Lag
@@ -101,8 +101,8 @@ class AffineModule(nnx.Module, Generic[AffineLayer]):
 
     def __init__(self, layer: AffineLayer, shape: tuple[int, ...], rngs: nnx.Rngs):
         # Drawn flat: a normal draw of a 4-D shape takes seconds to compile.
-        self.weight = nnx.Param(jax.random.normal(rngs(), (math.prod(shape),)).reshape(shape))
-        self.bias = nnx.Param(jax.random.normal(rngs(), (shape[0],))) if layer.b_std else None
+        self.weight = nnx.Param(standard_normal(rngs(), math.prod(shape)).reshape(shape))
+        self.bias = nnx.Param(standard_normal(rngs(), shape[0])) if layer.b_std else None
         self.layer = layer
         self.fan_in = math.prod(shape[1:])
         self.scale = layer.w_std / math.sqrt(self.fan_in)
@@ -136,3 +136,8 @@ class AffineModule(nnx.Module, Generic[AffineLayer]):
         if self.bias is None:
             return z
         return z + self.bias_scale * self.bias[...].reshape(-1, *[1] * (z.ndim - 1))
+
+
+def standard_normal(key: Key[Array, ""], size: int) -> Float[Array, " size"]:
+    """N(0, 1), drawn in float32 in either precision: a key is the same network in both."""
+    return jax.random.normal(key, (size,), jnp.float32).astype(float)

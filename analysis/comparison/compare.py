@@ -33,6 +33,7 @@ from analysis.ensemble_logits import Block
 from analysis.equivariance import OrbitStatistics
 from analysis.orbit_statistics import joined, mean_orbit_statistics
 from analysis.resampling import EstimatedMean, estimate_with_subsets
+from models.checks import MOST_SEED, check_seed
 
 SUBSETS = 20  # of each size
 
@@ -61,6 +62,7 @@ def compare(
     ValueError for ensembles that do not fit each other, and logits that are not finite.
     """
     check(ensembles, times)
+    check_seed(seed, most=MOST_SEED // len(ensembles) - 1)
     ensembles = [of_name(ensembles, reference), *(each for each in ensembles if each.name != reference)]
     sizes, found = ensemble_sizes([each.members for each in ensembles]), Gathered(*({} for _ in Gathered._fields))
     last: dict[str, EstimatedMean] = {}

@@ -15,6 +15,7 @@ from analysis.empirical.checks import Given, Inputs, Network, Params, applied, c
 from analysis.empirical.plan import Method, Plan, make_plan, tile_ntk
 from analysis.empirical.structured import Output
 from analysis.gram import Progress
+from models.numerics import settled
 
 DEFAULT_MEMORY = 4 * 2**30
 
@@ -95,7 +96,7 @@ def _computed(
 
     def compute(item: tuple[int, Tile], device: Any) -> tuple[int, Tile, np.ndarray]:
         member, (rows, columns) = item
-        with jax.default_device(device), jax.enable_x64(x1.dtype == np.float64):  # threads do not inherit it
+        with jax.default_device(device), settled(x1.dtype == np.float64):  # threads have what the process has set
             second = None if columns is None else x2[columns]
             own = given.params_of(member)
             return *item, np.asarray(tile_ntk(given.network, plan.method, output, own, x1[rows], second))

@@ -15,6 +15,7 @@ from analysis.kernels import AnalyticKernel, Kernel
 from analysis.kernels.analytic import check_inputs
 from models.architecture import Architecture
 from models.description import describe
+from models.numerics import settled
 
 Precision = Literal["float32", "float64"]
 Inputs = Float[np.ndarray, "n *point channel"]
@@ -86,7 +87,7 @@ class Gram:
     @contextlib.contextmanager
     def precise(self) -> Iterator[None]:
         """Within, in this thread, JAX computes in this precision."""
-        with jax.enable_x64(self.precision == "float64"):
+        with settled(self.precision == "float64"):
             yield
 
 

@@ -80,13 +80,13 @@ def _gram_parts(layer: PartSum, x1: Batch, x2: Batch, independent: bool = False)
 
     slots = parts1.shape[1]
     if layer.is_shared:
-        return total(jnp.ones((slots, slots)), independent)
+        return total(jnp.ones((slots, slots), x1.dtype), independent)
     own = [gram(layer.body, parts1[:, p], parts2[:, p], independent) for p in range(slots)]
     masks = [weights1[:, p, None] * weights2[:, p] for p in range(slots)]
     same = jax.tree.map(lambda *ks: sum(mask * k for mask, k in zip(masks, ks, strict=True)), *own)
     if check_layers(layer.body, layer.part(Signal.of_input(x1.shape[1:]))).gaussian:
         return same  # what the slots add up is centred: different ones are uncorrelated
-    return jax.tree.map(jnp.add, same, total(1 - jnp.eye(slots), True))
+    return jax.tree.map(jnp.add, same, total(1 - jnp.eye(slots, dtype=x1.dtype), True))
 
 
 def _diagonal_parts(layer: PartSum, x: Batch) -> Covariance:

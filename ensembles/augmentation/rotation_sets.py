@@ -10,6 +10,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from models.checks import check_seed
+
 Rotations = Float[np.ndarray, "rotation d d"]
 Solid = Literal["tetrahedron", "octahedron", "icosahedron"]
 TOLERANCE = 1e-5  # of RᵀR = 1: what float32 leaves of matrices multiplied a few times
@@ -60,10 +62,11 @@ class DrawnRotations:
     dimension: int = 3
 
     def __post_init__(self):
-        for name, least in (("count", 1), ("seed", 0), ("dimension", 2)):
+        for name, least in (("count", 1), ("dimension", 2)):
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ValueError(f"DrawnRotations: {name} is {value!r}; it must be an integer of at least {least}")
+        check_seed(self.seed, "DrawnRotations: seed")
 
     @property
     def matrices(self) -> Rotations:

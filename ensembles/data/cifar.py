@@ -8,7 +8,7 @@ import numpy as np
 from ensembles.data.dataset import DataError, Splits
 from ensembles.data.files import FilePath, class_names, existing, explained, pictures, read_bytes
 from ensembles.data.raw import Part, Raw
-from models.checks import check_positive
+from models.checks import check_positive, check_seed
 
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 RECORD = 1 + 3 * 32 * 32  # a byte of label, then the red, the green and the blue plane, each row by row
@@ -31,6 +31,7 @@ class CifarBinary:
     seed: int = 0
 
     def __post_init__(self):
+        check_seed(self.seed, "CifarBinary: seed")
         object.__setattr__(self, "directory", str(self.directory))
         check_positive("CifarBinary", "images_per_file", self.images_per_file)
 

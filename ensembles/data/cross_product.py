@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ensembles.data.dataset import DataError, Dataset, Quantity, Splits
-from ensembles.data.noise import other_stream
-from models.checks import check_positive
+from ensembles.data.streams import other_stream, stream
+from models.checks import check_positive, check_seed
 
 COMPONENTS = tuple(Quantity(f"(u × v)_{axis}") for axis in "xyz")
 Pairs = Float[np.ndarray, "sample 2 3"]
@@ -30,12 +30,13 @@ class CrossProduct:
     def __post_init__(self):
         for name in ("train", "test"):
             check_positive("CrossProduct", name, getattr(self, name))
+        check_seed(self.seed, "CrossProduct: seed")
         object.__setattr__(self, "norms", tuple(self.norms))
         check_norms("CrossProduct", self.norms)
 
     def load(self) -> Splits:
         """As many pairs as asked for, in two independent parts."""
-        rng = np.random.default_rng(self.seed)
+        rng = stream(self.seed)
         parts = {"train": self.train, "test": self.test}
         return Splits(*(with_products(name, rng, count, self.norms, self.seed) for name, count in parts.items()))
 

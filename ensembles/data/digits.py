@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 
 from ensembles.data.dataset import Splits
 from ensembles.data.raw import Part, Raw
+from models.checks import check_seed
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class Digits:
     train: int | None = None
     test: int | None = None
     seed: int = 0
+
+    def __post_init__(self):
+        check_seed(self.seed, "Digits: seed")
 
     def load(self) -> Splits:
         """The digits; raises DataError if there are not as many."""

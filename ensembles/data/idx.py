@@ -11,6 +11,7 @@ from jaxtyping import Num
 from ensembles.data.dataset import DataError, Splits
 from ensembles.data.files import FilePath, class_names, existing, pictures, read_bytes
 from ensembles.data.raw import Part, Raw
+from models.checks import check_seed
 
 # The third byte of a file, and the type of the numbers after the header, the high byte first.
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -34,6 +35,7 @@ class IdxFiles:
     seed: int = 0
 
     def __post_init__(self):
+        check_seed(self.seed, "IdxFiles: seed")
         object.__setattr__(self, "directory", str(self.directory))
         object.__setattr__(self, "classes", class_names(self.classes))
 

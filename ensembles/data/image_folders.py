@@ -16,7 +16,7 @@ from ensembles.data.files import FilePath, pictures, state_of
 from ensembles.data.picture_files import read_square, side_of
 from ensembles.data.picture_trees import Classes, pictures_by_part
 from ensembles.data.raw import Part, Raw
-from models.checks import check_positive
+from models.checks import check_positive, check_seed
 
 READING = 2  # how pictures are read; it grows when the arrays of a folder that stays the same become others
 
@@ -46,6 +46,7 @@ class ImageFolders:
     seed: int = 0
 
     def __post_init__(self):
+        check_seed(self.seed, "ImageFolders: seed")
         object.__setattr__(self, "path", str(self.path))
         check_positive("ImageFolders", "size", self.size)
 

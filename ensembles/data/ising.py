@@ -18,8 +18,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ensembles.data.dataset import DataError, Dataset, Quantity, Splits
-from ensembles.data.noise import other_stream
-from models.checks import check_positive
+from ensembles.data.streams import other_stream, stream
+from models.checks import check_positive, check_seed
 
 CRITICAL_TEMPERATURE = 2 / math.log(1 + math.sqrt(2))
 ENERGY = Quantity("energy per site", "J")
@@ -49,6 +49,7 @@ class IsingEnergies:
     def __post_init__(self):
         for name in ("train", "test", "updates"):
             check_positive("IsingEnergies", name, getattr(self, name))
+        check_seed(self.seed, "IsingEnergies: seed")
         if self.size < 2:
             raise ValueError(
                 f"IsingEnergies: size is {self.size}; it must be at least 2, for a site to have neighbours"
@@ -59,7 +60,7 @@ class IsingEnergies:
 
     def load(self) -> Splits:
         """As many fresh samples as asked for, in two independent parts."""
-        rng = np.random.default_rng(self.seed)
+        rng = stream(self.seed)
         sizes = {"train": self.train, "test": self.test}
         return Splits(*(self._part(rng, name, samples) for name, samples in sizes.items()))
 

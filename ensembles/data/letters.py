@@ -9,6 +9,7 @@ from jaxtyping import Float
 from matplotlib.ft2font import FT2Font
 
 from ensembles.data.dataset import Dataset, standardise_each
+from ensembles.data.streams import stream
 
 FONTS = tuple(
     f"DejaVu{family}.ttf"
@@ -28,7 +29,7 @@ def letters(samples: int, size: int, seed: int = 0) -> Dataset:
     glyphs = [(font, letter) for font in FONTS for letter in string.ascii_letters]
     if not 1 <= samples <= len(glyphs):
         raise ValueError(f"letters: {samples} samples asked for; it must be between 1 and {len(glyphs)}")
-    chosen = np.random.default_rng(seed).permutation(len(glyphs))[:samples]
+    chosen = stream(seed).permutation(len(glyphs))[:samples]
     images = np.stack([draw(font, letter, size) for font, letter in (glyphs[index] for index in chosen)])[..., None]
     labels = np.array([string.ascii_letters.index(glyphs[index][1]) for index in chosen])
     return Dataset(

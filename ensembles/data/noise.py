@@ -4,6 +4,7 @@ import numpy as np
 
 from ensembles.data.dataset import Dataset, standardise_each
 from ensembles.data.statistics import Statistic, blocks, moments
+from ensembles.data.streams import other_stream, stream
 from models.checks import check_positive
 
 AT_ONCE = 256  # images of matched noise; for each there is a number for every training sample
@@ -15,7 +16,7 @@ def matched_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     They are mean + Σ_s g_s (x_s − mean)/√n over all n samples x_s of `data`, with independent Gaussian numbers g_s.
     """
     check_positive("matched_noise", "samples", samples)
-    rng, mean = np.random.default_rng(seed), data.inputs.mean(0, dtype=float)
+    rng, mean = stream(seed), data.inputs.mean(0, dtype=float)
     images = np.empty((samples, *mean.shape), np.float32)
     for part in blocks(samples, AT_ONCE):
         draws = rng.standard_normal((len(images[part]), len(data)))
@@ -45,13 +46,6 @@ def uniform_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     provenance = f"uniform between the extremes of {data.name}, seed {seed}"
     inputs = images.astype(np.float32)
     return Dataset("uniform noise", inputs, None, (), provenance, normalisation=data.normalisation)
-
-
-def other_stream(seed: int) -> np.random.Generator:
-    """Random numbers independent of default_rng(seed): what is generated out of distribution must not share the draws
-    of the data set that was generated from the same seed.
-    """
-    return np.random.default_rng((seed, 1))
 
 
 def _independent(

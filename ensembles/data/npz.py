@@ -19,6 +19,7 @@ from ensembles.data.files import (
 )
 from ensembles.data.layouts import Layout, channels_last, check_layout
 from ensembles.data.raw import Raw
+from models.checks import check_seed
 
 StoredImages = Num[np.ndarray, "sample row column channel"]
 Labels = Int[np.ndarray, " sample"]
@@ -50,6 +51,7 @@ class Npz:
     layout: Layout | None = None
 
     def __post_init__(self):
+        check_seed(self.seed, "Npz: seed")
         object.__setattr__(self, "path", str(self.path))
         object.__setattr__(self, "classes", class_names(self.classes))
         check_layout(self.layout)

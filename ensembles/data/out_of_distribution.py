@@ -14,7 +14,8 @@ from ensembles.data.cross_product import other_norms
 from ensembles.data.dataset import DataError, Dataset, Inputs
 from ensembles.data.ising import at_temperature, continuous_spins
 from ensembles.data.letters import letters
-from ensembles.data.noise import matched_noise, other_stream, pixel_noise, uniform_noise, white_noise
+from ensembles.data.noise import matched_noise, pixel_noise, uniform_noise, white_noise
+from ensembles.data.streams import other_stream, stream
 from ensembles.data.transforms import grayscale, resize, rgb, standardised, transformed
 from ensembles.data.transforms.images import Images, check_images
 from models.checks import check_positive
@@ -95,7 +96,7 @@ def drawn(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     check_positive("drawn", "samples", samples)
     if samples > len(data):
         raise ValueError(f"{samples} samples asked of {data.name}, which has {len(data)}")
-    chosen = np.random.default_rng(seed).permutation(len(data))[:samples]
+    chosen = stream(seed).permutation(len(data))[:samples]
     return replace(
         data,
         inputs=data.inputs[chosen],

@@ -13,7 +13,7 @@ from ensembles.data.raw import Part, Raw
 from ensembles.data.tfds import Tfds
 from ensembles.data.transforms.energies import HARTREE, atomisation_energies
 from ensembles.data.transforms.molecules import spherical_signals
-from models.checks import check_positive
+from models.checks import check_positive, check_seed
 
 Origin = Literal["qm9pack", "tfds"]
 Signals = Float[np.ndarray, "molecule atom theta phi channel"]
@@ -44,6 +44,7 @@ class Qm9:
     def __post_init__(self):
         for name in ("train", "test", "bandlimit"):
             check_positive("Qm9", name, getattr(self, name))
+        check_seed(self.seed, "Qm9: seed")
         if self.origin not in get_args(Origin):
             raise ValueError(f"Qm9: origin is {self.origin!r}; it must be one of {', '.join(get_args(Origin))}")
 

@@ -20,6 +20,7 @@ from ensembles.data.dataset import (
 )
 from ensembles.data.normalisation import Normalisation
 from ensembles.data.statistics import divisor, moments
+from ensembles.data.streams import stream
 
 HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
 APART = 8  # digits run to 16, bytes to 255
@@ -84,7 +85,7 @@ class Raw:
         for what, count in {"training": train, "test": test}.items():
             if count is not None and (isinstance(count, bool) or not isinstance(count, Integral)):
                 raise DataError(f"{self.name}, {what} samples: {count!r} asked for; it must be a whole number")
-        rng, total = np.random.default_rng(seed), len(self.train.inputs)
+        rng, total = stream(seed), len(self.train.inputs)
         order = rng.permutation(total)
         if self.test is None:
             held_out, order = np.split(order, [max(1, round(HELD_OUT * total)) if test is None else test])

@@ -22,6 +22,7 @@ import numpy as np
 from ensembles.data.cache import Entry, cached, entry_of
 from ensembles.data.dataset import DataError, Quantity, Splits
 from ensembles.data.raw import Part, Raw
+from models.checks import check_seed
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
 ANSWERING = "https://storage.googleapis.com"  # has many of the sets
@@ -51,6 +52,9 @@ class Tfds:
     train: int | None = None
     test: int | None = None
     seed: int = 0
+
+    def __post_init__(self):
+        check_seed(self.seed, "Tfds: seed")
 
     @property
     def description(self) -> dict[str, str]:

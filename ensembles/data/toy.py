@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ensembles.data.dataset import DataError, Dataset, Quantity, Splits
-from ensembles.data.noise import other_stream
-from models.checks import check_positive
+from ensembles.data.streams import other_stream, stream
+from models.checks import check_positive, check_seed
 
 HEIGHT = Quantity("cos π‖x‖")
 Points = Float[np.ndarray, "sample d"]
@@ -31,10 +31,11 @@ class Toy:
         for name in ("train", "test"):
             check_positive("Toy", name, getattr(self, name))
         check_dimension("Toy", self.dimension)
+        check_seed(self.seed, "Toy: seed")
 
     def load(self) -> Splits:
         """As many points as asked for, in two independent parts."""
-        rng = np.random.default_rng(self.seed)
+        rng = stream(self.seed)
         provenance = f"uniform in the unit ball of R^{self.dimension}, seed {self.seed}"
         parts = {"train": self.train, "test": self.test}
         return Splits(

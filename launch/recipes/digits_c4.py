@@ -26,6 +26,7 @@ from launch.run_directory import claim
 from launch.runner import peak_memory, run_ensemble
 from launch.theory import KernelStore
 from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+from models.checks import MOST_SEED
 from models.description import describe
 from models.zoo import HIDDEN_STD
 
@@ -69,7 +70,7 @@ class DigitsC4:
 
     def __post_init__(self):
         limits = {"members": (2, 100_000), "width": (2, 4096), "steps": (1, 1_000_000), "records": (2, 1000)}
-        limits |= {"train": (1, 1000), "samples": (1, 512), "seed": (0, 2**31 - 1)}
+        limits |= {"train": (1, 1000), "samples": (1, 512), "seed": (0, MOST_SEED // 3 - 1)}
         check_limits(self, limits)
         if self.width % 2:
             raise ValueError(f"--width is {self.width}; it must be even, as the group-CNNs take half of it")

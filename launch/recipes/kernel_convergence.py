@@ -29,6 +29,7 @@ from models import (
     SphereLifting,
     cyclic,
 )
+from models.checks import MOST_SEED
 from models.description import describe
 from models.zoo import HIDDEN_STD
 
@@ -59,7 +60,7 @@ class KernelConvergence:
                 raise ValueError("--paper says what --members and --widths are; leave these out, or --paper")
             object.__setattr__(self, "members", PAPER_MEMBERS)
             object.__setattr__(self, "widths", PAPER_WIDTHS)
-        limits = {"members": (10, 1_000_000), "inputs": (1, 32), "seed": (0, 2**31 - 1)}
+        limits = {"members": (10, 1_000_000), "inputs": (1, 32), "seed": (0, MOST_SEED)}
         check_limits(self, limits)
         if len(self.widths) < 2 or len(set(self.widths)) < len(self.widths):
             raise ValueError(f"--widths are {self.widths}; exponents need two or more, each named once")

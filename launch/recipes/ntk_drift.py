@@ -35,6 +35,7 @@ from launch.runner import Execution, peak_memory, run_ensemble
 from launch.snapshots import Parameters
 from launch.stored_members import StoredRun
 from models import Architecture, Conv, Dense, Flatten, MaxPool, Relu
+from models.checks import MOST_SEED
 from models.description import describe
 from models.zoo import HIDDEN_STD
 
@@ -75,7 +76,7 @@ class NtkDrift:
 
     def __post_init__(self):
         limits = {"members": (2, 10_000), "steps": (1, 1_000_000), "records": (2, 1000)}
-        limits |= {"train": (1, 1000), "samples": (1, 1000), "seed": (0, 2**31 - 1)}
+        limits |= {"train": (1, 1000), "samples": (1, 1000), "seed": (0, MOST_SEED // (4097 * len(NAMES)) - 1)}
         check_limits(self, limits)
         if not 0 < self.rate < 1:
             raise ValueError(f"--rate is {self.rate}; descent converges for fractions between 0 and 1")

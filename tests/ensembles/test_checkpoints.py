@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from failed_loads import FAILED_LOADS
+from jax_settings import SETTINGS
 
 from ensembles import Adam, Trainer, TrainingRecipe
-from ensembles.checkpoints import CheckpointError, Checkpoints, checksums, saved_steps
+from ensembles.checkpoints import CheckpointError, Checkpoints, MisfitError, checksums, ocp, saved_steps
 from models import Architecture, Conv, Dense, Flatten, Relu
 
 ARCH = Architecture((Conv(2, 2, "VALID"), Relu(), Flatten(), Dense(3, b_std=0.1)))
@@ -61,10 +62,16 @@ def test_the_last_ones_are_kept(saved, tmp_path, state):
 
 
 def test_a_state_comes_back_bit_for_bit(saved, state):
-    """NaN among the metrics included."""
-    assert np.isnan(state.metrics.loss).all()
     for step in (5, 20):
         assert_state(saved.restore(step, SHAPE), shifted(state, step))
+
+
+def test_numbers_that_are_not_finite_come_back_as_they_are(saved, state):
+    """Of frozen members, and of states that earlier versions saved before the first step."""
+    odd = state._replace(metrics=jax.tree.map(lambda x: x.at[:].set(jnp.array([jnp.nan, jnp.inf, 1])), state.metrics))
+    saved.save(30, odd)
+    saved.wait()
+    assert_state(saved.restore(30, SHAPE), odd)
 
 
 def test_an_old_one_goes_only_when_the_new_one_is_whole(saved, state):
@@ -192,12 +199,49 @@ def test_what_cannot_be_written_is_told(tmp_path, state):
         write()
 
 
-def test_another_ensembles_checkpoint_is_set_aside(saved):
+def test_another_ensembles_checkpoint_is_refused_and_stays(saved):
     """Of the same shape, but with another seed or recipe."""
-    for changes in ({"seed": 1}, {"recipe": TrainingRecipe(0.2, Adam())}):
-        told = []
+    for changes, name in (({"seed": 1}, "seed"), ({"recipe": TrainingRecipe(0.2, Adam())}, "recipe")):
         other = Checkpoints(saved.directory, replace(TRAINER, **changes))
-        with pytest.raises(ValueError, match="not what was saved, or of another ensemble"):
-            other.restore(20, SHAPE)
-    assert other.restore_newest(SHAPE, told.append) is None
-    assert len(told) == 2
+        for restored in (lambda: other.restore(20, SHAPE), lambda: other.restore_newest(SHAPE)):
+            with pytest.raises(
+                MisfitError, match=rf"checkpoints/20 is of another ensemble \({name} differ\), and stays"
+            ):
+                restored()
+    assert saved_steps(saved.directory) == [5, 20]
+
+
+def test_a_whole_checkpoint_of_another_precision_is_refused_and_stays(saved, state):
+    """As earlier versions wrote them where JAX had 64 bits switched on."""
+    wide = jax.tree.map(lambda x: np.asarray(x, np.float64) if x.dtype == np.float32 else x, state)
+    with jax.enable_x64(True):
+        about = saved._about(30, wide)
+        ocp.save(
+            str(saved.directory.absolute() / "30"), jax.tree.map(jnp.asarray, wide)._asdict(), custom_metadata=about
+        )
+    assert saved_steps(saved.directory) == [5, 20, 30]
+    with pytest.raises(MisfitError, match=r"checkpoints/30 holds parameters in float64, .* It stays"):
+        saved.restore_newest(SHAPE)
+    assert saved_steps(saved.directory) == [5, 20, 30]
+
+
+@pytest.mark.parametrize("error", [MemoryError("64 MiB"), PermissionError("13"), FloatingPointError("NaN")])
+def test_what_the_process_lacks_is_not_the_checkpoints_fault(saved, monkeypatch, error):
+    def load(*arguments):
+        raise error
+
+    monkeypatch.setattr(ocp, "load", load)
+    with pytest.raises(CheckpointError, match=f"checkpoints/20 cannot be read now, and stays: {type(error).__name__}"):
+        saved.restore_newest(SHAPE)
+    assert saved_steps(saved.directory) == [5, 20]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=[name for name, _ in SETTINGS])
+def test_what_jax_is_set_to_does_not_matter(saved, state, setting):
+    """Neither to what is read, nor to what is written, bit for bit."""
+    name, value = setting
+    with getattr(jax, name)(value):
+        assert_state(saved.restore(20, SHAPE), shifted(state, 20))
+        saved.save(30, state)
+        saved.wait()
+    assert_state(saved.restore(30, SHAPE), state)

@@ -14,6 +14,7 @@ from models import Architecture, AtomSum, Conv, Dense, Flatten, MaxPool, OrbitAv
 CPU, GPU = ({"device": {"platform": platform}} for platform in ("cpu", "gpu"))
 CONV, HEAD = Conv(4, 3, b_std=0.1), (Flatten(), Dense(2))
 UNTILED = Architecture((Conv(4, 4, "VALID"), MaxPool(2), *HEAD))
+UNTILED_ON_DIGITS = Architecture((Conv(3, 4, "VALID", b_std=0.1), MaxPool(2), Relu(), Flatten(), Dense(10)))
 
 
 def named(layers, shape=(8, 8, 1), schema=2, circumstances=CPU):
@@ -58,9 +59,6 @@ def test_versions_and_devices():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("old") / "run", UNTILED_ON_DIGITS)
-
-
-UNTILED_ON_DIGITS = Architecture((Conv(3, 4, "VALID", b_std=0.1), MaxPool(2), Relu(), Flatten(), Dense(10)))
 
 
 def test_doctor_and_analyze_name_the_run(run, tmp_path, command):

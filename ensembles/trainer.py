@@ -58,10 +58,10 @@ class DivergedError(ValueError):
 class Trainer:
     """An ensemble of networks of one architecture under one recipe.
 
-    Member k's numbers depend on (architecture, recipe, seed, data, k) alone: all its randomness comes from `seed`
-    folded with k, never from its neighbours. So `member_numbers` may be some of a larger ensemble's, or the same one
-    several times under different hyperparameters; by default they are 0 … members - 1. All is computed in float32,
-    whatever JAX is set to.
+    Member k's numbers depend on (architecture, recipe, seed, data, k) alone, and by rounding on how many members there
+    are: all its randomness comes from `seed` folded with k, never from its neighbours. So `member_numbers` may be some
+    of a larger ensemble's, or the same one several times under different hyperparameters; by default they are
+    0 … members - 1. All is computed in float32, whatever JAX is set to.
     """
 
     architecture: Architecture

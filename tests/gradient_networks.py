@@ -105,7 +105,7 @@ GROUPS = {
     "C4, MaxPool(3, 2), 7×7": ((7, 7, 1), on_group(C4, 2, "SAME", MaxPool(3, 2), Relu(), GroupPool(), LOGITS)),
     "D4, MaxPool(2, 1), 6×6": ((6, 6, 1), on_group(D4, 3, "CIRCULAR", MaxPool(2, 1), Relu(), GroupPool(), LOGITS)),
     "C4, AvgPool(3, 2), 7×7": ((7, 7, 1), on_group(C4, 2, "VALID", AvgPool(3, 2), Relu(), Flatten(), LOGITS)),
-    "C2, 5×4": ((5, 4, 1), on_group(C2, 3, "SAME", Identity(), LayerNorm(), Erf(), GlobalAvgPool(), LOGITS)),
+    "C2, 5×4": ((5, 4, 1), on_group(C2, 3, "SAME", Identity(), LayerNorm(), Erf(), GlobalAvgPool(), Flatten(), LOGITS)),
     "D2, residual, 6×6": (
         (6, 6, 1),
         (

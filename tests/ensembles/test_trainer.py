@@ -39,15 +39,20 @@ def uninterrupted():
     return records()
 
 
-def assert_same(found, expected, members=slice(None)):
-    """Bit for bit, on both evaluation sets."""
+def assert_same(found, expected, equal=np.testing.assert_array_equal, members=slice(None)):
+    """Bit for bit, on both evaluation sets: what one program has computed."""
     for one, other in zip(found, expected, strict=True):
         assert (one.step, one.record.position) == (other.step, other.record.position)
         assert one.record.logits.keys() == other.record.logits.keys()
         for name in one.record.logits:
-            np.testing.assert_array_equal(one.record.logits[name], other.record.logits[name][members])
+            equal(one.record.logits[name], other.record.logits[name][members])
         for metric, value in one.metrics._asdict().items():
-            np.testing.assert_array_equal(value, getattr(other.metrics, metric)[members])
+            equal(value, getattr(other.metrics, metric)[members])
+
+
+def assert_close(found, expected):
+    """To float32's rounding of numbers of size one, after twelve steps: what programs for other sizes have computed."""
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_records_are_the_logits_at_the_steps(uninterrupted):
@@ -72,7 +77,7 @@ def member_of(tree, member):
 def test_a_member_does_not_depend_on_its_neighbours(uninterrupted, members):
     common = min(members, 3)
     fewer, more = (records(members), uninterrupted) if members < 3 else (uninterrupted, records(members))
-    assert_same(fewer, more, slice(common))
+    assert_same(fewer, more, assert_close, slice(common))
 
 
 def test_members_and_seeds_differ(uninterrupted):
@@ -106,7 +111,8 @@ def test_the_length_of_calls_leaves_no_trace(uninterrupted, seconds, calls, monk
 def test_train_ensemble_stacks_the_records(uninterrupted):
     x, y, x_eval = data()
     logits = train_ensemble(CNN, RECIPE, np.asarray(x), np.asarray(y), np.asarray(x_eval), 3, STEPS)
-    np.testing.assert_array_equal(logits, np.stack([moment.record.logits["eval"] for moment in uninterrupted]))
+    # The logits of four samples, and of the same among seven: two programs.
+    assert_close(logits, np.stack([moment.record.logits["eval"] for moment in uninterrupted]))
 
 
 def test_divergence_of_all_is_told():
@@ -131,8 +137,9 @@ def test_divergence_out_of_distribution_is_told():
 
 @pytest.mark.parametrize("numbers", [(0,), (1, 2), (2, 0, 2)], ids=str)
 def test_members_by_number_are_those_of_the_whole(uninterrupted, numbers):
-    """Ranges of a larger ensemble, and the same member twice; bit for bit, one at once."""
-    assert_same(records(len(numbers), numbers=numbers), uninterrupted, list(numbers))
+    """Ranges of a larger ensemble, and the same member twice: the same program if they are as many."""
+    equal = np.testing.assert_array_equal if len(numbers) == 3 else assert_close
+    assert_same(records(len(numbers), numbers=numbers), uninterrupted, equal, list(numbers))
 
 
 def test_a_member_may_come_again_under_other_hyperparameters(uninterrupted):
@@ -142,7 +149,7 @@ def test_a_member_may_come_again_under_other_hyperparameters(uninterrupted):
     slower = records(1, recipe=replace(RECIPE, learning_rate=0.1))
     for found, one, other in zip(folded, uninterrupted, slower, strict=True):
         np.testing.assert_array_equal(found.record.logits["eval"][:2], one.record.logits["eval"][:2])
-        np.testing.assert_array_equal(found.record.logits["eval"][2:], other.record.logits["eval"])
+        assert_close(found.record.logits["eval"][2:], other.record.logits["eval"])
 
 
 @pytest.mark.parametrize(

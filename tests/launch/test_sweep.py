@@ -35,16 +35,26 @@ def arrays_of(path):
     return {name: np.asarray(group[name]) for name in group.array_keys()}
 
 
-def assert_same_run(found, expected):
-    """Configuration, every array of the store bit for bit, metrics and data."""
+def assert_same_run(found, expected, equal=np.testing.assert_array_equal):
+    """Configuration, data, and every array of the store and column of metrics: bit for bit, of the same jobs."""
     one, other = (json.loads((path / "config.json").read_text())["config"] for path in (found, expected))
     assert one == other
-    ours, theirs = arrays_of(found), arrays_of(expected)
+    ours, theirs = ({**arrays_of(path), **columns_of(path)} for path in (found, expected))
     assert ours.keys() == theirs.keys()
     for name, values in theirs.items():
-        np.testing.assert_array_equal(ours[name], values)
-    assert read_metrics(found / "metrics.csv") == read_metrics(expected / "metrics.csv")
+        equal(ours[name], values)
     assert {file.name for file in (found / "data").iterdir()} == {file.name for file in (expected / "data").iterdir()}
+
+
+def columns_of(path):
+    """Those of metrics.csv, by name; fields that are empty are none."""
+    rows = read_metrics(path / "metrics.csv")
+    return {f"metrics: {name}": np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+
+
+def assert_close(found, expected):
+    """To float32's rounding, after a few steps on numbers of size one: jobs of other members are other programs."""
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +81,14 @@ def test_runs_of_a_sweep_are_those_of_train(alone, tmp_path):
 
 @pytest.mark.parametrize("most", [None, 6, 2, 1], ids=["folded", "two a job", "ranges", "single members"])
 def test_how_members_are_cut_into_jobs_leaves_no_trace(alone, tmp_path, most):
-    """Folded into one ensemble a seed, or split into ranges: bit for bit the runs alone."""
+    """Folded into one ensemble a seed, or split into ranges: to rounding the runs alone."""
     file = sweep_file(tmp_path, product={"recipe.learning_rate": [0.1, 0.2], "seed": [0, 1]}, members_a_job=most)
     swept(file, tmp_path / "out")
     assert len(plan_of(tmp_path / "out")["jobs"]) == {None: 2, 6: 2, 2: 8, 1: 12}[most]
     found = runs_by_changes(tmp_path / "out")
     assert {key: path.name for key, path in found.items()} == {key: path.name for key, path in alone.items()}
     for key, path in found.items():
-        assert_same_run(path, alone[key])
+        assert_same_run(path, alone[key], assert_close)
         assert [check.status for check in check_finished(path, ())] == ["ok"]
     assert not list((tmp_path / "out" / "parts").iterdir())
 
@@ -97,7 +107,7 @@ def test_numbers_of_the_optimizer_are_folded_too(tmp_path):
     assert len(plan_of(tmp_path / "folded", "folded")["jobs"]) == 1
     assert len(plan_of(tmp_path / "single", "single")["jobs"]) == 3
     for run in plan_of(tmp_path / "single", "single")["runs"]:
-        assert_same_run(tmp_path / "folded" / "runs" / run, tmp_path / "single" / "runs" / run)
+        assert_same_run(tmp_path / "folded" / "runs" / run, tmp_path / "single" / "runs" / run, assert_close)
 
 
 def test_what_differs_otherwise_is_not_folded(tmp_path):
@@ -133,13 +143,13 @@ def test_the_same_run_twice_is_one(tmp_path):
 
 
 def test_the_config_of_a_run_reproduces_it(alone, tmp_path):
-    """Of runs that were put together from parts as well."""
+    """To rounding also of runs that were put together from parts."""
     file = sweep_file(tmp_path, product={"recipe.learning_rate": [0.1, 0.2]})
     swept(file, tmp_path / "out")
     for path in runs_by_changes(tmp_path / "out").values():
         TrainCommand(path / "config.json", tmp_path / path.name).run(CONSOLE)
         with xr.open_zarr(tmp_path / path.name / "logits.zarr") as again, xr.open_zarr(path / "logits.zarr") as first:
-            np.testing.assert_array_equal(again.logits.values, first.logits.values)
+            assert_close(again.logits.values, first.logits.values)
 
 
 def test_a_run_that_was_begun_alone_goes_on_alone(alone, tmp_path):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from sweeps import plan_of, runs_by_changes, sweep_file
-from test_sweep import CONSOLE, arrays_of, assert_same_run, swept
+from test_sweep import CONSOLE, arrays_of, assert_close, assert_same_run, swept
 
 from launch import runner
 from launch.sweep import worker
@@ -23,7 +23,7 @@ def test_runs_that_have_parts_in_common_share_them(tmp_path, members):
     swept(whole, tmp_path / "whole")
     runs, others = (runs_by_changes(tmp_path / name, name) for name in ("shared", "whole"))
     for key, path in runs.items():
-        assert_same_run(path, others[key])
+        assert_same_run(path, others[key], assert_close)
     assert not list((tmp_path / "shared" / "parts").glob("*"))
 
 
@@ -87,7 +87,7 @@ def test_a_range_may_diverge_where_the_run_does_not(tmp_path):
     swept(whole, tmp_path / "w")
     swept(single, tmp_path / "s")
     ((run,), (other,)) = (list((tmp_path / name / "runs").iterdir()) for name in "ws")
-    assert_same_run(other, run)
+    assert_same_run(other, run, assert_close)
     assert not arrays_of(run)["healthy"].all()
 
 

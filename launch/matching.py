@@ -209,7 +209,11 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         tuple(at),
         {of_set: slice(starts[of_set], starts[of_set] + len(data)) for of_set, data in matched.data.items()},
         {of_set: orbits[of_set] for of_set in matched.data if of_set in orbits},
-        {name: data.labels for name, data in matched.data.items() if data.is_labelled_as(matched.trained_on)},
+        {
+            name: data.labels
+            for name, data in matched.data.items()
+            if data.labels is not None and data.is_labelled_as(matched.trained_on)
+        },
         training,
         prediction,
         *series_of(run),

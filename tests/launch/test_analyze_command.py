@@ -20,7 +20,7 @@ from launch.analysis_files import frame_of, read_tables
 from launch.run import Run
 from launch.run_directory import claim
 from launch.runner import Execution, run_ensemble
-from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, MaxPool, Relu, cyclic
+from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, MaxPool, Relu, cyclic, group_counterpart
 
 C4, STEPS, RATE = cyclic(4), (0, 1, 4), 2.0
 HIDDEN = {"size": 8, "padding": "VALID", "w_std": 2**0.5}
@@ -78,6 +78,31 @@ def test_theory_is_the_theorem(analysed):
     np.testing.assert_allclose(tables["equivariance"].equivariance_error_mean.sel(run="gcnn"), 0, atol=1e-5)
 
 
+def verdicts(output):
+    return {
+        (each["what"], each["evaluation_set"]): each for each in json.loads((output / "agreement.json").read_text())
+    }
+
+
+def test_theory_says_whether_the_networks_are_a_pair(tmp_path, command):
+    """A group-CNN that pools over pixels is none for a CNN that flattens them; its counterpart is."""
+    conv = {"size": 3, "stride": 1, "w_std": 2**0.5}
+    pooled = Architecture((LiftingConv(C4, 2, **conv), Relu(), GroupPool(), Dense(10, w_std=0.5)))
+    plain = Architecture((Conv(2, **conv), Relu(), Flatten(), Dense(10, w_std=0.5)))
+    trained(tmp_path / "cnn", plain, replace(DESCENT, augmentation=FullOrbit(C4)))
+    for number, (name, network) in enumerate({"pooled": pooled, "pair": group_counterpart(plain, C4)}.items()):
+        trained(tmp_path / name, network, seed=6 + number)
+        runs = (str(tmp_path / "cnn"), str(tmp_path / name))
+        code, text, _ = command("analyze", *runs, "--theory", "--reference", "cnn", "--output", name + "-out")
+        assert code == 0
+        found = verdicts(tmp_path / (name + "-out"))
+        said = {found[f"{name} and cnn in theory", of_set]["verdict"] for of_set in ("train", "test", "noise")}
+        assert said == {"differ" if name == "pooled" else "the same"}
+    largest = max(each["difference"] for (what, _), each in found.items() if what == "pair and cnn in theory")
+    assert largest < 1e-4  # kernels in float32
+    assert "pair and cnn in theory: the same on train (theory predicts one mean, to " in text
+
+
 def test_csv_holds_the_tables_numbers(analysed):
     output, _ = analysed
     for name in ("divergence", "theory", "equivariance_by_size", "mean_logits"):
@@ -100,8 +125,13 @@ def test_figures_and_findings_are_there(analysed, runs):
     findings = {each["what"]: each for each in json.loads((output / "health.json").read_text())}
     assert findings["gcnn: members"] == {"what": "gcnn: members", "status": "ok", "detail": "all 7 members are finite"}
     assert findings["augmented: learning rate"]["status"] == "ok"
-    assert "noise (" in findings["augmented and theory"]["detail"]
-    assert "noise (D = " in findings["augmented and gcnn: noise floor"]["detail"]
+    assert not [what for what in findings if "theory" in what or "noise floor" in what]  # that is no health
+    agreement = json.loads((output / "agreement.json").read_text())
+    whats = ["augmented and gcnn", "augmented and gcnn in theory", "augmented and theory", "gcnn and theory"]
+    assert [(each["what"], each["evaluation_set"]) for each in agreement] == [(a, b) for a in whats for b in sets]
+    assert [
+        line.partition(":")[0] for line in printed.splitlines() if " on noise (" in line or ", noise (" in line
+    ] == whats
     described = json.loads((output / "runs.json").read_text())
     assert [(each["name"], each["members"], each["steps"]) for each in described] == [
         ("augmented", 6, 4),

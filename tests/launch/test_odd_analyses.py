@@ -76,8 +76,10 @@ def test_sets_that_are_zero_odd_names_and_a_single_time(command, small, tmp_path
     captions = json.loads((tmp_path / "out" / "figures" / "captions.json").read_text())
     assert {"theory", "calibration", "mean-logits-a-b--x_ü", "mean-logits-a-b--x_ü-2", "inputs"} <= set(captions)
     findings = {each["what"]: each["detail"] for each in json.loads((tmp_path / "out" / "health.json").read_text())}
-    assert "a/b $x_ü (" in findings["_$ü [b] and theory"]
-    assert "blank" not in findings["_$ü [b] and theory"]
+    agreement = json.loads((tmp_path / "out" / "agreement.json").read_text())
+    found = {(each["what"], each["evaluation_set"]): each["verdict"] for each in agreement}
+    assert found["_$ü [b] and theory", "blank"] == "the same"  # no member says anything of blank pictures
+    assert found["two and theory", "a/b $x_ü"] == found["two and _$ü [b]", "a/b $x_ü"] == "not known"
     assert findings["two: spread"] == "2 members: no interval, no z score; these take 5"
 
 

@@ -99,19 +99,24 @@ def obey(command: str, options: Sequence[str]) -> None:
 
     from launch.commands import COMMANDS, GROUPS
     from launch.completion import CompletionCommand, completion_script
+    from launch.numeric_options import numbers_as_in_files
+
+    def asked(kind: Any, options: Sequence[str], prog: str) -> Any:
+        with numbers_as_in_files():
+            return tyro.cli(kind, args=options, prog=f"widesym {prog}")
 
     name = next(iter(options), None)
     if command in COMMANDS:
-        tyro.cli(COMMANDS[command], args=options, prog=f"widesym {command}").run(Console())
+        asked(COMMANDS[command], options, command).run(Console())
     elif command == "completion":
-        shell = tyro.cli(CompletionCommand, args=options, prog="widesym completion").shell
+        shell = asked(CompletionCommand, options, command).shell
         print(completion_script(shell, {**COMMANDS, **GROUPS, command: CompletionCommand}), end="")
     elif command == "data":
         action = chosen("action", name, GROUPS[command])
-        tyro.cli(action, args=options[1:], prog=f"widesym data {name}").run(Console())
+        asked(action, options[1:], f"data {name}").run(Console())
     elif command == "reproduce":
         recipe = chosen("recipe", name, GROUPS[command])
-        tyro.cli(recipe, args=options[1:], prog=f"widesym reproduce {name}").reproduce(name, Console())
+        asked(recipe, options[1:], f"reproduce {name}").reproduce(name, Console())
     else:
         fail(f"unknown command {command!r}; the commands are: {', '.join([*COMMANDS, *GROUPS, 'completion'])}")
 

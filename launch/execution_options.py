@@ -29,7 +29,7 @@ class ExecutionOptions:
         """The same for a command line."""
         numbers = [
             "--checkpoint-seconds",
-            str(self.checkpoint_seconds),
+            str(self.checkpoint_seconds).replace("inf", ".inf"),  # as options are read
             "--checkpoints-kept",
             str(self.checkpoints_kept),
         ]

@@ -7,7 +7,6 @@ from typing import Annotated, Any, NamedTuple
 
 import jax
 import tyro
-import yaml
 from rich.console import Console
 
 from ensembles.strategy import Strategy
@@ -26,6 +25,7 @@ from launch.stored_strategy import stored_strategy
 from launch.train_config import TrainConfig, described
 from launch.train_overrides import TrainOverrides, option, with_changes
 from launch.training_cost import TrainingCost, batch_shapes, training_cost
+from launch.yaml_text import dumped
 
 OUTPUT = "(default: runs/ and the name of the file, or of the run directory that it is in)"
 OF_A_RUN = "config.json"  # the name of files that describe run directories
@@ -154,7 +154,7 @@ def again(path: Path, changes: Mapping[str, Any]) -> Plan:
 def told(plan: Plan, cost: TrainingCost, output: Path) -> str:
     """The plan, as the YAML of a configuration file, and its cost, as comments."""
     run, steps = plan.run, plan.run.record_steps[-1]
-    resolved = yaml.safe_dump(plan.resolved, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    resolved = dumped(plan.resolved)
     lines = (
         f"trains in {output}: {run.members:,} members of {cost.parameters:,} parameters",
         f"{steps:,} steps on {cost.samples:,} samples each, augmentation included; {len(run.record_steps)} records",

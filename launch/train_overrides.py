@@ -10,6 +10,7 @@ from launch.config import ConfigError
 from launch.overrides import overridden
 from launch.yaml_text import parsed
 
+AS_IT_IS = """text is taken as it is in quotes of its own: '"…"'"""
 REPLACED = {"steps": ("record_steps",), "record_steps": ("steps", "records")}  # either says what is recorded
 
 
@@ -121,6 +122,9 @@ def _value(path: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return parsed(value)
+        found = parsed(value)
     except ValueError as error:
-        raise ConfigError(f"{option(path)} is {value!r}, which is not YAML: {error}") from None
+        raise ConfigError(f"{option(path)} is {value!r}, which is not YAML: {error}; {AS_IT_IS}") from None
+    if isinstance(found, str) and found != value.strip() and value.strip()[:1] not in ("'", '"', "|", ">", "!", "&"):
+        raise ConfigError(f"{option(path)} is {value!r}, of which YAML takes {found!r} alone; {AS_IT_IS}")
+    return found

@@ -1,15 +1,100 @@
-"""YAML as configuration files are read: 1e-3 is a number, every name is given once, and nothing is inside itself."""
+"""YAML as configuration files and options are read: numbers and truth values as in YAML 1.2's core schema, every name
+given once, and nothing inside itself.
+
+Words that YAML 1.1 reads as something else are refused, with how to write them: 0042 is 34 or 42, `1:30` 90 or text,
+`no` false or text, depending on who reads.
+"""
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
+CORE = "tag:yaml.org,2002:"
+AMBIGUOUS = "!ambiguous"
+QUOTES = "put it in quotes, if text is meant"
+
+
+class Word(NamedTuple):
+    """What a plain word may stand for."""
+
+    tag: str
+    pattern: re.Pattern[str]
+    made: Callable[[str], Any]
+
+
+WORDS = (  # https://yaml.org/spec/1.2.2/#103-core-schema
+    Word(f"{CORE}null", re.compile(r"(null|Null|NULL|~|)\Z"), lambda text: None),
+    Word(f"{CORE}bool", re.compile(r"(true|True|TRUE|false|False|FALSE)\Z"), lambda text: text.lower() == "true"),
+    Word(f"{CORE}int", re.compile(r"([-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+)\Z"), lambda text: int(text, 0)),
+    Word(f"{CORE}float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?\Z"), float),
+    Word(f"{CORE}float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+\Z"), float),  # text in YAML 1.1, which nobody means
+    Word(
+        f"{CORE}float",
+        re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z"),
+        lambda text: float(text.replace(".", "")),
+    ),
+)
+REFUSED = (  # what YAML 1.1 and 1.2 read differently (https://yaml.org/type), and what to write
+    (re.compile(r"[-+]?0[0-9]+\Z"), f"leave out the leading zeros, or {QUOTES}"),
+    (re.compile(r"[-+]?0(o[0-7]+|b[01_]+|x[0-9a-fA-F_]+)\Z"), f"write it in decimal digits, or {QUOTES}"),
+    (re.compile(r"[-+]?\.?[0-9][0-9.]*_[0-9_.]*([eE][-+]?[0-9]+)?\Z"), f"leave out the underscores, or {QUOTES}"),
+    (re.compile(r"[-+]?[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?\Z"), f"write one number, or {QUOTES}"),
+    (re.compile(r"(yes|no|on|off)\Z", re.IGNORECASE), f"write true or false, or {QUOTES}"),
+    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?\Z"), QUOTES),
+)
+RESOLVERS: Any = {
+    None: [(word.tag, word.pattern) for word in WORDS] + [(AMBIGUOUS, pattern) for pattern, _ in REFUSED],
+    "<": [(f"{CORE}merge", re.compile(r"<<\Z"))],
+}
+
+
+def plain(text: str) -> Any:
+    """What a word without quotes stands for; raises ValueError for one that YAML 1.1 and 1.2 read differently."""
+    for word in WORDS:
+        if word.pattern.match(text):
+            return word.made(text)
+    for pattern, remedy in REFUSED:
+        if pattern.match(text):
+            raise ValueError(f"{text!r} is read in one way by YAML 1.1 and in another by 1.2; {remedy}")
+    return text
+
+
+def parsed(text: str) -> Any:
+    """What YAML says; raises ValueError, on one line, for what is none."""
+    try:
+        return yaml.load(text, Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no YAML, too many digits, brackets without end
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def dumped(value: Any) -> str:
+    """Plain values as YAML that `parsed` reads as the same."""
+    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+
+
+def _word(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+    """A word, also where a tag says of what type it is."""
+    try:
+        return plain(node.value)
+    except ValueError as error:
+        raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
+
+
+def _date(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    raise yaml.MarkedYAMLError(problem=f"{node.value!r} is a date, of which no field is", problem_mark=node.start_mark)
+
 
 class Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in YAML 1.2 and JSON, not a string; names that are given twice and values that
-    refer to themselves are refused.
-    """
+    """YAML with the words above; names that are given twice and values that refer to themselves are refused."""
+
+    yaml_implicit_resolvers = RESOLVERS
+    yaml_constructors: ClassVar = {
+        **yaml.SafeLoader.yaml_constructors,
+        **dict.fromkeys((AMBIGUOUS, *(word.tag for word in WORDS)), _word),
+        f"{CORE}timestamp": _date,
+    }
 
     def __init__(self, text: str):
         super().__init__(text)
@@ -39,12 +124,7 @@ class Loader(yaml.SafeLoader):
         return node
 
 
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+"), [*"-+0123456789"])
+class Dumper(yaml.SafeDumper):
+    """Texts are quoted that the loader would read as something else, or refuse."""
 
-
-def parsed(text: str) -> Any:
-    """What YAML says; raises ValueError, on one line, for what is none."""
-    try:
-        return yaml.load(text, Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no YAML, no date, brackets without end
-        raise ValueError(" ".join(str(error).split())) from None
+    yaml_implicit_resolvers = RESOLVERS

@@ -14,6 +14,7 @@ from analysis.kernels import Kernel
 from models.architecture import Architecture
 from models.invariants import Canonicalize
 from models.layer import Affine, Reduction
+from models.numerics import settled
 from models.parts import PartSum
 
 
@@ -37,20 +38,36 @@ def empirical_kernel(
 def sampled_kernel(
     architecture: Architecture, key: Key[Array, ""], x: Float[Array, "n *point channel"], members: int
 ) -> Kernel:
-    """Empirical kernels of networks initialised by keys of their own, [member, n, n], one network after the other."""
+    """Empirical kernels of networks initialised by keys of their own, [member, n, n], one network after the other.
+
+    In the precision of x, whatever JAX is set to.
+    """
     each = [kernels_of_members(architecture, key, np.array([member]), x) for member in range(members)]
     return Kernel(*(jnp.concatenate(of) for of in zip(*each, strict=True)))
 
 
-@partial(jax.jit, static_argnums=0)
 def kernels_of_members(
     architecture: Architecture,
     key: Key[Array, ""],
     members: Int[ArrayLike, " member"],
+    x: Float[ArrayLike, "n *point channel"],
+) -> Kernel:
+    """Empirical kernels [member, n, n] of the networks of these numbers, in one program: one after the other.
+
+    In the precision of x, whatever JAX is set to.
+    """
+    x = jnp.asarray(x)
+    with settled(x.dtype == jnp.float64):
+        return _kernels_of_members(architecture, key, members, x)
+
+
+@partial(jax.jit, static_argnums=0)
+def _kernels_of_members(
+    architecture: Architecture,
+    key: Key[Array, ""],
+    members: Int[Array, " member"],
     x: Float[Array, "n *point channel"],
 ) -> Kernel:
-    """Empirical kernels [member, n, n] of the networks of these numbers, in one program: one after the other."""
-
     def one(member: Int[Array, ""]) -> Kernel:
         params = architecture.init(jax.random.fold_in(key, member), x.shape[1:])
         return empirical_kernel(architecture, params, x)

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
 from launch.config import ConfigError
 from launch.disk import size
 from launch.predicted_time import PredictedTime, predicted_time, spoken
@@ -14,6 +12,7 @@ from launch.sweep.jobs import program
 from launch.sweep.plan import Runs, planned
 from launch.sweep.sweep_config import Point, SweepConfig, told
 from launch.training_cost import TrainingCost, training_cost
+from launch.yaml_text import dumped
 
 MOST_TRIALS = 8
 
@@ -51,7 +50,7 @@ def describe_sweep(
     jobs = planned(directory, points, sweep, runs).jobs
     kinds = kinds_of(jobs, runs, checkpoints_kept)
     unfinished = {name for name in points if not directory.is_finished(name)}
-    resolved = yaml.safe_dump(base_of(sweep), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    resolved = dumped(base_of(sweep))
     lines = [
         f"{len(points)} runs in {directory.path}, {len(points) - len(unfinished)} of them finished:",
         *(

@@ -199,15 +199,17 @@ def test_what_cannot_be_written_is_told(tmp_path, state):
         write()
 
 
-def test_another_ensembles_checkpoint_is_refused_and_stays(saved):
+@pytest.mark.parametrize(
+    ("changes", "name"), [({"seed": 1}, "seed"), ({"recipe": TrainingRecipe(0.2, Adam())}, "recipe")]
+)
+def test_another_ensembles_checkpoint_is_refused_and_stays(saved, changes, name):
     """Of the same shape, but with another seed or recipe."""
-    for changes, name in (({"seed": 1}, "seed"), ({"recipe": TrainingRecipe(0.2, Adam())}, "recipe")):
-        other = Checkpoints(saved.directory, replace(TRAINER, **changes))
-        for restored in (lambda: other.restore(20, SHAPE), lambda: other.restore_newest(SHAPE)):
-            with pytest.raises(
-                MisfitError, match=rf"checkpoints/20 is of another ensemble \({name} differ\), and stays"
-            ):
-                restored()
+    other = Checkpoints(saved.directory, replace(TRAINER, **changes))
+    message = rf"checkpoints/20 is of another ensemble \({name} differ\), and stays"
+    with pytest.raises(MisfitError, match=message):
+        other.restore(20, SHAPE)
+    with pytest.raises(MisfitError, match=message):
+        other.restore_newest(SHAPE)
     assert saved_steps(saved.directory) == [5, 20]
 
 

@@ -53,7 +53,7 @@ def options(text):
         (options("--samples 0"), "--samples is 0; it must be between 1 and 512"),
         (options("--seed -1"), "--seed is -1; it must be between 0"),
         (options("--rate 2"), "--rate is 2.0; descent converges for fractions between 0 and 1"),
-        (options("--rate nan"), "--rate is nan"),
+        (options("--rate .nan"), "--rate is nan"),
         (options("--ood nois"), "Expected one of ('noise', 'letters', 'ising')"),
         (options("--ood noise noise"), "names no set, or one twice"),
     ],

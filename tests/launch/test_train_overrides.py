@@ -120,7 +120,7 @@ def test_a_group_is_that_of_all_layers():
         (("--members", "None"), "Error parsing --members"),
         (("--steps", "many"), "Error parsing --steps"),
         (("--recipe.learning-rate", "fast"), "Error parsing --recipe.learning-rate"),
-        (("--recipe.learning-rate", "nan"), "run.yaml, recipe: learning_rate is nan"),
+        (("--recipe.learning-rate", ".nan"), "run.yaml, recipe: learning_rate is nan"),
         (("--recipe.optimizer", "{type: Adam"), "--recipe.optimizer is '{type: Adam', which is not YAML: "),
         (("--recipe.optimizer", "None"), "run.yaml, recipe: optimizer is 'None'; it must be such as"),
         (("--recipe.loss", "{type: CrossEntropie}"), "run.yaml, recipe, loss.type 'CrossEntropie' is unknown; did you"),

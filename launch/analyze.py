@@ -146,6 +146,7 @@ def described(name: str, run: StoredRun) -> dict[str, Any]:
         "training time": f"{np.max(run.times(run.recorded_steps)):.4g}",
         "training set": f"{data}, {about['samples']} samples",
         "seed": config["seed"],
+        "randomness": run.randomness_identity,
         "architecture": str(run.architecture),
         "recipe": str(run.recipe),
         "provenance": about["provenance"],
@@ -159,7 +160,8 @@ def standing(tables: Mapping[str, xr.Dataset]) -> Table:
     made = Table(
         title=f"At t = {time:.4g}: distances of mean logits",
         caption="D: to the reference's mean; at infinity: of infinitely wide and large ensembles; by scatter: what the "
-        "members' scatter makes of the distance to theory",
+        "members' scatter makes of the distance to theory; paired: members that share their randomness are compared by "
+        "their differences",
     )
     columns = {
         ("divergence", "divergence"): "D",
@@ -170,16 +172,21 @@ def standing(tables: Mapping[str, xr.Dataset]) -> Table:
         ("theory", "rms_z"): "rms z",
     }
     shown = {key: label for key, label in columns.items() if key[0] in last and key[1] in last[key[0]]}
-    for label in ("run", "set", *shown.values()):
-        is_name = label in ("run", "set")
-        made.add_column(label, justify="left" if is_name else "right", no_wrap=is_name)
+    names = ("run", "set", "members") if "divergence" in tables else ("run", "set")
+    for label in (*names, *shown.values()):
+        made.add_column(label, justify="left" if label in names else "right", no_wrap=label in names)
     means = tables["mean_logits"]
     for run in means.run.values:
         for of_set in dict.fromkeys(means.evaluation_set.values):
             cells = [_cell(last[table], run, of_set, name) for table, name in shown]
             if set(cells) != {"-"}:  # as of the reference without theory
-                made.add_row(escape(str(run)), escape(str(of_set)), *cells)
+                pairing = [_pairing(tables["divergence"], run)] if "divergence" in tables else []
+                made.add_row(escape(str(run)), escape(str(of_set)), *pairing, *cells)
     return made
+
+
+def _pairing(divergence: xr.Dataset, run: str) -> str:
+    return str(divergence.pairing.sel(run=run).item()) if run in divergence.run.values else "-"
 
 
 def _cell(table: xr.Dataset, run: str, of_set: str, name: str) -> str:

@@ -32,6 +32,7 @@ def findings(matched: Matched, tables: Mapping[str, xr.Dataset], drawn: list[str
         for name in drawn
     ]
     if "divergence" in tables:
+        found += of_pairing(matched, tables["divergence"])
         found += _of_divergence(tables["divergence"])
     if "theory" in tables:
         found += _of_theory(tables["theory"])
@@ -75,6 +76,28 @@ def _of_rate(name: str, run: StoredRun) -> list[Finding]:
         return []
     detail = f"{rate:.4g}, {rate / limit:.0%} of the largest stable one at initialisation ({limit:.4g})"
     return [_finding(f"{name}: learning rate", "ok" if rate <= limit else "warning", detail)]
+
+
+def _of_pairing(matched: Matched, table: xr.Dataset, run: str) -> Finding:
+    """How a run and the reference depend on each other, and what that does to their comparison."""
+    reference, row = str(table.attrs["reference"]), table.sel(run=run)
+    pairs, status = int(row["pairs"]), "ok"
+    detail = "no member of one depends on a member of the other"
+    if pairs:
+        detail = f"{pairs} pairs of members that share their randomness: compared by their differences"
+        if any("randomness" not in matched.runs[each].config for each in (run, reference)):
+            status = "warning"
+            detail += (
+                f". They come from seed {matched.runs[run].config['seed']} alone, whatever the run; ensembles that are "
+                "to be independent need seeds of their own"
+            )
+    left_out = {run: int(row["left_out"]), reference: int(row["reference_left_out"])}
+    if any(left_out.values()):
+        status = "warning"
+        why = "have no partner in the other" if pairs else "have a partner in the other"
+        listed_out = " and ".join(f"{count} of {name}" for name, count in left_out.items() if count)
+        detail += f"; members that {why} are left out of this comparison: {listed_out}"
+    return _finding(f"{run} and {reference}: {'paired' if pairs else 'independent'}", status, detail)
 
 
 def _of_divergence(table: xr.Dataset) -> list[Finding]:

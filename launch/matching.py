@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.comparison import Compared, Times
+from analysis.comparison.ensembles import twice
 from analysis.dynamics import Prediction
 from analysis.ensemble_logits import EnsembleLogits
 from analysis.equivariance import target_matrices
@@ -85,13 +86,21 @@ def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
     """What the runs have in common.
 
     Raises MismatchError, with the reason, where sets of one name hold other data or other classes, where there is no
-    common set or no common time after 0, and where runs have other numbers of logits; SickMembersError as
-    `read_logits`; DataError where a run keeps no data.
+    common set or no common time after 0, where runs have other numbers of logits, and where one holds a member more
+    than once; SickMembersError as `read_logits`; DataError where a run keeps no data.
     """
     data, classes, left_out = _common_sets(runs)
     times, missing = _common_times(runs)
     kept = {name: np.flatnonzero(run.members(sick)) for name, run in runs.items()}
+    for name, run in runs.items():
+        _check_numbers(name, run.member_numbers[kept[name]])
     return Matched(runs, data, classes, times, kept, (*left_out, *missing))
+
+
+def _check_numbers(name: str, numbers: np.ndarray) -> None:
+    found, counts = np.unique(numbers, return_counts=True)
+    if (counts > 1).any():
+        raise MismatchError(twice(name, found[counts > 1][0]))
 
 
 def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], tuple[str, ...], list[str]]:
@@ -208,6 +217,8 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         training,
         prediction,
         *series_of(run),
+        run.randomness_identity,
+        run.member_numbers[kept],
     )
 
 

@@ -173,7 +173,8 @@ def _gathered(
         raise
     except ValueError as error:  # kernels that are not finite, or zero, as of narrow networks that are born dead
         raise RunDirectoryError(f"{run.path}: {error}") from error
-    return found.assign_attrs(run=str(run.path), inputs=f"the first {samples} of {data.name}", data=data.provenance)
+    about = {"run": str(run.path), "inputs": f"the first {samples} of {data.name}", "data": data.provenance}
+    return found.assign_attrs(about, randomness=run.randomness_identity)
 
 
 def _analytic(

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float, PyTree
+from jaxtyping import Bool, Float, Int, PyTree
 
 from ensembles import Strategy, Trainer, TrainingRecipe
 from ensembles.augmentation import FixedCopies
@@ -70,6 +70,17 @@ class StoredRun:
     def orbit(self) -> FixedCopies | None:
         """What the evaluation sets were also recorded on; raises ConfigError as `architecture` does."""
         return built(self.config.get("orbit"), f"{self.path / 'config.json'}: orbit")
+
+    @property
+    def randomness_identity(self) -> str:
+        """Equal for two runs exactly if their members of one number draw from the same root key."""
+        return f"shared {self.config['seed']}"
+
+    @property
+    def member_numbers(self) -> Int[np.ndarray, " member"]:
+        """Who the members are, in the order of the store."""
+        numbers = self.config.get("member_numbers")
+        return np.arange(self.config["members"]) if numbers is None else np.array(numbers)
 
     def trainer(self, recipe: TrainingRecipe) -> Trainer:
         """The ensemble."""

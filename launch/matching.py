@@ -93,7 +93,7 @@ def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
     times, missing = _common_times(runs)
     kept = {name: np.flatnonzero(run.members(sick)) for name, run in runs.items()}
     for name, run in runs.items():
-        _check_numbers(name, run.member_numbers[kept[name]])
+        _check_numbers(name, np.asarray(run.member_numbers)[kept[name]])
     return Matched(runs, data, classes, times, kept, (*left_out, *missing))
 
 
@@ -218,7 +218,7 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         prediction,
         *series_of(run),
         run.randomness_identity,
-        run.member_numbers[kept],
+        np.asarray(run.member_numbers)[kept],
     )
 
 

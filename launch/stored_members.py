@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, PyTree
 from ensembles import Strategy, Trainer, TrainingRecipe
 from ensembles.augmentation import FixedCopies
 from ensembles.checkpoints import Checkpoints, saved_steps
+from ensembles.randomness import identity
 from ensembles.recorder import Sick, members_kept
 from launch.config import ConfigError, built
 from launch.run_directory import RunDirectoryError, read_description
@@ -70,6 +71,20 @@ class StoredRun:
     def orbit(self) -> FixedCopies | None:
         """What the evaluation sets were also recorded on; raises ConfigError as `architecture` does."""
         return built(self.config.get("orbit"), f"{self.path / 'config.json'}: orbit")
+
+    @property
+    def randomness_identity(self) -> str:
+        """The same text for runs whose members of one number draw the same random numbers (`identity`)."""
+        config = self.config
+        data = self.trained_on[1]["fingerprint"]
+        # Runs of versions before there was a choice are shared.
+        shared = config.get("randomness", "shared")
+        return identity(shared, config["seed"], config["architecture"], config["recipe"], data)
+
+    @property
+    def member_numbers(self) -> tuple[int, ...]:
+        """Which members of an ensemble these are."""
+        return tuple(self.config.get("member_numbers") or range(self.config["members"]))
 
     def trainer(self, recipe: TrainingRecipe) -> Trainer:
         """The ensemble."""

@@ -14,11 +14,13 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int, Key, UInt32
+from jax.typing import ArrayLike
+from jaxtyping import Array, Int, Key, Shaped, UInt32
 
 from models.description import describe
 
 Randomness = Literal["own", "shared"]
+INITIALISATION = 0  # what a member's key is folded with for its parameters; ensembles/member.py has the others
 WORDS = 4  # of 32 bits of the digest, that a key is folded with
 
 
@@ -46,8 +48,8 @@ def digests(architecture: Any, recipe: Any, data_fingerprint: str | None) -> tup
         recipes = _recipes(describe(recipe))
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{error}. With randomness 'own' members' random numbers follow from what they are, so all of that needs "
-            "a description: give what can be imported by name, or take randomness='shared', and a seed for each ensemble"
+            f"{error}. With randomness 'own' members' random numbers follow from what they are, so that all of it must "
+            "be what can be written down; or take randomness='shared', and a seed of its own for each ensemble"
         ) from None
     known = {text: _sha256({**of_all, "recipe": json.loads(text)}) for text in dict.fromkeys(recipes)}
     return tuple(known[text] for text in recipes)
@@ -94,6 +96,14 @@ def _canonical(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def fingerprint(*arrays: Shaped[ArrayLike, "..."]) -> str:
+    """Digest of numbers, float32 as members compute with them: a `data_fingerprint` of arrays that have none."""
+    digest = hashlib.sha256()
+    for array in (np.ascontiguousarray(array, np.float32) for array in arrays):
+        digest.update(str(array.shape).encode() + array.tobytes())
+    return digest.hexdigest()[:16]
+
+
 def roots(
     randomness: Randomness, seed: int, architecture: Any, recipe: Any, data_fingerprint: str | None
 ) -> UInt32[np.ndarray, "member_or_1 words"]:
@@ -120,10 +130,15 @@ def key_of(root: UInt32[Array, " words"], member: Int[Array, ""]) -> Key[Array, 
     return jax.random.fold_in(jax.random.wrap_key_data(root), member)
 
 
+def initial_key(root: UInt32[Array, " words"], member: Int[Array, ""]) -> Key[Array, ""]:
+    """Where a member's parameters come from."""
+    return jax.random.fold_in(key_of(root, member), INITIALISATION)
+
+
 def check_randomness(randomness: Randomness) -> None:
     """Raise ValueError for what is neither."""
     if randomness not in typing.get_args(Randomness):
         raise ValueError(
-            f"randomness is {randomness!r}; it must be 'own', by which ensembles are independent, or 'shared', by which "
-            "those of one seed have random numbers in common"
+            f"randomness is {randomness!r}; it must be 'own', with which ensembles are independent, or 'shared', with "
+            "which those of one seed have random numbers in common"
         )

@@ -18,6 +18,7 @@ from analysis.comparison import compare
 from analysis.gram.tiling import DEFAULT_MEMORY
 from ensembles.data import Dataset
 from launch.analysis_files import check_ours, write_figures, write_inputs, write_tables
+from launch.begun import as_earlier
 from launch.drawn_analysis import figures_of, say_refused
 from launch.health import findings, not_drawn
 from launch.matching import Matched, MismatchError, compared, match, runs_in
@@ -120,10 +121,11 @@ def analyse(
 
 def _config(asked: AnalyzeCommand, matched: Matched, reference: str) -> dict[str, Any]:
     """What an analysis is of; another one of the same runs, trained further, takes its place."""
-    names = ("architecture", "recipe", "members", "seed", "data", "orbit")
+    names = ("architecture", "recipe", "members", "seed", "randomness", "data", "orbit")
+    configs = {name: as_earlier(run.config) for name, run in matched.runs.items()}
     return {
         "name": f"{', '.join(name for name in matched.runs if name != reference) or reference} and {reference}",
-        "runs": {name: {key: run.config.get(key) for key in names} for name, run in matched.runs.items()},
+        "runs": {name: {key: config.get(key) for key in names} for name, config in configs.items()},
         "reference": reference,
         **{name: getattr(asked, name) for name in ("theory", "sick", "draws", "seed")},
     }
@@ -146,7 +148,7 @@ def described(name: str, run: StoredRun) -> dict[str, Any]:
         "training time": f"{np.max(run.times(run.recorded_steps)):.4g}",
         "training set": f"{data}, {about['samples']} samples",
         "seed": config["seed"],
-        "randomness": run.randomness_identity,
+        "randomness": config["randomness"],
         "architecture": str(run.architecture),
         "recipe": str(run.recipe),
         "provenance": about["provenance"],

@@ -9,6 +9,7 @@ import xarray as xr
 
 from analysis.resampling import FEWEST
 from ensembles.checks import listed
+from launch.begun import is_of_earlier
 from launch.matching import Matched
 from launch.stored_members import StoredRun
 
@@ -85,7 +86,7 @@ def _of_pairing(matched: Matched, table: xr.Dataset, run: str) -> Finding:
     detail = "no member of one depends on a member of the other"
     if pairs:
         detail = f"{pairs} pairs of members that share their randomness: compared by their differences"
-        if any("randomness" not in matched.runs[each].config for each in (run, reference)):
+        if any(is_of_earlier(matched.runs[each].path) for each in (run, reference)):
             status = "warning"
             detail += (
                 f". They come from seed {matched.runs[run].config['seed']} alone, whatever the run; ensembles that are "

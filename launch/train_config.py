@@ -9,6 +9,7 @@ from typing import Any
 from ensembles import TrainingRecipe, log_spaced_steps
 from ensembles.checks import check_member_numbers, check_members, check_steps
 from ensembles.data import SETS, DataError, Dataset, Source, like, ood_sets, standardised
+from ensembles.randomness import Randomness, check_randomness
 from launch.config import ConfigError, architecture_of, check_splits, named, source_of, splits_of
 from launch.run import Run
 from launch.snapshots import Snapshots
@@ -32,6 +33,7 @@ class TrainConfig:
     are `ood_samples`, by default as many as test, drawn by `data_seed`. `member_numbers`, by default 0 … members - 1,
     may be those of a part of a larger ensemble. Recorded are `record_steps`, or up to `records` log-spaced ones until
     `steps`.
+    `randomness` is that of `Trainer`, by default "own".
     Raises ValueError for what is none of this.
     """
 
@@ -40,6 +42,7 @@ class TrainConfig:
     recipe: TrainingRecipe = field(metadata={"spec": TrainingRecipe})
     members: int
     seed: int = 0
+    randomness: Randomness | None = None
     steps: int | None = None
     records: int | None = None
     record_steps: tuple[int, ...] | None = None
@@ -66,6 +69,8 @@ class TrainConfig:
         if self.member_numbers == tuple(range(self.members)):
             object.__setattr__(self, "member_numbers", None)
         check_whole("seed", self.seed, 0)
+        if self.randomness is not None:
+            check_randomness(self.randomness)
         if not isinstance(self.recipe, TrainingRecipe):
             raise ValueError(f"recipe is {self.recipe!r}; it must be the fields of a TrainingRecipe")
         if self.ood_samples is not None:
@@ -123,6 +128,7 @@ class TrainConfig:
             orbit=self.orbit,
             snapshots=self.snapshots,
             member_numbers=self.member_numbers,
+            randomness=self.randomness or "own",
         )
 
 

@@ -75,7 +75,7 @@ def test_sick_members_are_no_damage(tmp_path, command):
 
 
 CONFIGS = {
-    "newer": (lambda file: edit(file, lambda found: found.update(schema=3)), "made by a newer widesym (schema 3, this"),
+    "newer": (lambda file: edit(file, lambda found: found.update(schema=4)), "made by a newer widesym (schema 4, this"),
     "torn": (halve, "is not a run's configuration (JSONDecodeError"),
     "gone": (unlink, "is missing: nothing else says what was trained here"),
     "of others": (lambda file: edit(file, lambda found: found["config"].pop("seed")), "is not the directory of one"),

@@ -58,7 +58,7 @@ def test_claim_writes_the_configuration_and_where_it_was_run(tmp_path):
     with claim(tmp_path / "deep" / "run", CONFIG):
         found = json.loads((tmp_path / "deep" / "run" / "config.json").read_text())
     assert found["config"] == CONFIG
-    assert found["schema"] == 2
+    assert found["schema"] == 3
     assert found["command"] == sys.argv
     assert found["versions"]["numpy"] == np.__version__
     assert found["device"]["count"] >= 1
@@ -196,8 +196,8 @@ def test_directories_without_a_schema_are_of_the_first(tmp_path):
 
 
 def test_a_newer_schema_is_refused_with_what_to_do(tmp_path):
-    write_json(tmp_path / "config.json", {"schema": 3, "config": CONFIG})
-    said = r"config.json was made by a newer widesym \(schema 3, this one reads up to 2\); upgrade"
+    write_json(tmp_path / "config.json", {"schema": 4, "config": CONFIG})
+    said = r"config.json was made by a newer widesym \(schema 4, this one reads up to 3\); upgrade"
     with pytest.raises(RunDirectoryError, match=said):
         claim(tmp_path, CONFIG).__enter__()
     with pytest.raises(RunDirectoryError, match=said):
@@ -208,7 +208,7 @@ def test_a_newer_schema_is_refused_with_what_to_do(tmp_path):
 @pytest.mark.parametrize("schema", [0, "2", True, None, 1.5])
 def test_a_schema_that_is_none_is_refused(tmp_path, schema):
     write_json(tmp_path / "config.json", {"schema": schema, "config": CONFIG})
-    with pytest.raises(RunDirectoryError, match=r"config.json has schema .*; it must be 1 to 2"):
+    with pytest.raises(RunDirectoryError, match=r"config.json has schema .*; it must be 1 to 3"):
         read_description(tmp_path)
 
 

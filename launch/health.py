@@ -33,7 +33,7 @@ def findings(matched: Matched, tables: Mapping[str, xr.Dataset], drawn: list[str
         for name in drawn
     ]
     if "divergence" in tables:
-        found += of_pairing(matched, tables["divergence"])
+        found += [_of_pairing(matched, tables["divergence"], str(run)) for run in tables["divergence"].run.values]
         found += _of_divergence(tables["divergence"])
     if "theory" in tables:
         found += _of_theory(tables["theory"])

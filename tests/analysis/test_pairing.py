@@ -7,15 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
 from analysis.comparison import Compared, Times, compare
 from analysis.comparison.pairing import pair_of
 from analysis.differences import Differences, Part
 from analysis.divergence import divergence_interval, squared_divergence_interval
+from analysis.drift_by_width import drift_laws
+from analysis.dynamics import Prediction
 from analysis.ensemble_logits import EnsembleLogits
 from analysis.power_law import fit_power_law
 from analysis.resampling import EstimatedMean, estimate_mean, half_samples, signs_among
+from analysis.width_scaling import width_scaling
 
 TIMES, LOGITS = Times((0.0, 0.5), (0, 1)), 2
 NUMBERS = {"cnn": [7, 2, 3, 11, 5, 0, 13, 4], "gcnn": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}
@@ -224,3 +228,51 @@ def test_laws_of_widths_that_share_members_know_it():
     for law in (alone, ends):
         assert law.interval[0] < -1.05
         assert law.interval[1] > -0.95
+
+
+def in_series(name, width, shares):
+    """One of a series of widths, with theory's mean at zero and a bias of 4/width."""
+    common = np.random.default_rng(0).standard_normal((1, 12, 3, LOGITS))
+    logits = (common + 0.1 * np.random.default_rng(width).standard_normal(common.shape) + 12 / width).astype(np.float32)
+    theory = {"x": Prediction(np.zeros((1, 3, LOGITS)), np.ones((1, 3)))}
+    logits = EnsembleLogits(logits, np.arange(12 if width == 8 else 10))  # of which ten are of both
+    made = Compared(name, logits, (0,), {"x": slice(0, 3)}, prediction=theory, series="s", width=width)
+    return replace(made, shares=shares)
+
+
+def test_a_series_of_widths_is_fitted_to_draws_that_belong_together():
+    """Those of NumPy's half-samples of all numbers, the wide ensemble's of its ten alone, made whole again."""
+    ensembles = [in_series("narrow", 8, "seed 0"), in_series("wide", 16, "seed 0")]
+    found = compare(ensembles, Times((1.0,), (1,)), "narrow", draws=100)["widths"].isel(series=0)
+    assert str(found.randomness.values) == "shared"
+    signs = half_samples(12, 100, 0).astype(np.float64)
+    means = {}
+    for each in ensembles:
+        f = each.logits.array[0, each.logits.numbers].astype(np.float64)
+        w = signs[:, : len(f)] - signs[:, : len(f)].mean(1, keepdims=True)
+        w /= np.sqrt((w**2).mean(1, keepdims=True))
+        noise = (np.einsum("dm,msl->dsl", w, f) / len(f)).astype(np.float32)
+        means[each.width] = EstimatedMean(len(f), f.mean(0), f.var(0, ddof=1), noise)
+    law = width_scaling(means, np.zeros((3, LOGITS)), {8: "s", 16: "s"}).bias_fit
+    # The grid of exponents has steps of 0.002; sums of float32 may fall on either side.
+    np.testing.assert_allclose([found.exponent, found.exponent_low, found.exponent_high], [law[0], *law[2]], atol=0.003)
+    apart = [replace(each, shares=each.name) for each in ensembles]
+    other = compare(apart, Times((1.0,), (1,)), "narrow", draws=100)["widths"].isel(series=0)
+    assert str(other.randomness.values) == "independent"
+    # Twelve members in common: errors of either width belong together, and leave the exponent less room.
+    assert other.exponent_high - other.exponent_low > 1.2 * (found.exponent_high - found.exponent_low)
+
+
+def test_drifts_of_widths_that_share_members_know_it():
+    """Each member's drift is its own factor over the width: of shared members the exponent is certain."""
+    factors = np.random.default_rng(0).uniform(0.5, 2, 12)
+
+    def found(width, randomness):
+        drifts = {"drift": (("time", "member"), factors[None] / width), "mean_drift": (("time",), [1 / width])}
+        return xr.Dataset(drifts, attrs={"randomness": randomness})
+
+    for of, is_certain in (("shared, seed 0", True), ("", False), (None, False)):
+        law = drift_laws({width: found(width, str(width) if of is None else of) for width in (8, 16, 32)}).of_members
+        low, high = law.interval
+        assert (high - low < 1e-9) == is_certain
+        assert low - 1e-9 <= -1 <= high + 1e-9

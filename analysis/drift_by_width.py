@@ -32,11 +32,20 @@ class DriftLaws(NamedTuple):
 
 
 def drift_laws(found: ByWidth) -> DriftLaws:
-    """Fits at the three largest widths, or at both; raises ValueError where there are fewer than two."""
+    """Fits at the three largest widths, or at both; raises ValueError where there are fewer than two.
+
+    Widths whose attribute `randomness` is the same, and not empty, have members that depend on each other, one of a
+    place on the other of that place, and are resampled alike.
+    """
     widths = list(found)[-FITTED:]
     of_mean = np.array([[found[width].mean_drift.values[-1]] for width in widths])
-    drifts = (last_drifts(found)[-FITTED:], of_mean)
-    return DriftLaws(*(fit_power_law(widths, values) if (values > 0).all() else None for values in drifts))
+    drifts, shares = (last_drifts(found)[-FITTED:], of_mean), [_randomness(found[width]) for width in widths]
+    fitted = (fit_power_law(widths, values, shares=shares) if (values > 0).all() else None for values in drifts)
+    return DriftLaws(*fitted)
+
+
+def _randomness(found: xr.Dataset) -> str:
+    return str(found.attrs.get("randomness", ""))
 
 
 def last_drifts(found: ByWidth) -> Float[np.ndarray, "width member"]:

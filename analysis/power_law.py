@@ -50,13 +50,19 @@ class PowerLaw(NamedTuple):
 
 
 def fit_power_law(
-    widths: Sequence[int], values: Float[np.ndarray, "width member"], draws: int = 1000, seed: int = 0
+    widths: Sequence[int],
+    values: Float[np.ndarray, "width member"],
+    draws: int = 1000,
+    seed: int = 0,
+    shares: Sequence[str] | None = None,
 ) -> PowerLaw:
     """Least squares of log(mean over members) against log(width).
 
     The interval is that of fits to members drawn with replacement at each width; of one member both ends are open. It
-    holds the members' scatter alone: that the values may follow no power law is for the eye. Raises ValueError for
-    fewer than two widths, and for values that are not positive.
+    holds the members' scatter alone: that the values may follow no power law is for the eye. `shares` says, width by
+    width, where members' randomness is from: at widths where that is the same, and not empty, the same members are
+    drawn, as they depend on each other. Raises ValueError for fewer than two widths, and for values that are not
+    positive.
     """
     check_seed(seed)
     values = np.asarray(values, np.float64)
@@ -68,9 +74,15 @@ def fit_power_law(
         raise ValueError(f"{(~(values > 0)).sum()} values are not positive; they have no logarithm")
     size = values.shape[1]
     weights = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), (draws, len(values))) / size
+    weights = weights[:, _first_alike(shares or [""] * len(values))]
     rows = np.concatenate([values.mean(1)[None], np.einsum("dwm,wm->dw", weights, values)])
     law = law_of_rows(*fit_logarithms(np.asarray(widths), rows, np.ones(len(values))))
     return law if size > 1 else law._replace(interval=(None, None))
+
+
+def _first_alike(shares: Sequence[str]) -> list[int]:
+    """For each the first of its randomness; itself where that is nobody else's."""
+    return [shares.index(each) if each else index for index, each in enumerate(shares)]
 
 
 def fit_logarithms(

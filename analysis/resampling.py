@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, Shaped
 
 from analysis.ensemble_logits import BLOCK_BYTES, Block, EnsembleLogits
 from models.checks import check_seed
@@ -88,19 +88,22 @@ def estimate_mean(
 
     Raises ValueError for logits that are not finite.
     """
-    return _estimated(_sums(logits.blocks(time, memory), _signs(logits, draws, seed)), logits.members)
+    return _estimated(_sums(logits.blocks(time, memory), half_samples(logits.members, draws, seed)), logits.members)
 
 
 def estimate_with_subsets(
     logits: EnsembleLogits,
     blocks: Iterable[tuple[slice, Block]],
     sizes: Sequence[int],
-    draws: int = 200,
+    signs: Weights,
     subsets: int = 50,
     seed: int = 0,
 ) -> tuple[EstimatedMean, dict[int, SubsetMeans]]:
-    """What `estimate_mean` and `subset_means` give, from one pass over the `blocks` of `logits` at some time."""
-    signs, drawn = _signs(logits, draws, seed), _subsets(logits, sizes, subsets, np.random.default_rng(seed))
+    """What `estimate_mean` and `subset_means` give, from one pass over the `blocks` of `logits` at some time.
+
+    `signs` are those of `half_samples` or `signs_among`; `seed` is that of the subsets.
+    """
+    drawn = _subsets(logits, sizes, subsets, np.random.default_rng(seed))
     sums = _sums(blocks, signs, drawn)
     return _estimated(sums, logits.members), _means_of_subsets(sums, sizes)
 
@@ -139,16 +142,28 @@ def _estimated(sums: _Sums, members: int) -> EstimatedMean:
     return EstimatedMean(members, mean, variance, noise / np.float32(members))
 
 
-def _signs(logits: EnsembleLogits, draws: int, seed: int) -> Weights:
-    return half_samples(logits.members, draws if logits.members > 1 else 0, seed)
-
-
 def half_samples(members: int, draws: int, seed: int) -> Weights:
-    """Rows of random signs with Σ w = 0 and Σ w² = M; if M is odd one w of each row is 0."""
+    """Rows of random signs with Σ w = 0 and Σ w² = M; if M is odd one w of each row is 0. No rows of one member."""
     check_seed(seed)
-    half = members // 2
+    half, draws = members // 2, draws if members > 1 else 0
     row = np.repeat([1.0, -1.0, 0.0], [half, half, members % 2]) * np.sqrt(members / max(1, 2 * half))
     return np.random.default_rng(seed).permuted(np.tile(row.astype(np.float32), (draws, 1)), axis=1)
+
+
+def signs_among(
+    numbers: Shaped[np.ndarray, " member"], among: Shaped[np.ndarray, " number"], draws: int, seed: int
+) -> Weights:
+    """Half-samples of the members `among`, of which `numbers` are some, with Σ w = 0 and Σ w² = M made so again.
+
+    Ensembles that share their members' randomness have by these one sign for one number, so that the draws of their
+    means have the covariance of the means with each other, too. `among` is ascending.
+    """
+    signs = half_samples(len(among), draws, seed)[:, np.searchsorted(among, numbers)]
+    if len(numbers) == len(among):
+        return signs
+    signs -= signs.mean(1, keepdims=True)
+    size = np.sqrt((signs**2).mean(1, keepdims=True))
+    return signs / np.where(size > 0, size, 1)  # rarely, and of few members, all signs are equal
 
 
 def studentising(degrees: Sequence[int], squares: Sequence[Float[np.ndarray, " draw"]]) -> Float[np.ndarray, " draw"]:

@@ -27,19 +27,28 @@ class WidthScaling(NamedTuple):
         return self.bias_squared_interval[:, 0] > 0
 
 
-def width_scaling(means: Mapping[int, EstimatedMean], theory: Means) -> WidthScaling:
+def width_scaling(
+    means: Mapping[int, EstimatedMean], theory: Means, shares: Mapping[int, str] | None = None
+) -> WidthScaling:
     """Bias ∝ width^α of ensembles' means, by width, about theory's at infinite width (theory.md §5).
 
-    No law is fitted where fewer than two widths have a bias above noise. Raises ValueError for fewer than two widths,
-    and for fewer than five members.
+    `shares` says, by width, where members' randomness is from (`Compared.shares`): widths where that is the same have
+    errors that depend on each other, and the draws of their means must belong together (`signs_among`). No law is
+    fitted where fewer than two widths have a bias above noise. Raises ValueError for fewer than two widths, and for
+    fewer than five members.
     """
     if len(means) < 2:
         raise ValueError(f"there are ensembles of {len(means)} widths; an exponent needs two or more")
     widths, exact = np.array(sorted(means)), EstimatedMean.exact(theory)
     ordered = [means[width] for width in widths]
     intervals = np.array([squared_divergence_interval(each, exact) for each in ordered])
-    rows = [_squared_biases(each, exact, int(width)) for width, each in zip(widths, ordered, strict=True)]
-    squares = np.stack([row[: min(map(len, rows))] for row in rows], axis=1)
+    draws = min(len(each.draws) for each in ordered)
+    orders = _orders({int(width): (shares or {}).get(int(width), "") for width in widths})
+    rows = [
+        _squared_biases(each._replace(noise=each.draws[:draws]), exact, orders[int(width)])
+        for width, each in zip(widths, ordered, strict=True)
+    ]
+    squares = np.stack(rows, axis=1)
     return WidthScaling(
         widths=widths,
         bias_squared=squares[0],
@@ -49,12 +58,17 @@ def width_scaling(means: Mapping[int, EstimatedMean], theory: Means) -> WidthSca
     )
 
 
-def _squared_biases(a: EstimatedMean, exact: EstimatedMean, seed: int) -> Draws:
-    """Row 0 the unbiased square, then draws that scatter about it as T*(c) does about its mean, c² = the square or 0.
+def _orders(shares: Mapping[int, str]) -> dict[int, int]:
+    """Seeds of the orders of draws, the same for widths that share randomness: half-samples of one seed match else."""
+    return {
+        width: next(other for other, its in shares.items() if other == width or (own and its == own))
+        for width, own in shares.items()
+    }
 
-    In an order of the width's own: half-samples of one seed would be matched across widths.
-    """
+
+def _squared_biases(a: EstimatedMean, exact: EstimatedMean, order: int) -> Draws:
+    """Row 0 the unbiased square, then draws that scatter about it as T*(c) does about its mean, c² the square or 0."""
     found = squared_divergence(a, exact)
     drawn = resampled(a, exact).squares(np.sqrt(max(found, 0.0)))
-    drawn = np.random.default_rng(seed).permutation(drawn)
+    drawn = np.random.default_rng(order).permutation(drawn)
     return np.concatenate([[found], found + drawn - drawn.mean()])

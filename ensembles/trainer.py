@@ -4,31 +4,32 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped, UInt32
+from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped, UInt32
 
 from ensembles.batches import Data
 from ensembles.checks import NOBODY, check_data, check_member_numbers, check_members, check_steps, listed
 from ensembles.member import HEALTHY, Keys, MemberState, Metrics, train_member, untrained
 from ensembles.optimizers import Sgd
+from ensembles.randomness import Randomness, fingerprint, identity, initial_key, key_of, roots
 from ensembles.recipe import TrainingRecipe
 from ensembles.sharding import Placement, agreed, gathered, map_members, placement
 from ensembles.strategy import Strategy
 from models.architecture import Architecture
 from models.checks import check_seed
 from models.correlation import Formulation
-from models.numerics import GENERATOR, key_data, settled
+from models.numerics import settled
 
-INITIALISATION = 0  # what a member's key is folded with for its parameters
 SECONDS_A_CALL = 1.0  # how long one compiled call may run: how often progress shows and an interrupt is heard
 SAMPLES_AT_ONCE = 512  # of an evaluation set: patches of more would take memory for nothing
 
+Numbers = dict[str, Float[np.ndarray, " place"]]  # hyperparameters, by name
 EnsembleState = MemberState  # whose arrays all have a leading axis of members and idle places
 
 
@@ -58,10 +59,12 @@ class DivergedError(ValueError):
 class Trainer:
     """An ensemble of networks of one architecture under one recipe.
 
-    Member k's numbers depend on (architecture, recipe, seed, data, k) alone, and by rounding on how many members there
-    are: all its randomness comes from `seed` folded with k, never from its neighbours. So `member_numbers` may be some
-    of a larger ensemble's, or the same one several times under different hyperparameters; by default they are
-    0 … members - 1. All is computed in float32, whatever JAX is set to.
+    Member k's numbers depend on (architecture, its own recipe, seed, data, k) alone, and by rounding on how many
+    members there are, never on its neighbours. So `member_numbers` may be some of a larger ensemble's, or the same one
+    several times under different hyperparameters; by default they are 0 … members - 1. With `randomness` "own"
+    ensembles are independent of those that differ from them in architecture, recipe, seed or `data_fingerprint`, which
+    says what they are trained on; with "shared" those of one seed have random numbers in common
+    (ensembles/randomness.py). All is computed in float32, whatever JAX is set to.
     """
 
     architecture: Architecture
@@ -70,12 +73,15 @@ class Trainer:
     seed: int = 0
     strategy: Strategy = Strategy()
     member_numbers: tuple[int, ...] | None = None
+    randomness: Randomness = "own"
+    data_fingerprint: str | None = None
 
     def __post_init__(self):
         check_members(self.members)
         check_seed(self.seed)
         check_member_numbers(self.member_numbers, self.members)
         self.recipe.hyperparameters(self.members)
+        _ = identity(self.randomness, self.seed, self.architecture, self.recipe, self.data_fingerprint)
         if self.architecture.parametrization == "mup" and not isinstance(self.recipe.optimizer, Sgd):
             raise ValueError("the 'mup' parametrization has its scales for Sgd; use Sgd, or 'standard' or 'ntk'")
 
@@ -97,7 +103,7 @@ class Trainer:
     @settled()
     def init(self, input_shape: Sequence[int]) -> EnsembleState:
         """The untrained ensemble, for inputs of this shape (`Signal.of_input`)."""
-        return self._init(self._seed, self._stacked_numbers(), tuple(input_shape))
+        return self._init(self._stacked_numbers(), tuple(input_shape))
 
     @settled()
     def advance(self, state: EnsembleState, data: Data, start: int, stop: int) -> EnsembleState:
@@ -110,8 +116,8 @@ class Trainer:
         return type(self)._advance.lower(self, *self.arguments(state, data, 0, 1)).compile()
 
     def arguments(self, state: EnsembleState, data: Data, start: int, stop: int) -> tuple:
-        """What `advance` computes with: the seed and the members' numbers, the state, the data and the steps."""
-        return self._seed, self._stacked_numbers(), state, data, np.int32(start), np.int32(stop)
+        """What `advance` computes with: the members' roots and numbers, the state, the data and the steps."""
+        return self._stacked_numbers(), state, data, np.int32(start), np.int32(stop)
 
     @settled()
     @partial(jax.jit, static_argnums=0)
@@ -137,44 +143,39 @@ class Trainer:
         """The members' part of a stacked array."""
         return gathered(x, self.members)
 
-    def _stacked_numbers(self) -> tuple[UInt32[np.ndarray, " place"], dict[str, Float[np.ndarray, " place"]]]:
-        """Who is where, and with which hyperparameters."""
+    def _stacked_numbers(self) -> tuple[UInt32[np.ndarray, "place words"], UInt32[np.ndarray, " place"], Numbers]:
+        """Where randomness comes from, who is where, and with which hyperparameters; as arguments, so that ensembles
+        that differ in these alone are the same program.
+        """
         members = np.arange(self.members) if self.member_numbers is None else np.array(self.member_numbers)
         numbers = self.recipe.hyperparameters(self.members)
         filled = {name: self.placement.filled(values) for name, values in numbers.items()}
-        return self.placement.filled(members.astype(np.uint32)), filled
+        by_member = np.broadcast_to(self.roots, (self.members, self.roots.shape[1]))
+        return self.placement.filled(by_member), self.placement.filled(members.astype(np.uint32)), filled
 
-    @property
-    def _seed(self) -> UInt32[np.ndarray, "2"]:
-        """As an argument, so that ensembles of other seeds are the same program."""
-        return key_data(self.seed)
+    @cached_property
+    def roots(self) -> UInt32[np.ndarray, "member_or_1 words"]:
+        """Where the members' randomness comes from."""
+        return roots(self.randomness, self.seed, self.architecture, self.recipe, self.data_fingerprint)
 
-    @partial(jax.jit, static_argnums=(0, 3))
-    def _init(self, seed: Array, numbers: tuple, input_shape: tuple[int, ...]) -> EnsembleState:
-        def one(stacked: tuple, seed: Array) -> MemberState:
-            member, numbers = stacked
-            key = jax.random.fold_in(key_of(seed, member), INITIALISATION)
-            return untrained(self.architecture, self.recipe, numbers, key, input_shape)
+    @partial(jax.jit, static_argnums=(0, 2))
+    def _init(self, numbers: tuple, input_shape: tuple[int, ...]) -> EnsembleState:
+        def one(stacked: tuple, _: None) -> MemberState:
+            root, member, numbers = stacked
+            return untrained(self.architecture, self.recipe, numbers, initial_key(root, member), input_shape)
 
-        return map_members(one, numbers, seed, self.placement)
+        return map_members(one, numbers, None, self.placement)
 
     @partial(jax.jit, static_argnums=0)
-    def _advance(
-        self, seed: Array, numbers: tuple, state: EnsembleState, data: Data, start: Array, stop: Array
-    ) -> EnsembleState:
+    def _advance(self, numbers: tuple, state: EnsembleState, data: Data, start: Array, stop: Array) -> EnsembleState:
         def one(stacked: tuple, common: tuple) -> MemberState:
-            ((member, numbers), state), (seed, data, start, stop) = stacked, common
-            keys = Keys(key_of(seed, member), key_of(seed, jnp.uint32(NOBODY)))
+            ((root, member, numbers), state), (data, start, stop) = stacked, common
+            keys = Keys(key_of(root, member), key_of(root, jnp.uint32(NOBODY)))
             return train_member(
                 self.architecture, self.recipe, self.formulation, numbers, state, keys, data, start, stop
             )
 
-        return map_members(one, (numbers, state), (seed, data, start, stop), self.placement)
-
-
-def key_of(seed: UInt32[Array, "2"], member: Int[Array, ""]) -> Key[Array, ""]:
-    """Where all of a member's randomness comes from; the seed is the data of a key."""
-    return jax.random.fold_in(jax.random.wrap_key_data(seed, impl=GENERATOR), member)
+        return map_members(one, (numbers, state), (data, start, stop), self.placement)
 
 
 def in_batches(
@@ -261,12 +262,15 @@ def train_ensemble(
     record_steps: Sequence[int],
     seed: int = 0,
     strategy: Strategy = Strategy(),
+    randomness: Randomness = "own",
 ) -> Float[np.ndarray, "time member sample logit"]:
     """Train an ensemble in memory and return every member's logits on `x_eval` at each recorded step.
 
+    With `randomness` "own" it is independent of ensembles that differ in architecture, recipe, training data or seed;
+    with "shared" those of one seed have random numbers in common (ensembles/randomness.py).
     Raises DivergedError if there are members whose numbers do not stay finite: nobody could tell them from the others.
     """
-    trainer = Trainer(architecture, recipe, members, seed, strategy)
+    trainer = Trainer(architecture, recipe, members, seed, strategy, None, randomness, fingerprint(x, y))
     moments = train(trainer, (jnp.asarray(x), jnp.asarray(y)), {"x_eval": jnp.asarray(x_eval)}, record_steps)
     records = [(moment.step, moment.record) for moment in moments if moment.record]
     for step, record in records:

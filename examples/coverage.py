@@ -5,7 +5,9 @@
 
 Writes docs/figures/coverage.csv and prints it. Logits of 8 samples and 2 logits are mixtures of independent factors:
 normal, products of two normals (heavy tails, as of networks' outputs), or skewed (exponential); in one, three or all
-sixteen directions. `signal` is ‖δ‖² over the noise tr S_A/M_A + tr S_B/M_B; B is half as large as A, or theory.
+sixteen directions. `signal` is ‖δ‖² over the noise tr S_A/M_A + tr S_B/M_B; B is half as large as A, or theory, or
+*paired* with A: as large, its members sharing nine tenths of their variance with A's, of which differences are free.
+Exponents are of widths whose members are independent, or share as much.
 """
 
 import csv
@@ -22,6 +24,7 @@ import tyro
 from rich.progress import track
 
 from analysis.calibration import calibration
+from analysis.differences import Differences, Part
 from analysis.divergence import divergence_interval, squared_divergence_interval
 from analysis.ensemble_logits import EnsembleLogits
 from analysis.resampling import EstimatedMean, estimate_mean
@@ -31,6 +34,8 @@ SAMPLES, LOGITS = 8, 2
 ENTRIES = SAMPLES * LOGITS
 DISTRIBUTIONS, DIRECTIONS, SIGNALS = ("normal", "product", "skewed"), ("one", "three", "many"), (0, 1, 25)
 WIDTHS, EXPONENT = (32, 64, 128, 256), -1.0
+SHARED = 0.9  # of the variance, where members share randomness
+ZERO = np.zeros((SAMPLES, LOGITS))
 HEADER = ("members", "distribution", "directions", "against", "interval", "signal", "repetitions", "coverage_percent")
 
 
@@ -81,23 +86,24 @@ def main() -> None:
 
 def coverages(population: Population, repetitions: int) -> list[Row]:
     """All intervals of one population; of exponents, which take as long as all others, a quarter of the repetitions."""
-    rows = [row for against in ("pair", "theory") for row in distances_covered(population, against, repetitions)]
+    compared = ("pair", "theory", "paired")
+    rows = [row for against in compared for row in distances_covered(population, against, repetitions)]
     rows.append(Row("theory", "rms z", 0, repetitions, rms_covered(population, repetitions)))
     fewer = max(1, repetitions // 4)
-    return [*rows, *(Row("theory", "exponent", s, fewer, exponent_covered(population, s, fewer)) for s in (25, 400))]
+    for kind, shared in (("exponent", 0.0), ("exponent, shared", SHARED)):
+        rows += [Row("theory", kind, s, fewer, exponent_covered(population, s, fewer, shared)) for s in (25, 400)]
+    return rows
 
 
 def distances_covered(population: Population, against: str, repetitions: int) -> list[Row]:
     """How often the intervals of E[D] and of ‖δ‖² hold them, for each signal."""
-    others = population._replace(members=max(8, population.members // 2)) if against == "pair" else None
-    noise, zero = 1 / population.members + (1 / others.members if others else 0), np.zeros((SAMPLES, LOGITS))
+    noise = noise_of(population, against)
     deltas = [profile() * np.sqrt(signal * noise) for signal in SIGNALS]
-    expected = [expected_distance(population, others, delta) for delta in deltas]
+    expected = [expected_distance(population, against, delta) for delta in deltas]
     inside = np.zeros((2, len(SIGNALS)))
     for seed in range(repetitions):
         rng = np.random.default_rng(seed)
-        centred = estimated(rng, population, zero)
-        b = estimated(rng, others, zero) if others else EstimatedMean.exact(zero)
+        centred, b = held_against(rng, population, against)
         for i, signal in enumerate(SIGNALS):
             a = centred._replace(mean=centred.mean + deltas[i])
             inside[0, i] += holds(divergence_interval(a, b), expected[i])
@@ -107,6 +113,34 @@ def distances_covered(population: Population, against: str, repetitions: int) ->
         for name, counts in zip(("divergence", "squared divergence"), inside, strict=True)
         for signal, count in zip(SIGNALS, counts, strict=True)
     ]
+
+
+def held_against(rng: np.random.Generator, population: Population, against: str) -> tuple[EstimatedMean, EstimatedMean]:
+    """An ensemble and what it is compared with, or differences and zero; no expectations differ."""
+    if against == "paired":
+        common, members = common_part(rng, population, SHARED), np.arange(population.members)
+        both = (sharing(rng, population, common, SHARED)[None] for _ in range(2))
+        parts = (Part(logits, (0,), members, (slice(0, SAMPLES),)) for logits in both)
+        return estimate_mean(EnsembleLogits(Differences(*parts)), 0, seed=int(rng.integers(2**32))), theory()
+    a = estimated(rng, population, ZERO)
+    return a, estimated(rng, smaller(population), ZERO) if against == "pair" else theory()
+
+
+def theory() -> EstimatedMean:
+    """A mean that is known to be zero."""
+    return EstimatedMean.exact(ZERO)
+
+
+def smaller(population: Population) -> Population:
+    """That of B."""
+    return population._replace(members=max(8, population.members // 2))
+
+
+def noise_of(population: Population, against: str) -> float:
+    """E mean_x ‖m_A − m_B‖² where the expectations are equal."""
+    if against == "paired":
+        return 2 * (1 - SHARED) / population.members
+    return 1 / population.members + (1 / smaller(population).members if against == "pair" else 0)
 
 
 def holds(interval: tuple[float | None, float | None], truth: float) -> bool:
@@ -122,16 +156,21 @@ def rms_covered(population: Population, repetitions: int) -> float:
     return float(np.mean([holds(each.rms_interval, each.rms) for each in found]))
 
 
-def exponent_covered(population: Population, signal: int, repetitions: int) -> float:
+def exponent_covered(population: Population, signal: int, repetitions: int, shared: float = 0.0) -> float:
     """How often the interval of the bias's exponent holds it, among those where a law was fitted.
 
-    The squared bias is `signal` times the noise at the least width.
+    The squared bias is `signal` times the noise at the least width. Of the members' variance so much is `shared` by
+    those of all widths; then the draws of the means belong together, as those of one seed do.
     """
     inside = []
     for seed in range(repetitions):
         rng, delta = np.random.default_rng(seed), profile() * np.sqrt(signal / population.members)
-        means = {width: estimated(rng, population, delta * (width / WIDTHS[0]) ** EXPONENT) for width in WIDTHS}
-        fit = width_scaling(means, 0 * delta).bias_fit
+        common, means = common_part(rng, population, shared), {}
+        for width in WIDTHS:
+            logits = sharing(rng, population, common, shared) + delta * (width / WIDTHS[0]) ** EXPONENT
+            own = int(rng.integers(2**32))
+            means[width] = estimate_mean(EnsembleLogits(logits[None]), 0, seed=seed if shared else own)
+        fit = width_scaling(means, ZERO, dict.fromkeys(WIDTHS, "shared" if shared else "")).bias_fit
         if fit is not None:
             inside.append(holds(fit.interval, EXPONENT))
     return float(np.mean(inside)) if inside else float("nan")
@@ -143,9 +182,12 @@ def estimated(rng: np.random.Generator, population: Population, shift: np.ndarra
     return estimate_mean(EnsembleLogits(logits[None]), 0, draws, seed=int(rng.integers(2**32)))
 
 
-def expected_distance(population: Population, others: Population | None, delta: np.ndarray) -> float:
+def expected_distance(population: Population, against: str, delta: np.ndarray) -> float:
     """E mean_x ‖δ + noise‖, to about half a percent."""
-    noise = errors(population, 1) - (errors(others, 2) if others else 0)
+    if against == "paired":
+        noise = np.sqrt(1 - SHARED) * (errors(population, 1) - errors(population, 2))
+    else:
+        noise = errors(population, 1) - (errors(smaller(population), 2) if against == "pair" else 0)
     return float(np.linalg.norm(delta + noise, axis=-1).mean())
 
 
@@ -164,6 +206,16 @@ def ensemble(rng: np.random.Generator, population: Population) -> np.ndarray:
     if population.distribution == "product":
         factors = factors * rng.standard_normal(shape)
     return (factors @ mixing).reshape(-1, SAMPLES, LOGITS)
+
+
+def common_part(rng: np.random.Generator, population: Population, shared: float) -> np.ndarray:
+    """What the logits of members of one number have in common: so much of their variance."""
+    return np.sqrt(shared) * ensemble(rng, population) if shared else ZERO
+
+
+def sharing(rng: np.random.Generator, population: Population, common: np.ndarray, shared: float) -> np.ndarray:
+    """Logits of an ensemble that has this part in common with others."""
+    return common + np.sqrt(1 - shared) * ensemble(rng, population)
 
 
 @cache

@@ -19,8 +19,9 @@ from analysis.comparison import compare
 from analysis.gram.tiling import DEFAULT_MEMORY
 from ensembles.data import Dataset
 from launch.analysis_files import check_ours, write_figures, write_inputs, write_tables
+from launch.begun import as_earlier
 from launch.drawn_analysis import figures_of, say_refused
-from launch.health import findings, not_drawn
+from launch.health import findings, not_drawn, of_pairing
 from launch.matching import Matched, MismatchError, compared, match, runs_in
 from launch.progress import member_progress
 from launch.run_directory import claim, reading, write_json
@@ -112,7 +113,8 @@ def analyse(
         write_tables(output, tables)
         write_inputs(output, inputs)
         figures, refused = figures_of(tables, inputs)
-        write_json(output / "health.json", [*findings(matched, drawn), *not_drawn(refused)])
+        sound = [*findings(matched, drawn), *of_pairing(matched, tables), *not_drawn(refused)]
+        write_json(output / "health.json", sound)
         write_json(output / "agreement.json", [asdict(each) for each in agreements(tables)])
         write_json(output / "runs.json", [described(name, run) for name, run in runs.items()])
         write_figures(output, figures)
@@ -122,10 +124,11 @@ def analyse(
 
 def _config(asked: AnalyzeCommand, matched: Matched, reference: str) -> dict[str, Any]:
     """What an analysis is of; another one of the same runs, trained further, takes its place."""
-    names = ("architecture", "recipe", "members", "seed", "data", "orbit")
+    names = ("architecture", "recipe", "members", "seed", "randomness", "data", "orbit")
+    configs = {name: as_earlier(run.config) for name, run in matched.runs.items()}
     return {
         "name": f"{', '.join(name for name in matched.runs if name != reference) or reference} and {reference}",
-        "runs": {name: {key: run.config.get(key) for key in names} for name, run in matched.runs.items()},
+        "runs": {name: {key: config.get(key) for key in names} for name, config in configs.items()},
         "reference": reference,
         **{name: getattr(asked, name) for name in ("theory", "sick", "draws", "seed")},
     }
@@ -148,6 +151,7 @@ def described(name: str, run: StoredRun) -> dict[str, Any]:
         "training time": f"{np.max(run.times(run.recorded_steps)):.4g}",
         "training set": f"{data}, {about['samples']} samples",
         "seed": config["seed"],
+        "randomness": config["randomness"],
         "architecture": str(run.architecture),
         "recipe": str(run.recipe),
         "provenance": about["provenance"],
@@ -168,7 +172,8 @@ def standing(tables: Mapping[str, xr.Dataset]) -> Table:
     made = Table(
         title=f"At t = {time:.4g}: distances of mean logits",
         caption="D: to the reference's mean; at infinity: of infinitely wide and large ensembles; by scatter: what the "
-        "members' scatter makes of the distance to theory",
+        "members' scatter makes of the distance to theory; paired: members that share their randomness are compared by "
+        "their differences",
     )
     columns = {
         ("divergence", "divergence"): "D",
@@ -179,16 +184,21 @@ def standing(tables: Mapping[str, xr.Dataset]) -> Table:
         ("theory", "rms_z"): "rms z",
     }
     shown = {key: label for key, label in columns.items() if key[0] in last and key[1] in last[key[0]]}
-    for label in ("run", "set", *shown.values()):
-        is_name = label in ("run", "set")
-        made.add_column(label, justify="left" if is_name else "right", no_wrap=is_name)
+    names = ("run", "set", "members") if "divergence" in tables else ("run", "set")
+    for label in (*names, *shown.values()):
+        made.add_column(label, justify="left" if label in names else "right", no_wrap=label in names)
     means = tables["mean_logits"]
     for run in means.run.values:
         for of_set in dict.fromkeys(means.evaluation_set.values):
             cells = [_cell(last[table], run, of_set, name) for table, name in shown]
             if set(cells) != {"-"}:  # as of the reference without theory
-                made.add_row(escape(str(run)), escape(str(of_set)), *cells)
+                pairing = [_pairing(tables["divergence"], run)] if "divergence" in tables else []
+                made.add_row(escape(str(run)), escape(str(of_set)), *pairing, *cells)
     return made
+
+
+def _pairing(divergence: xr.Dataset, run: str) -> str:
+    return str(divergence.pairing.sel(run=run).item()) if run in divergence.run.values else "-"
 
 
 def _cell(table: xr.Dataset, run: str, of_set: str, name: str) -> str:

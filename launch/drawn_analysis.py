@@ -100,11 +100,24 @@ def _divergences(tables: Tables) -> Iterator[Drawing]:
     if divergence is None or by_size is None:
         return
     by_size, reference = by_size.sel(run=divergence.run), divergence.attrs["reference"]
+    pairs = _paired(divergence)
     for name, of_set in _file_names(divergence.evaluation_set.values).items():
-        caption = f"Divergence of mean logits from {reference} on {of_set}, over training time and ensemble sizes."
+        caption = (
+            f"Divergence of mean logits from {reference} on {of_set}, over training time and ensemble sizes{pairs}."
+        )
         yield Drawing(f"divergence-{name}", partial(divergence_over_time, divergence, by_size, of_set), caption)
-        caption = f"Divergence from {reference} on {of_set} after training, by ensemble size."
+        caption = f"Divergence from {reference} on {of_set} after training, by ensemble size{pairs}."
         yield Drawing(f"divergence-by-size-{name}", partial(divergence_by_size_figure, by_size, of_set), caption)
+
+
+def _paired(divergence: xr.Dataset) -> str:
+    """Which runs' members are paired with the reference's, for captions; tables of older analyses do not say."""
+    if "pairing" not in divergence.coords:
+        return ""
+    names = [
+        str(run) for run, kind in zip(divergence.run.values, divergence.pairing.values, strict=True) if kind == "paired"
+    ]
+    return f"; members are paired with those of {', '.join(names)}" if names else ""
 
 
 def _calibrations(tables: Tables) -> Iterator[Drawing]:

@@ -111,7 +111,9 @@ def _ensemble(
     file, names = path / "config.json", ("architecture", "recipe", "orbit")
     try:
         architecture, recipe, orbit = (built(config.get(name), f"{file}: {name}") for name in names)
-        trainer = Trainer(architecture, recipe, config["members"], config["seed"], Strategy(1))
+        trainer = Trainer(
+            architecture, recipe, config["members"], config["seed"], Strategy(1), randomness=config["randomness"]
+        )
         expected = _coordinates(config, recipe, orbit.size if orbit else 1)
     except (ConfigError, ValueError, TypeError, AttributeError, KeyError) as error:
         remedy = f"all is well if it names classes of your own, whose checkpoints are not checked; else {COPY}"

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 import numpy as np
+import xarray as xr
 
 from analysis.resampling import FEWEST
 from ensembles.checks import listed
 from ensembles.data import DataError
+from launch.begun import is_of_earlier
 from launch.config import ConfigError
 from launch.matching import Matched
 from launch.old_gradients import wrong_gradient
@@ -95,3 +97,31 @@ def _of_rate(name: str, run: StoredRun) -> list[Finding]:
         return []
     detail = f"{rate:.4g}, {rate / limit:.0%} of the largest stable one at initialisation ({limit:.4g})"
     return [_finding(f"{name}: learning rate", "ok" if rate <= limit else "warning", detail)]
+
+
+def of_pairing(matched: Matched, tables: Mapping[str, xr.Dataset]) -> list[Finding]:
+    """Of every run beside the reference: whether they were compared by pairs of members."""
+    table = tables.get("divergence")
+    return [] if table is None else [_of_pairing(matched, table, str(run)) for run in table.run.values]
+
+
+def _of_pairing(matched: Matched, table: xr.Dataset, run: str) -> Finding:
+    """How a run and the reference depend on each other, and what that does to their comparison."""
+    reference, row = str(table.attrs["reference"]), table.sel(run=run)
+    pairs, status = int(row["pairs"]), "ok"
+    detail = "no member of one depends on a member of the other"
+    if pairs:
+        detail = f"{pairs} pairs of members that share their randomness: compared by their differences"
+        if any(is_of_earlier(matched.runs[each].path) for each in (run, reference)):
+            status = "warning"
+            detail += (
+                f". They come from seed {matched.runs[run].config['seed']} alone, whatever the run; ensembles that are "
+                "to be independent need seeds of their own"
+            )
+    left_out = {run: int(row["left_out"]), reference: int(row["reference_left_out"])}
+    if any(left_out.values()):
+        status = "warning"
+        why = "have no partner in the other" if pairs else "have a partner in the other"
+        listed_out = " and ".join(f"{count} of {name}" for name, count in left_out.items() if count)
+        detail += f"; members that {why} are left out of this comparison: {listed_out}"
+    return _finding(f"{run} and {reference}: {'paired' if pairs else 'independent'}", status, detail)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.comparison import Compared, Times
+from analysis.comparison.ensembles import twice
 from analysis.dynamics import Prediction
 from analysis.ensemble_logits import EnsembleLogits
 from analysis.equivariance import target_matrices
@@ -86,13 +87,21 @@ def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
     """What the runs have in common.
 
     Raises MismatchError, with the reason, where sets of one name hold other data or other classes, where there is no
-    common set or no common time after 0, and where runs have other numbers of logits; SickMembersError as
-    `read_logits`; DataError where a run keeps no data.
+    common set or no common time after 0, where runs have other numbers of logits, and where one holds a member more
+    than once; SickMembersError as `read_logits`; DataError where a run keeps no data.
     """
     data, trained_on, left_out = _common_sets(runs)
     times, steps, missing = _common_times(runs)
     kept = {name: np.flatnonzero(run.members(sick)) for name, run in runs.items()}
+    for name, run in runs.items():
+        _check_numbers(name, np.asarray(run.member_numbers)[kept[name]])
     return Matched(runs, data, trained_on, times, steps, kept, (*left_out, *missing))
+
+
+def _check_numbers(name: str, numbers: np.ndarray) -> None:
+    found, counts = np.unique(numbers, return_counts=True)
+    if (counts > 1).any():
+        raise MismatchError(twice(name, found[counts > 1][0]))
 
 
 def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], Dataset, list[str]]:
@@ -223,6 +232,8 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
             if data.values is not None and data.is_measured_as(matched.trained_on)
         },
         unit=matched.trained_on.unit or "1",
+        shares=run.randomness_identity,
+        member_numbers=np.asarray(run.member_numbers)[kept],
     )
 
 

@@ -18,6 +18,7 @@ from ensembles.data import Dataset
 from ensembles.data.dataset import Inputs
 from ensembles.losses import MeanSquaredError
 from ensembles.recorder import Sick
+from launch.begun import as_earlier
 from launch.kernel_run import compute_gram
 from launch.ntk_files import KernelFiles, write_store
 from launch.progress import member_progress
@@ -66,9 +67,9 @@ def ntk_of_run(
 
 def _config(run: StoredRun, data: Dataset, samples: int) -> dict[str, Any]:
     """What kernels depend on but for the step; a run that was trained anew elsewhere has other initial logits."""
-    names = ("architecture", "recipe", "members", "seed", "data")
+    names, found = ("architecture", "recipe", "members", "seed", "randomness", "data"), as_earlier(run.config)
     return {
-        "run": {**{name: run.config[name] for name in names}, "initial_logits": run.digest_of_initial_logits},
+        "run": {**{name: found.get(name) for name in names}, "initial_logits": run.digest_of_initial_logits},
         "inputs": {"fingerprint": data.fingerprint, "provenance": data.provenance, "samples": samples},
     }
 
@@ -173,7 +174,8 @@ def _gathered(
         raise
     except ValueError as error:  # kernels that are not finite, or zero, as of narrow networks that are born dead
         raise RunDirectoryError(f"{run.path}: {error}") from error
-    return found.assign_attrs(run=str(run.path), inputs=f"the first {samples} of {data.name}", data=data.provenance)
+    about = {"run": str(run.path), "inputs": f"the first {samples} of {data.name}", "data": data.provenance}
+    return found.assign_attrs(about, randomness=run.randomness_identity)
 
 
 def _analytic(

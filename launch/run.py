@@ -12,6 +12,7 @@ from ensembles.augmentation import FixedCopies
 from ensembles.batches import Data
 from ensembles.checks import check_data, check_steps
 from ensembles.data import Dataset
+from ensembles.randomness import Randomness
 from ensembles.recipe import TrainingRecipe
 from ensembles.recorder import METRICS, OF_VALUES, Layout
 from ensembles.strategy import Strategy
@@ -30,7 +31,8 @@ class Run:
 
     With an `orbit`, logits on the evaluation sets are recorded on all its copies: of the full orbit, chosen elements
     of a group, or a finite set of rotations, the input itself first. `member_numbers` are those of `Trainer`: the
-    members may be a part of an ensemble.
+    members may be a part of an ensemble. So is `randomness`: runs are independent of each other ("own"), unless they
+    are the same, or those of one seed share random numbers ("shared").
     """
 
     architecture: Architecture
@@ -43,6 +45,7 @@ class Run:
     orbit: FixedCopies | None = None
     snapshots: tuple[Snapshots, ...] = ()
     member_numbers: tuple[int, ...] | None = None
+    randomness: Randomness = "own"
 
     def __post_init__(self):
         object.__setattr__(self, "record_steps", tuple(int(step) for step in self.record_steps))
@@ -87,12 +90,15 @@ class Run:
 
     def trainer(self, strategy: Strategy) -> Trainer:
         """The ensemble, under this strategy."""
-        return Trainer(self.architecture, self.recipe, self.members, self.seed, strategy, self.member_numbers)
+        numbers, data = self.member_numbers, self.training_set.fingerprint
+        return Trainer(
+            self.architecture, self.recipe, self.members, self.seed, strategy, numbers, self.randomness, data
+        )
 
     @property
     def config(self) -> dict:
         """The resolved configuration, as JSON values; data sets by name and fingerprint of their arrays."""
-        names = ("architecture", "recipe", "members", "seed", "orbit", "snapshots")
+        names = ("architecture", "recipe", "members", "seed", "randomness", "orbit", "snapshots")
         return {
             **{name: describe(getattr(self, name)) for name in names},
             **({} if self.member_numbers is None else {"member_numbers": list(self.member_numbers)}),

@@ -15,6 +15,8 @@ from typing import IO, Any, NamedTuple
 from launch.provenance import circumstances
 
 SCHEMA = 3  # of config.json and what stands beside it; it grows when its meaning changes (launch/old_gradients.py)
+RANDOMNESS_SCHEMA = 3  # from which on runs say their randomness; before that they all were "shared"
+RUN_FIELDS = {"architecture", "recipe", "members", "seed", "data"}  # what a configuration of one ensemble has
 TRIES = (0.0, 0.01, 0.1)  # seconds before each try to claim a directory: a look at who holds it takes a moment
 
 
@@ -141,7 +143,8 @@ def _without_provenance(config: Any) -> Any:
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """All of config.json in `path`: its `config`, its `schema`, and the circumstances it was made in.
+    """All of config.json in `path`: its `config`, its `schema`, and the circumstances it was made in. What older
+    versions could not say of a run is said.
 
     Raises FileNotFoundError, and RunDirectoryError for a file that is none of ours or of a schema that is not known.
     """
@@ -155,6 +158,8 @@ def read_description(path: Path) -> dict[str, Any]:
             f"{file} is not a run's configuration ({type(error).__name__}: {error}); take it from a copy"
         ) from None
     check_schema(file, found)
+    if found.get("schema", 1) < RANDOMNESS_SCHEMA and set(found["config"]) >= RUN_FIELDS:
+        found["config"] = {"randomness": "shared", **found["config"]}
     return found
 
 

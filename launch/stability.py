@@ -18,8 +18,9 @@ from jaxtyping import Float
 from analysis.empirical.sharpness import largest_ntk_eigenvalue
 from ensembles.losses import MeanSquaredError
 from ensembles.optimizers import Sgd
+from ensembles.randomness import initial_key
 from ensembles.recipe import TrainingRecipe
-from ensembles.trainer import INITIALISATION
+from ensembles.strategy import Strategy
 from launch.run import Run
 from launch.run_directory import write_json
 from models.numerics import key_of_seed, settled
@@ -67,8 +68,7 @@ def stability(run: Run) -> Stability:
     """The largest stable learning rate, 2(1 + μ)/(λ_max(Θ)/N + weight decay), beside the run's."""
     batch = run.step_batch(key_of_seed(run.seed))[0]
     chosen = np.linspace(0, len(batch) - 1, min(len(batch), SAMPLES)).round().astype(int)
-    key = jax.random.fold_in(jax.random.fold_in(key_of_seed(run.seed), 0), INITIALISATION)  # member 0's
-    params = run.architecture.init(key, batch.shape[1:])
+    params = run.architecture.init(initial_key(run.trainer(Strategy()).roots[0], 0), batch.shape[1:])
     curvature = largest_ntk_eigenvalue(run.architecture, params, batch[chosen]) / len(chosen)
     factors = run.recipe.schedule.factor(jnp.arange(run.record_steps[-1], dtype=jnp.int32))
     rates = np.asarray(run.recipe.learning_rate) * float(np.max(factors))

@@ -6,23 +6,25 @@ from the seed, are drawn again where they were not kept.
 
 import contextlib
 import hashlib
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree, UInt32
 
 from ensembles import Strategy, Trainer, TrainingRecipe
 from ensembles.augmentation import FixedCopies
 from ensembles.checkpoints import Checkpoints, saved_steps
+from ensembles.randomness import Randomness, identity, initial_key, roots
 from ensembles.recorder import Sick, members_kept
 from launch.config import ConfigError, built
-from launch.run_directory import RunDirectoryError, read_description
+from launch.run_directory import RUN_FIELDS, RunDirectoryError, read_description
 from launch.snapshots import named_leaves
 from models.architecture import Architecture
 
@@ -71,11 +73,41 @@ class StoredRun:
         """What the evaluation sets were also recorded on; raises ConfigError as `architecture` does."""
         return built(self.config.get("orbit"), f"{self.path / 'config.json'}: orbit")
 
-    def trainer(self, recipe: TrainingRecipe) -> Trainer:
-        """The ensemble."""
-        numbers = self.config.get("member_numbers")
+    @property
+    def randomness_identity(self) -> str:
+        """The same text for runs whose members of one number draw the same random numbers (`identity`)."""
+        return identity(*self._randomness)
+
+    @property
+    def member_numbers(self) -> tuple[int, ...]:
+        """Which members of an ensemble these are."""
+        return tuple(self.config.get("member_numbers") or range(self.config["members"]))
+
+    @property
+    def _randomness(self) -> tuple[Randomness, int, dict, dict, str]:
+        """All that the members' random numbers follow from, as it was written down."""
+        config, fingerprint = self.config, self.trained_on[1]["fingerprint"]
+        return config["randomness"], config["seed"], config["architecture"], config["recipe"], fingerprint
+
+    @property
+    def trainer(self) -> Trainer:
+        """The ensemble; raises ConfigError as `architecture` does."""
+        config, numbers = self.config, self.config.get("member_numbers")
         who = None if numbers is None else tuple(numbers)
-        return Trainer(self.architecture, recipe, self.config["members"], self.config["seed"], Strategy(1), who)
+        randomness, seed, _, _, fingerprint = self._randomness
+        rest = (Strategy(1), who, randomness, fingerprint)
+        return Trainer(self.architecture, self.recipe, config["members"], seed, *rest)
+
+    def initial_parameters(self, input_shape: tuple[int, ...]) -> "StackedParams":
+        """Of all members, drawn again for inputs of this shape; raises ConfigError as `architecture` does."""
+        found, architecture = roots(*self._randomness), self.architecture
+        of_each = np.broadcast_to(found, (self.config["members"], found.shape[1]))
+
+        def drawn(member: tuple[UInt32[Array, " words"], UInt32[Array, ""]]) -> PyTree[Float[Array, "..."]]:
+            return architecture.init(initial_key(*member), input_shape)
+
+        numbers = np.array(self.member_numbers, np.uint32)
+        return jax.tree.map(np.asarray, jax.jit(partial(jax.lax.map, drawn))((of_each, numbers)))
 
     @property
     def recorded_steps(self) -> list[int]:
@@ -146,7 +178,7 @@ def run_config(path: Path) -> dict[str, Any]:
         config = read_description(path)["config"]
     except FileNotFoundError:
         config = {}
-    if not {"architecture", "recipe", "members", "seed", "data"} <= set(config):
+    if not set(config) >= RUN_FIELDS:
         within = sorted(str(store.parent) for store in path.glob("*/logits.zarr"))
         hint = f"; there are {', '.join(within)}" if within else ""
         raise RunDirectoryError(f"{path} is not the directory of one ensemble{hint}")
@@ -155,6 +187,11 @@ def run_config(path: Path) -> dict[str, Any]:
         raise RunDirectoryError(
             f"{path / 'config.json'}: members is {config['members']!r}; it must be their number. Take the file from a "
             "copy of the run"
+        )
+    if config.get("randomness") not in typing.get_args(Randomness):
+        raise RunDirectoryError(
+            f"{path / 'config.json'}: randomness is {config.get('randomness')!r}; it must be 'own' or 'shared'. Take "
+            "the file from a copy of the run"
         )
     return config
 
@@ -181,8 +218,7 @@ def stored_parameters(run: StoredRun, input_shape: tuple[int, ...], step: int) -
         return _from_checkpoint(run, input_shape, step)
     if step != 0:
         raise RunDirectoryError(f"{run.path} has no parameters of step {step}, only of {stored_steps(run)}")
-    trainer = run.trainer(TrainingRecipe(1.0))  # initialisation is the same under every recipe
-    return jax.tree.map(trainer.on_host, trainer.init(input_shape).params)
+    return run.initial_parameters(input_shape)
 
 
 def _check_data(recorded: Any, file: Path) -> None:
@@ -212,7 +248,7 @@ def _from_snapshots(run: StoredRun, input_shape: tuple[int, ...], step: int) -> 
 
 def _from_checkpoint(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:
     try:
-        trainer = run.trainer(run.recipe)
+        trainer = run.trainer
     except ConfigError as error:
         raise RunDirectoryError(f"checkpoints need the recipe, but {error}; {REMEDY.split(', or')[0]}") from None
     directory = run.path / "checkpoints"

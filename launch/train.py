@@ -10,6 +10,7 @@ import tyro
 from rich.console import Console
 
 from ensembles.strategy import Strategy
+from launch.begun import TOLD, is_of_earlier, unstated
 from launch.config import ConfigError, built, made, read_mapping
 from launch.execution_options import ExecutionOptions
 from launch.interrupts import sigterm_raises
@@ -73,15 +74,19 @@ class TrainCommand:
     def _run(self, console: Console) -> None:
         changes = self.overrides.changes()
         try:
-            plan = again(self.config, changes) if self.config.name == OF_A_RUN else of_file(self.config, changes)
+            output = self.output or Path("runs") / name_of(self.config)
+            plan = (
+                again(self.config, changes) if self.config.name == OF_A_RUN else of_file(self.config, changes, output)
+            )
             plan.run.check()
             _ = batch_shapes(plan.run)
-            output = self.output or Path("runs") / name_of(self.config)
             check_output(output)
         except (RunDirectoryError, ConfigError):
             raise
         except ValueError as error:  # of specs and data that do not fit each other
             raise ConfigError(f"{self.config}: {error}") from error
+        if plan.run.randomness == "shared" and is_of_earlier(output):
+            console.out(f"{'# ' * self.dry_run}{output.name}: {TOLD}", highlight=False)
         if self.dry_run:
             check_config(output, plan.run.config)
             console.out(told(plan, training_cost(plan.run, self.execution.checkpoints_kept), output), highlight=False)
@@ -104,14 +109,15 @@ def name_of(config: Path) -> str:
     return config.absolute().parent.name if config.name == OF_A_RUN else config.stem
 
 
-def of_file(path: Path, changes: Mapping[str, Any]) -> Plan:
-    """What a file describes, with other values at these dotted paths (`with_changes`)."""
+def of_file(path: Path, changes: Mapping[str, Any], output: Path) -> Plan:
+    """What a file describes, with other values at these dotted paths (`with_changes`), to be trained in `output`."""
     content = read_mapping(path)
     try:
         content = with_changes(content, changes)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     config = made(TrainConfig, content, str(path))
+    config = replace(config, randomness=config.randomness or unstated(output))
     try:
         run = config.run()
     except ValueError as error:  # of data that are not there, or not enough
@@ -146,6 +152,7 @@ def again(path: Path, changes: Mapping[str, Any]) -> Plan:
         orbit=stored.orbit,
         snapshots=snapshots,
         member_numbers=tuple(stored.config.get("member_numbers", ())) or None,
+        randomness=stored.config["randomness"],
     )
     strategy = None if "members" in changes else stored_strategy(path.parent / "strategy.json")
     return Plan(run, run.config, strategy)

@@ -10,6 +10,7 @@ from ensembles import TrainingRecipe, log_spaced_steps
 from ensembles.checks import check_member_numbers, check_members, check_steps
 from ensembles.data import SETS, DataError, Dataset, Source, like, ood_sets, standardised
 from ensembles.data.catalogue import check_not_a_path
+from ensembles.randomness import Randomness, check_randomness
 from launch.config import ConfigError, architecture_of, check_splits, named, source_of, splits_of
 from launch.run import Run
 from launch.snapshots import Snapshots
@@ -34,6 +35,7 @@ class TrainConfig:
     are `ood_samples`, by default as many as test, drawn by `data_seed`. `member_numbers`, by default 0 … members - 1,
     may be those of a part of a larger ensemble. Recorded are `record_steps`, or up to `records` log-spaced ones until
     `steps`.
+    `randomness` is that of `Trainer`, by default "own".
     Raises ValueError for what is none of this.
     """
 
@@ -42,6 +44,7 @@ class TrainConfig:
     recipe: TrainingRecipe = field(metadata={"spec": TrainingRecipe})
     members: int
     seed: int = 0
+    randomness: Randomness | None = None
     steps: int | None = None
     records: int | None = None
     record_steps: tuple[int, ...] | None = None
@@ -68,6 +71,8 @@ class TrainConfig:
         if self.member_numbers == tuple(range(self.members)):
             object.__setattr__(self, "member_numbers", None)
         check_seed(self.seed)
+        if self.randomness is not None:
+            check_randomness(self.randomness)
         if not isinstance(self.recipe, TrainingRecipe):
             raise ValueError(f"recipe is {self.recipe!r}; it must be the fields of a TrainingRecipe")
         if self.ood_samples is not None:
@@ -125,6 +130,7 @@ class TrainConfig:
             orbit=self.orbit,
             snapshots=self.snapshots,
             member_numbers=self.member_numbers,
+            randomness=self.randomness or "own",
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import DisallowNone, arg
 
@@ -66,6 +66,8 @@ class TrainOverrides:
     """Who they are, of a larger ensemble."""
     seed: DisallowNone[Annotated[int | None, of_file("INT", "0")]] = None
     """Seed of the networks."""
+    randomness: DisallowNone[Annotated[Literal["own", "shared"] | None, of_file("own|shared", "own")]] = None
+    """own: independent of all other runs; shared: runs of one seed start and draw alike (docs/training.md)."""
     steps: DisallowNone[Annotated[int | None, of_file("INT")]] = None
     """Steps of training, log-spaced ones recorded; instead of record_steps, if the file has these."""
     records: DisallowNone[Annotated[int | None, of_file("INT", "10")]] = None

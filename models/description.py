@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable
 from functools import reduce
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -26,6 +26,8 @@ def describe(value: Any) -> Any:
         return int(value)
     if value is None or isinstance(value, bool | float | str):
         return value
+    if isinstance(value, Real):  # such as NumPy's
+        return float(value)
     if callable(value) and not isinstance(value, type):
         name = importable_name(value)
         if name.startswith("__main__."):  # which another script's would be, too

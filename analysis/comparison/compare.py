@@ -1,7 +1,8 @@
 """All tables of a comparison, in few passes over each ensemble's members, one time after the other (docs/analysis.md).
 
 Rows are keyed (run, evaluation set, time index), or without what a table does not have. What is held at once is a few
-hundred resampled means of two ensembles at one time, never the logits of all members.
+hundred resampled means of two ensembles at one time (where members are paired, of their differences, too), never the
+logits of all members.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,8 +12,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float32
 
-from analysis.comparison.ensembles import Compared, Times, check, of_name
+from analysis.comparison.ensembles import Compared, Numbers, Times, check, of_name
 from analysis.comparison.gathered import BIN_EDGES, Gathered, tables_of
+from analysis.comparison.pairing import Pair, numbers_sharing, pair_of
 from analysis.comparison.rows import (
     accuracy_row,
     calibrated,
@@ -32,10 +34,21 @@ from analysis.divergence import divergence_by_size
 from analysis.ensemble_logits import Block
 from analysis.equivariance import OrbitStatistics
 from analysis.orbit_statistics import joined, mean_orbit_statistics
-from analysis.resampling import EstimatedMean, estimate_with_subsets
+from analysis.resampling import EstimatedMean, estimate_with_subsets, signs_among
 from models.checks import MOST_SEED, check_seed
 
 SUBSETS = 20  # of each size
+
+
+class Resampling(NamedTuple):
+    """How members are drawn again: sizes of sub-ensembles, how many draws, and by ensemble the seed and the numbers
+    among which signs are drawn.
+    """
+
+    sizes: Sequence[int]
+    draws: int
+    seeds: Mapping[str, int]
+    among: Mapping[str, Numbers]
 
 
 class AtTime(NamedTuple):
@@ -58,33 +71,44 @@ def compare(
     """Tables by name: divergence, divergence_by_size, theory, calibration, mean_logits, equivariance,
     equivariance_by_size, training; those without rows are left out.
 
-    Divergences are from the ensemble named `reference`. `progress` is told how many (ensemble, time) are done. Raises
-    ValueError for ensembles that do not fit each other, and logits that are not finite.
+    Divergences are from the ensemble named `reference`, by pairs of members where these share their randomness
+    (`pair_of`). `progress` is told how many (ensemble, time) are done. Raises ValueError for ensembles that do not fit
+    each other, and logits that are not finite.
     """
     check(ensembles, times)
     check_seed(seed, most=MOST_SEED // len(ensembles) - 1)
     ensembles = [of_name(ensembles, reference), *(each for each in ensembles if each.name != reference)]
-    sizes, found = ensemble_sizes([each.members for each in ensembles]), Gathered(*({} for _ in Gathered._fields))
+    pairs = {each.name: pair_of(each, ensembles[0]) for each in ensembles[1:]}
+    resampling, found = _resampling(ensembles, draws, seed), Gathered(*({} for _ in Gathered._fields))
     last: dict[str, EstimatedMean] = {}
     for t in range(len(times)):
         first = None
         for index, each in enumerate(ensembles):
-            now = at_time(each, t, sizes, draws, seed * len(ensembles) + index)  # draws of one's own, as members are
+            now = at_time(each, t, resampling)
             _add_own(found, now, t)
             if first is not None:
-                _add_pair(found, now, first, t)
+                _add_pair(found, (now, first), _sides(pairs[each.name], (now, first), t, resampling), t)
             first = first or now
             if each.series and t == len(times) - 1:
                 last[each.name] = now.mean
             progress(t * len(ensembles) + index + 1)
-    tables = tables_of(found, ensembles, times, sizes)
+    tables = tables_of(found, ensembles, times, resampling.sizes, pairs)
     widths = width_table(ensembles, last)
     return tables if widths is None else tables | {"widths": widths}
 
 
-def at_time(ensemble: Compared, t: int, sizes: Sequence[int], draws: int, seed: int) -> AtTime:
+def _resampling(ensembles: Sequence[Compared], draws: int, seed: int) -> Resampling:
+    """With draws of its own for each ensemble, as its members are; common ones in a series that shares randomness."""
+    own = {each.name: seed * len(ensembles) + index for index, each in enumerate(ensembles)}
+    sharing = numbers_sharing(ensembles)
+    seeds = {name: own[first] for name, (first, _) in sharing.items()}
+    among = {name: numbers for name, (_, numbers) in sharing.items()}
+    return Resampling(ensemble_sizes([each.members for each in ensembles]), draws, seeds, among)
+
+
+def at_time(ensemble: Compared, t: int, resampling: Resampling) -> AtTime:
     """What is read of an ensemble at the common time of this index; raises ValueError where that cannot be."""
-    logits, at = ensemble.logits, ensemble.indices[t]
+    logits, at, name = ensemble.logits, ensemble.indices[t], ensemble.name
     orbits: list[dict[str, OrbitStatistics]] = []
 
     def read() -> Iterator[tuple[slice, Block]]:
@@ -92,11 +116,23 @@ def at_time(ensemble: Compared, t: int, sizes: Sequence[int], draws: int, seed: 
             orbits.append(mean_orbit_statistics(block, ensemble.orbits))
             yield place, block
 
+    sizes = [size for size in resampling.sizes if size <= ensemble.members]
+    signs = signs_among(ensemble.numbers, resampling.among[name], resampling.draws, resampling.seeds[name])
     try:
-        mean, subsets = estimate_with_subsets(logits, read(), sizes, draws, SUBSETS, seed)
+        mean, subsets = estimate_with_subsets(logits, read(), sizes, signs, SUBSETS, resampling.seeds[name])
     except ValueError as error:
-        raise ValueError(f"{ensemble.name}: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
     return AtTime(ensemble, mean, subsets, joined(orbits))
+
+
+def _sides(pair: Pair, both: tuple[AtTime, AtTime], t: int, resampling: Resampling) -> tuple[AtTime, AtTime]:
+    """What is held against each other: both ensembles, those members of them that are, or differences and zero."""
+    now, first = both
+    ours = now if pair.ours is now.of else at_time(pair.ours, t, resampling)
+    if pair.theirs is not None:
+        return ours, first if pair.theirs is first.of else at_time(pair.theirs, t, resampling)
+    zero = {size: np.zeros_like(means[:1]) for size, means in ours.subsets.items()}
+    return ours, AtTime(pair.ours, EstimatedMean.exact(np.zeros_like(ours.mean.mean)), zero, {})
 
 
 def _add_own(found: Gathered, now: AtTime, t: int) -> None:
@@ -140,17 +176,19 @@ def _means(now: AtTime, t: int) -> Row:
     }
 
 
-def _add_pair(found: Gathered, now: AtTime, first: AtTime, t: int) -> None:
+def _add_pair(found: Gathered, both: tuple[AtTime, AtTime], sides: tuple[AtTime, AtTime], t: int) -> None:
     """How far an ensemble is from the reference, with all members and with fewer."""
-    for of_set, samples in now.of.sets.items():
-        pair, key = (now.mean.of(samples), first.mean.of(first.of.sets[of_set])), (now.of.name, of_set, t)
+    (now, first), (ours, theirs) = both, sides
+    for of_set in now.of.sets:
+        parts, key = (ours.of.sets[of_set], theirs.of.sets[of_set]), (now.of.name, of_set, t)
+        pair = ours.mean.of(parts[0]), theirs.mean.of(parts[1])
         means = None
         if now.of.prediction is not None and first.of.prediction is not None:
             means = now.of.prediction[of_set].mean[t], first.of.prediction[of_set].mean[t]
         found.divergence[key] = divergence_row(*pair, means)
-        if not now.subsets:
+        sizes = [size for size in ours.subsets if size in theirs.subsets]
+        if not sizes:
             continue
-        sizes = list(now.subsets)
-        drawn = [(now.subsets[size][:, samples], first.subsets[size][:, first.of.sets[of_set]]) for size in sizes]
+        drawn = [(ours.subsets[size][:, parts[0]], theirs.subsets[size][:, parts[1]]) for size in sizes]
         for size, row in size_rows(divergence_by_size(*pair, sizes, drawn)).items():
             found.divergence_by_size[(*key, size)] = row

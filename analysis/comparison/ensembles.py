@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from analysis.dynamics import Prediction
 from analysis.ensemble_logits import EnsembleLogits
 from analysis.orbit_statistics import OrbitSet
 
 MemberValues = Float[np.ndarray, "time member"]
+Numbers = Shaped[np.ndarray, " member"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Compared:
     have what logits are of instead, in `unit`. `training` holds the counted members' loss, gradient norm and, of
     classes, accuracy at the common times. `prediction`, by set, is of the common times.
     Ensembles of one `series` differ in width alone.
+
+    `shares` says where the members' randomness is from: in ensembles where that is the same, and not empty, members of
+    one number depend on each other; members of different numbers are independent, and so are all others.
+    `member_numbers` are those of the counted members, by default their places in the array. Raises ValueError for
+    numbers that are not one for each member, or hold one twice.
     """
 
     name: str
@@ -47,6 +53,20 @@ class Compared:
     width: int = 0
     values: Mapping[str, Float[np.ndarray, "sample logit"]] = field(default_factory=dict)
     unit: str = "1"
+    shares: str = ""
+    member_numbers: Numbers | None = None
+
+    def __post_init__(self) -> None:
+        numbers, counts = np.unique(self.numbers, return_counts=True)
+        if len(self.numbers) != self.members:
+            raise ValueError(f"{self.name} has {self.members} members, but {len(self.numbers)} numbers of members")
+        if (counts > 1).any():
+            raise ValueError(twice(self.name, numbers[counts > 1][0]))
+
+    @property
+    def numbers(self) -> Numbers:
+        """Of the counted members."""
+        return self.logits.numbers if self.member_numbers is None else self.member_numbers
 
     @property
     def members(self) -> int:
@@ -67,6 +87,14 @@ def check(ensembles: Sequence[Compared], times: Times) -> None:
             raise ValueError(f"{each.name} has {_sizes(each)}, but {names[0]} has {first}; they must be the same")
         if len(each.indices) != len(times):
             raise ValueError(f"{each.name} has {len(each.indices)} of the {len(times)} common times")
+
+
+def twice(name: str, number: int) -> str:
+    """Why an ensemble that holds a member twice is refused."""
+    return (
+        f"{name} holds member {number} more than once, and members of one number are not independent: there is no "
+        "telling how their mean scatters. Train each number once, or in ensembles of their own"
+    )
 
 
 def of_name(ensembles: Sequence[Compared], name: str) -> Compared:

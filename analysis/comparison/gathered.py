@@ -19,6 +19,7 @@ from analysis.comparison.columns import (
     TRAINING,
 )
 from analysis.comparison.ensembles import Compared, Times
+from analysis.comparison.pairing import Pair
 from analysis.comparison.tables import Column, Row, table
 
 BIN_EDGES = np.linspace(-6, 6, 49)  # of z
@@ -42,9 +43,9 @@ class Gathered(NamedTuple):
 
 
 def tables_of(
-    found: Gathered, ensembles: Sequence[Compared], times: Times, sizes: Sequence[int]
+    found: Gathered, ensembles: Sequence[Compared], times: Times, sizes: Sequence[int], pairs: Mapping[str, Pair]
 ) -> dict[str, xr.Dataset]:
-    """Rows as labelled arrays; `ensembles` begin with the reference."""
+    """Rows as labelled arrays; `ensembles` begin with the reference, which others are in `pairs` with."""
     ordered = [*ensembles[1:], ensembles[0]]  # so that figures with and without the reference colour runs alike
     names, others, reference = [each.name for each in ordered], [each.name for each in ensembles[1:]], ensembles[0]
     sets, turned = list(reference.sets), [each for each in ordered if each.orbits]
@@ -65,13 +66,19 @@ def tables_of(
     orbits: dict[str, Sequence] = {"run": [each.name for each in turned], "evaluation_set": on_orbits}
     elements = ("run", [max(where.elements for where in each.orbits.values()) for each in turned])
     every: dict[str, Sequence] = {"run": names, "evaluation_set": sets}
+    pairing = {"pairing": ("run", [pairs[name].kind for name in others])}
+    pairing |= {
+        count: ("run", [getattr(pairs[name], count) for name in others])
+        for count in ("pairs", "left_out", "reference_left_out")
+    }
     theory = of(found.theory, THEORY, every | {"time": at})
     made = {
-        "divergence": of(found.divergence, DIVERGENCE, {"run": others, "evaluation_set": sets, "time": at}),
+        "divergence": of(found.divergence, DIVERGENCE, {"run": others, "evaluation_set": sets, "time": at}, **pairing),
         "divergence_by_size": of(
             found.divergence_by_size,
             DIVERGENCE_BY_SIZE,
             {"run": others, "evaluation_set": sets, "time": at, "size": sizes},
+            **pairing,
         ),
         "theory": theory.assign(of(found.scale, SCALE, every).data_vars),
         "calibration": of(

@@ -15,19 +15,23 @@ from analysis.width_scaling import WidthScaling, width_scaling
 def width_table(ensembles: Sequence[Compared], means: Mapping[str, EstimatedMean]) -> xr.Dataset | None:
     """Squared bias, noise and the bias's power law by evaluation set and series of widths, from means at one time.
 
-    `means` are those of the last time, by ensemble. None where no two ensembles are of one series, with a prediction
-    and members enough. Of two of one width the larger counts.
+    `means` are those of the last time, by ensemble, those of a series that share randomness with common signs
+    (`signs_among`). None where no two ensembles are of one series, with a prediction and members enough. Of two of one
+    width the larger counts.
     """
     rows: dict[tuple, Row] = {}
     laws: dict[str, WidthScaling] = {}
+    randomness: list[str] = []
     for of_series in _series(ensembles):
+        shares = {each.width: each.shares for each in of_series}
         for of_set in of_series[0].sets:
             prediction = of_series[0].prediction
             assert prediction is not None
             by_width = {each.width: means[each.name].of(each.sets[of_set]) for each in of_series}
-            found = width_scaling(by_width, prediction[of_set].mean[-1])
+            found = width_scaling(by_width, prediction[of_set].mean[-1], shares)
             name = f"{of_set}: {', '.join(each.name for each in of_series)}"
             laws[name] = found
+            randomness.append(_randomness(list(shares.values())))
             each = zip(found.bias_squared, found.bias_squared_interval, found.noise, strict=True)
             names = ("squared_bias", "squared_bias_interval", "noise")
             rows |= {
@@ -37,7 +41,7 @@ def width_table(ensembles: Sequence[Compared], means: Mapping[str, EstimatedMean
     if not rows:
         return None
     widths = sorted({width for _, width in rows})
-    coords = {"series": list(laws), "width": widths, "end": ["low", "high"]}
+    coords = {"series": list(laws), "width": widths, "end": ["low", "high"], "randomness": ("series", randomness)}
     made = table(rows, {"series": list(laws), "width": widths}, WIDTHS, coords)
     return made.assign({name: ("series", values) for name, values in _laws(list(laws.values())).items()})
 
@@ -49,6 +53,12 @@ def _series(ensembles: Sequence[Compared]) -> list[list[Compared]]:
     for each in sorted(usable, key=lambda each: (each.width, each.members)):
         groups.setdefault(each.series, {})[each.width] = each
     return [list(group.values()) for group in groups.values() if len(group) > 1]
+
+
+def _randomness(shares: Sequence[str]) -> str:
+    """Whether there are widths whose members depend on each other."""
+    named = [each for each in shares if each]
+    return "shared" if len(set(named)) < len(named) else "independent"
 
 
 def _laws(found: Sequence[WidthScaling]) -> dict[str, list[float]]:

@@ -19,6 +19,7 @@ from ensembles.augmentation import Policy
 from ensembles.data import Dataset, Digits, letters, matched_noise
 from ensembles.data.out_of_distribution import at_temperature, standardised
 from launch.analyze import AnalyzeCommand, analyse, tell
+from launch.begun import unstated_told
 from launch.matching import runs_in
 from launch.recipes.options import check_limits, check_output
 from launch.run import Run
@@ -160,7 +161,8 @@ class DigitsC4:
             kernels = KernelStore(self.output / "theory", console, DEFAULT_MEMORY)
             runs = self.runs(self.learning_rate(kernels))
             for network, run in runs.items():
-                run_ensemble(run, self.output / network, console)
+                path = self.output / network
+                run_ensemble(replace(run, randomness=unstated_told(path, console)), path, console)
             asked = AnalyzeCommand(tuple(self.output / network for network in runs), theory=True, reference="gcnn")
             tables = analyse(asked, runs_in(asked.runs), self.output / "analysis", kernels, console)
             data = {data.name: data for data in (self.data[0], *self.data[1])}

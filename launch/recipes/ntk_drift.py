@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +27,7 @@ from analysis.kernels import analytic_kernel
 from analysis.power_law import LEVEL
 from ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
 from ensembles.data import Dataset, Digits
+from launch.begun import unstated_told
 from launch.ntk_run import ntk_of_run
 from launch.recipes.options import check_limits, check_output
 from launch.run import Run
@@ -164,7 +165,8 @@ class NtkDrift:
     def _trained(self, network: Network, width: int, learning_rate: float, console: Console) -> xr.Dataset:
         """An ensemble's drifts, after all that they need is on disk."""
         path = self.output / f"{network}-{width}"
-        run_ensemble(self.run(network, width, learning_rate), path, console, EXECUTION)
+        run = replace(self.run(network, width, learning_rate), randomness=unstated_told(path, console))
+        run_ensemble(run, path, console, EXECUTION)
         return ntk_of_run(StoredRun(path), self.data[0], self.samples, path / "ntk", console)[["drift", "mean_drift"]]
 
     def _report(

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
+from launch.begun import DEFAULT, TOLD
 from launch.cli import keep_off_devices
 from launch.config import ConfigError
 from launch.execution_options import ExecutionOptions
@@ -69,8 +70,11 @@ class SweepCommand:
             keep_off_devices()  # workers need them whole
         changes = {} if self.members_a_job is None else {"members_a_job": self.members_a_job}
         sweep, runs = read_sweep(self.config, changes, self.base.changes()), loading_once()
-        points = named(points_of(sweep, str(self.config)), runs, str(self.config))
         check_output(self.directory.path)
+        unstated = self.directory.unstated()
+        points = named(points_of(sweep, str(self.config), unstated), runs, str(self.config))
+        if unstated != DEFAULT:
+            console.out(f"{'# ' * self.dry_run}{self.directory.path}: {TOLD}", highlight=False)
         if self.dry_run:
             kept = self.execution.checkpoints_kept
             console.out(describe_sweep(self.directory, points, sweep, runs, kept), highlight=False)

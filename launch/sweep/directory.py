@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ensembles import Strategy
+from ensembles.randomness import Randomness, check_randomness
+from launch.begun import DEFAULT, unstated
 from launch.config import ConfigError, built, made
 from launch.run_directory import RunDirectoryError, write_json
 from launch.train_config import TrainConfig, described
@@ -47,10 +49,13 @@ class StoredJob(NamedTuple):
 
 
 class StoredPlan(NamedTuple):
-    """A sweep, as it was last planned: its runs, by name, each with what sets it apart; and runs of jobs, by name."""
+    """A sweep, as it was last planned: its runs, by name, each with what sets it apart; runs of jobs, by name; and the
+    randomness of runs that do not say it.
+    """
 
     runs: dict[str, dict[str, Any]]
     jobs: dict[str, list[str]]
+    unstated: Randomness
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class SweepDirectory:
         """A job; raises RunDirectoryError where there is none of that name."""
         file = self.path / "jobs" / f"{name}.json"
         with read_from(file) as content:
-            config = made(TrainConfig, content["config"], f"{file}: config")
+            config = _written(content["config"], file)
             return StoredJob(config, bool(content["whole"]), built(content["strategy"], f"{file}: strategy"))
 
     def write_wanted(self, name: str, wanted: Wanted) -> None:
@@ -112,7 +117,7 @@ class SweepDirectory:
         """What a run is to be put together from; raises RunDirectoryError where nothing is said of it."""
         file = self.path / "wanted" / f"{name}.json"
         with read_from(file) as content:
-            return Wanted(made(TrainConfig, content["config"], f"{file}: config"), self.sources_of(name))
+            return Wanted(_written(content["config"], file), self.sources_of(name))
 
     def sources_of(self, run: str) -> tuple[Source, ...]:
         """The parts alone; raises RunDirectoryError as `read_wanted` does."""
@@ -129,11 +134,36 @@ class SweepDirectory:
 
     def read_plans(self) -> list[StoredPlan]:
         """All plans; raises RunDirectoryError for a damaged one."""
-        plans = []
-        for file in sorted((self.path / "plans").glob("*.json")):
-            with read_from(file) as content:
-                plans.append(StoredPlan({**content["runs"]}, {name: [*runs] for name, runs in content["jobs"].items()}))
-        return plans
+        return [_plan(file) for file in sorted((self.path / "plans").glob("*.json"))]
+
+    def unstated(self) -> Randomness:
+        """The randomness of runs that do not say it: what plans in the directory have; "shared" in a directory of an
+        earlier version, whose runs all are, so that they are found by their names and go on (launch/begun.py).
+
+        Plans that are damaged are about to be written anew, and runs that are have messages of their own.
+        """
+        found: list[Randomness] = []
+        for file in (self.path / "plans").glob("*.json"):
+            with contextlib.suppress(RunDirectoryError):
+                found.append(_plan(file).unstated)
+        if not found:
+            for run in (self.path / "runs").glob("*"):
+                with contextlib.suppress(RunDirectoryError):
+                    found.append(unstated(run))
+        return "shared" if "shared" in found else DEFAULT
+
+
+def _plan(file: Path) -> StoredPlan:
+    with read_from(file) as content:
+        jobs = {name: [*runs] for name, runs in content["jobs"].items()}
+        unstated = content.get("unstated", "shared")
+        check_randomness(unstated)
+        return StoredPlan({**content["runs"]}, jobs, unstated)
+
+
+def _written(content: dict[str, Any], file: Path) -> TrainConfig:
+    """A configuration as `described` wrote it; earlier versions, whose runs were all shared, did not say so."""
+    return made(TrainConfig, {"randomness": "shared", **content}, f"{file}: config")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 
 from ensembles.hyperparameters import PerMember, numbers_of
 from ensembles.recipe import TrainingRecipe
+from launch.begun import as_earlier
 from launch.train_config import TrainConfig, described
 
 
@@ -38,10 +39,11 @@ class Job(NamedTuple):
 def digest(config: Mapping[str, Any]) -> str:
     """A name for what has this configuration (of a `Run`), and nothing else has.
 
-    Data are what they hold, in their order; where they were found is left out.
+    Data are what they hold, in their order; where they were found is left out. So is the randomness of "shared" runs:
+    they have the names, and the numbers, that earlier versions gave them, which knew no other.
     """
     data = [[name, each["samples"], each["fingerprint"]] for name, each in config["data"].items()]
-    return digest_of({**config, "data": data})
+    return digest_of({**as_earlier(config), "data": data})
 
 
 def digest_of_part(config: Mapping[str, Any]) -> str:
@@ -75,9 +77,9 @@ def kind(config: TrainConfig) -> str:
 
 
 def program(config: TrainConfig) -> str:
-    """The same for configurations that run the same program: of one kind, but for seeds."""
-    content = json.loads(kind(config))
-    return json.dumps({name: value for name, value in content.items() if name not in ("seed", "member_numbers")})
+    """The same for configurations that run the same program: of one kind, but for where random numbers come from."""
+    content, arguments = json.loads(kind(config)), ("seed", "randomness", "member_numbers")
+    return json.dumps({name: value for name, value in content.items() if name not in arguments})
 
 
 def _packed_alike(entries: Sequence[Entry], most: int | None) -> Iterable[Job]:

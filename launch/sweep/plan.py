@@ -131,6 +131,6 @@ def prepare(
                 directory.write_wanted(run, found.wanted[run])
             else:
                 (directory.path / "wanted" / f"{run}.json").unlink(missing_ok=True)
-        plan = StoredPlan({run: point.changes for run, point in points.items()}, found.runs_of)
+        plan = StoredPlan({run: point.changes for run, point in points.items()}, found.runs_of, directory.unstated())
         directory.write("plans", name, plan._asdict())
     return plan

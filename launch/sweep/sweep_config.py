@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ensembles import Strategy
 from ensembles.checks import check_members
+from ensembles.randomness import Randomness
 from launch.config import ConfigError, made, read_mapping
 from launch.train_config import TrainConfig
 from launch.train_overrides import with_changes
@@ -91,8 +92,11 @@ def read_sweep(path: Path, changes: Mapping[str, Any], of_base: Mapping[str, Any
     return made(SweepConfig, content, str(path))
 
 
-def points_of(sweep: SweepConfig, where: str) -> list[Point]:
-    """All runs; raises ConfigError, which names the run and the field, for what cannot be one."""
+def points_of(sweep: SweepConfig, where: str, unstated: Randomness = "own") -> list[Point]:
+    """All runs, of this randomness where they do not say it.
+
+    Raises ConfigError, which names the run and the field, for what cannot be one.
+    """
     try:
         changes = list(itertools.islice(sweep.changes(), MOST_POINTS + 1))
     except ValueError as error:
@@ -106,7 +110,8 @@ def points_of(sweep: SweepConfig, where: str) -> list[Point]:
             content = with_changes(sweep.base, changed)
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
-        points.append(Point(changed, made(TrainConfig, content, place)))
+        config = made(TrainConfig, content, place)
+        points.append(Point(changed, replace(config, randomness=config.randomness or unstated)))
     return points
 
 

@@ -112,7 +112,7 @@ def test_subset_means_are_means_of_distinct_members(memory):
 def test_one_pass_gives_mean_and_subsets():
     read = EnsembleLogits(logits(offset=100))
     blocks = read.blocks(1, memory=5 * 24)  # an iterator: it could not be read twice
-    mean, subsets = estimate_with_subsets(read, blocks, (2, 7), draws=30, subsets=9, seed=4)
+    mean, subsets = estimate_with_subsets(read, blocks, (2, 7), half_samples(read.members, 30, 4), subsets=9, seed=4)
     for ours, theirs in zip(mean, estimate_mean(read, 1, draws=30, seed=4), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)  # float32 sums about another centre
     for size, theirs in zip((2, 7), subset_means(read, 1, (2, 7), draws=9, seed=4), strict=True):

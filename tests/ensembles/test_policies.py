@@ -206,8 +206,9 @@ def test_a_policy_of_ones_own_is_one():
     x, y = batch(IMAGES)
     recipe = TrainingRecipe(0.1, augmentation=brighter)
     assert describe(recipe)["augmentation"].endswith("brighter")
-    found = train_ensemble(Architecture((Flatten(), Dense(6))), recipe, x, y, x, 1, (3,))
-    plain = train_ensemble(Architecture((Flatten(), Dense(6))), TrainingRecipe(0.1), x + 1, y, x, 1, (3,))
+    arch, same_weights = Architecture((Flatten(), Dense(6))), {"randomness": "shared"}
+    found = train_ensemble(arch, recipe, x, y, x, 1, (3,), **same_weights)
+    plain = train_ensemble(arch, TrainingRecipe(0.1), x + 1, y, x, 1, (3,), **same_weights)
     np.testing.assert_allclose(found, plain, atol=1e-5)  # float32, sums of 72 terms
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ensembles import FullOrbit, IndependentDraws, Strategy, Trainer, TrainingRecipe, train, train_ensemble, trainer
+from ensembles.randomness import fingerprint
 from ensembles.trainer import DivergedError
 from models import Architecture, Conv, Dense, Flatten, Relu, cyclic
 
@@ -25,7 +26,8 @@ def data():
 def moments(members=3, steps=STEPS, seed=0, resume=None, recipe=RECIPE, strategy=None, numbers=None):
     """Train, and return everything that is told."""
     x, y, x_eval = data()
-    trainer = Trainer(CNN, recipe, members, seed, strategy or Strategy(), numbers)
+    trained_on = fingerprint(x, y)  # as train_ensemble has it
+    trainer = Trainer(CNN, recipe, members, seed, strategy or Strategy(), numbers, data_fingerprint=trained_on)
     return list(train(trainer, (x, y), {"eval": x_eval, "train": x}, steps, resume))
 
 

@@ -74,7 +74,8 @@ def test_full_orbit_is_training_on_the_rotated_images():
     rotated = np.concatenate([np.rot90(x, q, (1, 2)) for q in range(4)])
 
     def logits(policy, x, y):
-        return train_ensemble(arch, TrainingRecipe(0.5, augmentation=policy), x, y, x_eval, 2, (0, 5))
+        recipe = TrainingRecipe(0.5, augmentation=policy)
+        return train_ensemble(arch, recipe, x, y, x_eval, 2, (0, 5), randomness="shared")
 
     augmented = logits(FullOrbit(C4), x, y)
     # The same sums in another program: rounding alone.

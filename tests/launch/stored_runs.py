@@ -23,9 +23,9 @@ LINEAR = Architecture((Flatten(), Dense(10)))
 DESCENT = TrainingRecipe(0.1)
 
 
-def trained(path: Path, architecture=CONV, recipe=DESCENT, data=(TRAIN, TEST), members=3, kept=9, snapshots=()) -> Path:
+def trained(path: Path, architecture=CONV, recipe=DESCENT, data=(TRAIN, TEST), members=3, kept=9, **options) -> Path:
     """The run's directory; whatever is not said is small."""
-    run = Run(architecture, recipe, members, 5, STEPS, data[0], data[1:], snapshots=snapshots)
+    run = Run(architecture, recipe, members, 5, STEPS, data[0], data[1:], **options)
     run_ensemble(run, path, Console(quiet=True), Execution(Strategy(1), checkpoints_kept=kept))
     return path
 

@@ -20,7 +20,7 @@ from launch.runner import Execution, run_ensemble
 from launch.stored_members import StoredRun
 
 FIRST = ("config", "versions", "git_commit", "device")  # what config.json held at schema 1
-RUN = Run(CONV, TrainingRecipe(0.1), 3, 5, (0, 1, 4), TRAIN, (TEST,))
+RUN = Run(CONV, TrainingRecipe(0.1), 3, 5, (0, 1, 4), TRAIN, (TEST,), randomness="shared")  # as all were
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,9 @@ def first(tmp_path_factory):
     """A finished run as the first version left it: no schema, no digests, no sums in the store, nothing in the lock."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recorder, "CHECKED", "auto")
-        path = trained(tmp_path_factory.mktemp("first") / "run", kept=2)
+        path = trained(tmp_path_factory.mktemp("first") / "run", kept=2, randomness="shared")
     content = json.loads((path / "config.json").read_text())
+    del content["config"]["randomness"]
     (path / "config.json").write_text(json.dumps({name: content[name] for name in FIRST}))
     content = json.loads((path / "finished.json").read_text())
     del content["sha256"]

@@ -21,7 +21,6 @@ from ensembles import (
 )
 from ensembles.data import Digits
 from ensembles.data.dataset import Dataset, Quantity
-from ensembles.trainer import Trainer
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
 from launch.stability import FILE, check_stability, stability
@@ -144,7 +143,7 @@ def test_the_network_is_member_0():
     """Of networks with hidden layers each has a kernel of its own."""
     network = Architecture((Flatten(), Dense(8, w_std=2**0.5), Relu(), Dense(10)))
     run = make_run(TrainingRecipe(0.1), architecture=network)
-    params = Trainer(network, run.recipe, MEMBERS, run.seed).init((8, 8, 1)).params
+    params = run.trainer(Strategy()).init((8, 8, 1)).params
     hidden, last = (params["layers"][index] for index in (1, 3))
     bounds = []
     for member in range(MEMBERS):

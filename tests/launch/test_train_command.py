@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,8 @@ def test_what_a_dry_run_prints_is_a_file_of_the_same_run(tmp_path):
     resolved = printed("run.yaml")
     (tmp_path / "resolved.yaml").write_text(resolved)
     first, second = (read_config(tmp_path / name, TrainConfig) for name in ("run.yaml", "resolved.yaml"))
-    assert first == second
+    assert (first.randomness, second.randomness) == (None, "own")  # which hangs on the run directory
+    assert replace(first, randomness="own") == second
     assert first.run().config == second.run().config
     assert printed("resolved.yaml").splitlines()[:-1] == resolved.splitlines()[:-1]  # last: how long a trial took
     assert yaml.safe_load(resolved)["record_steps"] == list(log_spaced_steps(4, 3))

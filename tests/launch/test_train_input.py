@@ -50,6 +50,7 @@ DRY = ("run.yaml", "--dry-run")
         ("steps: 4\nrecords: 3", "record_steps: [4, 0]", "record_steps are [4, 0]; they must be ascending"),
         ("steps: 4\nrecords: 3", "record_steps: [0, 1.5]", "record_steps is (0, 1.5); it must be a list such as"),
         ("seed: 1\n", "seed: -1\n", "seed is -1; it must be a whole number from 0"),
+        ("seed: 1\n", "seed: 1\nrandomness: paired\n", "run.yaml: randomness is 'paired'; it must be 'own'"),
         (ORBIT, "orbit: {type: FixedElements, group: C4, elements: [1, 0]}", "whose first copy of test differs"),
         (ORBIT, "orbit: {type: RandomElement, group: C4}", "run.yaml: orbit is RandomElement("),
         ("[{type: Parameters}]", "[{type: Parameters}, {type: Parameters}]", "take each snapshot once"),

@@ -39,7 +39,7 @@ def test_every_field_of_a_file_has_an_option_with_help(widesym, overrides, of):
         of_one = re.search(rf" {option(above + name)} ((?:(?!\(default).)*) \(default: as in the file", unframed)
         assert of_one, name
         metavar, _, description = re.sub(r" \[\w+ \.\.\.\]", "", of_one[1]).partition(" ")
-        assert metavar in ("YAML", "INT", "FLOAT", "GROUP")
+        assert metavar in ("YAML", "INT", "FLOAT", "GROUP", "own|shared")
         assert description
 
 

@@ -102,7 +102,7 @@ def test_words_are_read_alike_in_files_and_options(text):
         if type(value) in kinds:
             assert read(text) == value
         else:
-            with pytest.raises(ValueError, match="is no (whole )?number"):
+            with pytest.raises(ValueError, match=r"is no (whole )?number"):
                 read(text)
 
 

@@ -27,7 +27,7 @@ def run_processes(script, own, devices, options=(), variables=None):
         command = [sys.executable, *options, str(script), *map(str, settings)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         running.append(subprocess.Popen(command, env=environment, **pipes))
-    outputs = [process.communicate(timeout=300)[0] for process in running]
+    outputs = [process.communicate(timeout=1200)[0] for process in running]
     return [process.returncode for process in running], outputs
 
 

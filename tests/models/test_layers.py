@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import permutations, product
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +35,7 @@ from models import (
     cyclic,
     dihedral,
 )
+from models.pooling import largest
 from models.signal import Signal, to_layout
 
 C1, C2, C4, C8, D2, D4 = cyclic(1), cyclic(2), cyclic(4), cyclic(8), dihedral(2), dihedral(4)
@@ -215,6 +216,18 @@ def test_layers_without_weights(kind):
             np.testing.assert_array_equal(frames[:, *y, r], x[:, r, *np.rint(turned).astype(int)])
     if signal.group:
         assert_close(run(GroupPool()), x.reshape(len(x), -1, 2).mean(axis=1))
+
+
+def test_the_derivative_of_a_maximum_is_the_mean_over_those_that_reach_it():
+    """In whichever order they stand, so that turned images have turned gradients."""
+    shares = {(1, 3, 2, 0): (0, 1, 0, 0), (3, 1, 3, 3): (1 / 3, 0, 1 / 3, 1 / 3), (0, 0, 0, 0): (1 / 4,) * 4}
+    for order in permutations(range(4)):
+        taps, expected = (np.float32([list(x) for x in side]).T[list(order)] for side in (shares, shares.values()))
+        change = np.random.default_rng(0).standard_normal(taps.shape, dtype=np.float32)
+        np.testing.assert_allclose(jax.grad(lambda x: largest(x).sum())(taps), expected, rtol=1e-6)
+        value, pushed = jax.jvp(largest, (taps,), (change,))
+        np.testing.assert_array_equal(value, taps.max(0))
+        assert_close(pushed, (expected * change).sum(0))
 
 
 def test_layout_puts_channels_first_and_samples_last():

@@ -128,7 +128,7 @@ def draw_atoms(figure: Figure, train: Dataset, ood: Sets) -> None:
         axis.set_yticks((np.arange(atoms) + 0.5) * (signals.shape[1] + 1), range(atoms), fontsize=7)
         axis.set_xlabel("channel", fontsize=8)
         axis.set_ylabel("atom", fontsize=8)
-        axis.set_title(f"{label} {caption(data, index)}", fontsize=8)
+        axis.set_title(f"{label} {caption(data, index)}", fontsize=8, parse_math=False)
 
 
 def telling(data: Dataset, count: int) -> Int[np.ndarray, " sample"]:

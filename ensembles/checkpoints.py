@@ -141,7 +141,7 @@ class Checkpoints:
         context.array.loading.enable_padding_and_truncation = True  # there may be more or fewer idle places now
         with context:
             state = EnsembleState(**ocp.load(path, like))
-            metadata = ocp.metadata(path).custom_metadata
+            metadata: Any = ocp.metadata(path).custom_metadata
         if any(metadata[name] != said for name, said in self._about(step, state).items() if name != "digest"):
             raise ValueError("it is not what was saved")
         return state
@@ -150,7 +150,7 @@ class Checkpoints:
         """Raise MisfitError for a checkpoint that is whole, as far as what it says of itself goes, and none of this
         ensemble's.
         """
-        found = ocp.metadata(path)
+        found: Any = ocp.metadata(path)
         about, own = found.custom_metadata, self._ensemble
         if about["ensemble"] != own and about.get("digest", _digest(about)) == _digest(about):
             differing = ", ".join(sorted(name for name in own if about["ensemble"].get(name) != own[name]))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class AnalyzeCommand:
         tables = analyse(self, runs, output, kernels, console)
         tell(tables, console)
         console.print(
-            f"written: {output}; widesym report {output} makes one page of it",
+            f"written: {output}; {shlex.join(['widesym', 'report', str(output)])} makes one page of it",
             highlight=False,
             markup=False,
             soft_wrap=True,

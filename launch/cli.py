@@ -1,6 +1,8 @@
 """The console command `widesym`."""
 
+import contextlib
 import importlib.metadata
+import io
 import os
 import shlex
 import sys
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     75 when preempted (SIGTERM).
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # of names and signs that the terminal cannot show
     try:
         with sigterm_raises():
             run(arguments)
@@ -105,18 +109,18 @@ def obey(command: str, options: Sequence[str]) -> None:
         with numbers_as_in_files():
             return tyro.cli(kind, args=options, prog=f"widesym {prog}")
 
-    name = next(iter(options), None)
+    name, console = next(iter(options), None), Console(emoji=False)  # names may have colons
     if command in COMMANDS:
-        asked(COMMANDS[command], options, command).run(Console())
+        asked(COMMANDS[command], options, command).run(console)
     elif command == "completion":
         shell = asked(CompletionCommand, options, command).shell
         print(completion_script(shell, {**COMMANDS, **GROUPS, command: CompletionCommand}), end="")
     elif command == "data":
         action = chosen("action", name, GROUPS[command])
-        asked(action, options[1:], f"data {name}").run(Console())
+        asked(action, options[1:], f"data {name}").run(console)
     elif command == "reproduce":
         recipe = chosen("recipe", name, GROUPS[command])
-        asked(recipe, options[1:], f"reproduce {name}").reproduce(name, Console())
+        asked(recipe, options[1:], f"reproduce {name}").reproduce(name, console)
     else:
         fail(f"unknown command {command!r}; the commands are: {', '.join([*COMMANDS, *GROUPS, 'completion'])}")
 
@@ -147,8 +151,11 @@ def configure_jax() -> None:
     jax.config.update("jax_threefry_partitionable", True)
     jax.config.update("jax_numpy_dtype_promotion", "standard")
     jax.config.update("jax_numpy_rank_promotion", "allow")
-    cache = os.path.expanduser(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym")
-    jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "compiled"))
+    from ensembles.data import DataError
+    from ensembles.data.cache import cache_home
+
+    with contextlib.suppress(DataError):  # nothing is kept, then
+        jax.config.update("jax_compilation_cache_dir", str(cache_home() / "compiled"))
 
 
 def keep_off_devices() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -44,7 +45,8 @@ def _digest(file: Path) -> str:
 
 def once_more(path: Path) -> str:
     """How to get back a file of a run whose config.json is whole; trained alike, it has the same numbers."""
-    return f"{COPY}, or train it once more: widesym train {path / 'config.json'} --output ANOTHER"
+    command = shlex.join(["widesym", "train", str(path / "config.json"), "--output", "ANOTHER"])
+    return f"{COPY}, or train it once more: {command}"
 
 
 def check_finished(path: Path, known: Collection[str]) -> list[Check]:

@@ -111,7 +111,9 @@ class KernelCommand:
             _ = choose_tiling(gram, budget)  # nor is anything if memory is short
         if self.info:
             for name, gram in grams.items():
-                console.print(f"{name}: {describe_info(info(gram, budget))}", highlight=False, soft_wrap=True)
+                console.print(
+                    f"{name}: {describe_info(info(gram, budget))}", highlight=False, markup=False, soft_wrap=True
+                )
             return
         kernels = {name: compute_gram(gram, output / name, console, budget) for name, gram in grams.items()}
         if kernels["train"] is not None and kernels["test"] is not None:  # else another process writes the rest
@@ -137,8 +139,9 @@ def write_results(
         title = "Infinitely wide networks, trained to the end"
         written += [output / "regression.json", *save_figure(learning_curve(curves, title), output / "learning-curve")]
         for name, curve in curves.items():
-            console.print(standing(name, curve), highlight=False, soft_wrap=True)
-    console.print(f"written: {', '.join(map(str, written)) or 'nothing but kernels'}", highlight=False, soft_wrap=True)
+            console.print(standing(name, curve), highlight=False, markup=False, soft_wrap=True)
+    made = ", ".join(map(str, written)) or "nothing but kernels"
+    console.print(f"written: {made}", highlight=False, markup=False, soft_wrap=True)
 
 
 def learning(subsets: NestedSubsets, splits: Splits, square: np.ndarray, cross: np.ndarray) -> xr.Dataset:

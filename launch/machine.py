@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ensembles.data.cache import folder
+from ensembles.data import DataError
+from ensembles.data.cache import cache_home
 from launch.disk import size
 from launch.provenance import PACKAGES, git_commit, git_diff
 
@@ -28,7 +29,7 @@ class Fact(NamedTuple):
 
 def machine_facts() -> list[Fact]:
     """Of this process, its machine, and the directory that it is in. Starts JAX's devices; writes nothing."""
-    cache, here = folder().parent, Path.cwd()
+    here = Path.cwd()
     commit = git_commit()
     changes = f", changes {git_diff()}" if commit and commit.endswith("+changes") else ""
     settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)]
@@ -42,7 +43,7 @@ def machine_facts() -> list[Fact]:
         *(Fact("device", _device(device)) for device in jax.devices()),
         Fact("products of matrices", f"{jax.config.jax_default_matmul_precision or 'default'} precision"),  # pyright: ignore[reportAttributeAccessIssue]
         Fact("settings", "; ".join(settings) or "none in the environment"),
-        Fact("cache", f"{cache}: {size(_bytes_in(cache))}, {_space(cache)}"),
+        Fact("cache", _cache()),
         Fact("here", f"{here}: {_space(here)}"),
         Fact("sbatch", shutil.which("sbatch") or "not found: no SLURM from here"),
     ]
@@ -52,7 +53,19 @@ def machine_warnings() -> list[str]:
     """What will not work here, and what to do; a line each."""
     unkept = "data sets and compiled programs are not kept; set WIDESYM_CACHE to a folder with room for them"
     of_here = _about_folder(Path.cwd(), "runs cannot be kept here; change to a directory of your own")
-    return [*of_here, *_about_folder(folder().parent, unkept), *_about_devices()]
+    try:
+        of_cache = [*_about_folder(cache_home(), unkept)]
+    except DataError as error:
+        of_cache = [str(error)]
+    return [*of_here, *of_cache, *_about_devices()]
+
+
+def _cache() -> str:
+    try:
+        cache = cache_home()
+    except DataError:
+        return "none"
+    return f"{cache}: {size(_bytes_in(cache))}, {_space(cache)}"
 
 
 def _about_folder(path: Path, remedy: str) -> Iterator[str]:

@@ -30,7 +30,7 @@ def training_progress(console: Console, name: str, members: int, steps: int, sta
         yield _lines(console, name, members, steps, rate)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TextColumn(f"{members} members × {{task.completed}}/{steps} steps"),
         TextColumn("{task.fields[rate]:.0f} member-steps/s"),
@@ -120,7 +120,7 @@ def _counted(
         yield line
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TextColumn(f"{{task.completed}}/{{task.total}} {things}"),
         TextColumn(f"{{task.fields[rate]}} {unit}"),

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 NO_SUBMITIT = "jobs on SLURM need submitit: pip install 'widesym[slurm]'"
 
 
+ARRAY = "%A"  # the last part of a folder, in whose place SLURM and submitit put the array's number
+PATTERNS = {"%": "SLURM puts job numbers and names in place of", "\\": "SLURM takes as a sign to leave patterns alone"}
+
+
 class SlurmError(ValueError):
     """SLURM or submitit is not there, or SLURM refuses what it is asked."""
 
@@ -57,6 +61,8 @@ class SlurmOptions:
     """More options of sbatch, as "reservation=course" or "exclusive"."""
 
     def __post_init__(self):
+        for field in ("partition", "account", "qos", "name", "sbatch"):
+            check_line(field, getattr(self, field))
         counts = ("minutes", "save_seconds", "nodes", "tasks_per_node", "cpus_per_task", "memory_gib", "jobs_at_once")
         for field in counts:
             value = getattr(self, field)
@@ -120,10 +126,12 @@ def submit(work: Work, jobs: Sequence[str], folder: Path, options: SlurmOptions)
     `work` is a function of a module or a frozen dataclass's instance, whose class a new Python can import. It returns
     when the job is done. When the request is made, it saves its state and raises PreemptedError, as run_ensemble does;
     it is called again where SLURM puts the job back. `folder`, which all machines must see, gets scripts and logs.
-    Raises SlurmError without SLURM or submitit, or where sbatch refuses.
+    Its last part may be `ARRAY`. Raises SlurmError without SLURM or submitit, for a folder that they would not take by
+    its name (`check_folder`), or where sbatch refuses.
     """
     if not jobs or len(set(jobs)) < len(jobs):
         raise ValueError(f"jobs are {list(jobs)}; there must be at least one, and each only once")
+    check_folder(folder.parent if folder.name == ARRAY else folder)
     executor = _executor(folder, options)
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -146,6 +154,23 @@ def queued(job_ids: Sequence[str]) -> dict[str, str]:
         raise SlurmError(f"squeue does not say which jobs are queued: {answer.stderr.strip()}")
     states = dict(line.split() for line in answer.stdout.splitlines())
     return {job_id: states[job_id] for job_id in job_ids if job_id in states}
+
+
+def check_folder(folder: Path) -> None:
+    """Raise SlurmError for a folder that sbatch could not be told: it goes into a script, as a pattern of names."""
+    name = str(folder.absolute())
+    for sign, what in PATTERNS.items():
+        if sign in name:
+            raise SlurmError(f"{name} has a {sign!r}, which {what}; choose a folder without, also above it")
+    if not name.isprintable():
+        raise SlurmError(f"{name!r} has characters that cannot stand in a script for sbatch; choose another folder")
+
+
+def check_line(field: str, values: str | Sequence[str] | None) -> None:
+    """Raise ValueError for what would end a line of the script that sbatch is given."""
+    for value in (values,) if isinstance(values, str) else values or ():
+        if not value.isprintable():
+            raise ValueError(f"slurm {field} is {value!r}; it must be of characters that can stand in one line")
 
 
 def check_available() -> None:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, UInt32
 
@@ -41,4 +42,4 @@ def key_data(seed: int) -> UInt32[np.ndarray, "2"]:
 
 def key_of_seed(seed: int) -> Key[Array, ""]:
     """The key of a seed; raises ValueError as `key_data` does."""
-    return jax.random.wrap_key_data(key_data(seed), impl=GENERATOR)
+    return jax.random.wrap_key_data(jnp.asarray(key_data(seed)), impl=GENERATOR)

@@ -101,9 +101,21 @@ class Cacheable(Protocol):
         ...
 
 
+def cache_home() -> Path:
+    """Where this machine keeps what is used again: data sets and compiled programs.
+
+    Raises DataError where that is in the home of somebody who has none: there would be a folder of the name ~.
+    """
+    asked = os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym"
+    path = os.path.expanduser(asked)
+    if path.startswith("~"):
+        raise DataError(f"the cache would be in {asked}, but there is no such home; set WIDESYM_CACHE to a folder")
+    return Path(path)
+
+
 def folder() -> Path:
-    """Where entries are kept."""
-    return Path(os.path.expanduser(os.environ.get("WIDESYM_CACHE") or "~/.cache/widesym")) / "data"
+    """Where entries are kept; raises DataError as `cache_home` does."""
+    return cache_home() / "data"
 
 
 def entries() -> list[Entry]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from launch.interrupts import StopRequest
 from launch.run_directory import write_json
 from launch.runner import Execution
-from launch.slurm import SlurmError, SlurmOptions, queued, submit
+from launch.slurm import ARRAY, SlurmError, SlurmOptions, queued, submit
 from launch.sweep.directory import StoredPlan, SweepDirectory, read_from
 from launch.sweep.standing import standings
 from launch.sweep.worker import work
@@ -23,7 +23,7 @@ class ClusterWork:
     execution: Execution
 
     def __call__(self, job: str, request: StopRequest) -> None:
-        console = Console(force_terminal=False, width=160)
+        console = Console(force_terminal=False, width=160, emoji=False)
         work(self.directory, job, console, replace(self.execution, request=request))
 
 
@@ -39,8 +39,8 @@ def submit_jobs(
         if not todo:
             return {}
         path = directory.path.absolute()
-        numbers = submit(ClusterWork(path, execution), todo, path / "slurm" / "%A", options)
-        (directory.path / "slurm").mkdir(exist_ok=True)
+        (path / "slurm").mkdir(exist_ok=True)  # before, as nothing may fail between submission and record
+        numbers = submit(ClusterWork(path, execution), todo, path / "slurm" / ARRAY, options)
         submitted = dict(zip(todo, numbers, strict=True))
         write_json(_record(directory), read_submitted(directory) | submitted)
     return submitted

@@ -1,5 +1,6 @@
 """`widesym sweep`: many runs from one description, on this machine or a cluster; what is finished is not run again."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from launch.cli import keep_off_devices
 from launch.config import ConfigError
 from launch.execution_options import ExecutionOptions
 from launch.recipes.options import check_output
-from launch.slurm import SlurmOptions, check_available
+from launch.slurm import SlurmOptions, check_available, check_folder
 from launch.sweep.cluster import submit_jobs
 from launch.sweep.directory import StoredPlan, SweepDirectory
 from launch.sweep.dry_run import describe_sweep
@@ -71,6 +72,8 @@ class SweepCommand:
         changes = {} if self.members_a_job is None else {"members_a_job": self.members_a_job}
         sweep, runs = read_sweep(self.config, changes, self.base.changes()), loading_once()
         check_output(self.directory.path)
+        if self.executor == "slurm":
+            check_folder(self.directory.path)
         unstated = self.directory.unstated()
         points = named(points_of(sweep, str(self.config), unstated), runs, str(self.config))
         if unstated != DEFAULT:
@@ -87,7 +90,9 @@ class SweepCommand:
             self.submit(plan, console)
             return
         # Jobs in this process have bars of their own, and a terminal shows one at a time.
-        around = Console(file=console.file, force_terminal=False) if self.executor == "in-process" else console
+        around = (
+            Console(file=console.file, force_terminal=False, emoji=False) if self.executor == "in-process" else console
+        )
         carry_out(self.directory, plan, self.states, executor, around)
         sys.exit(summary(self.directory, plan, console))
 
@@ -106,7 +111,7 @@ class SweepCommand:
             say(console, f"{len(submitted)} jobs submitted to SLURM: {numbers}")
         else:
             say(console, "no jobs to submit: they are queued, running, failed or finished")
-        say(console, f"look at them with: widesym status {self.directory.path}")
+        say(console, f"look at them with: {shlex.join(['widesym', 'status', str(self.directory.path)])}")
 
     def executor_of(self, console: Console) -> Callable[[Sequence[str], Ended], None] | None:
         """What carries out jobs, by name; None for SLURM. Raises ConfigError and SlurmError where that is not there."""

@@ -58,7 +58,7 @@ class StatusCommand:
         """Print the table; raises RunDirectoryError where there are no runs."""
         rows = rows_in(self.directory)
         if self.once or not console.is_terminal:
-            wide = console if console.is_terminal else Console(file=console.file, width=WIDTH)
+            wide = console if console.is_terminal else Console(file=console.file, width=WIDTH, emoji=False)
             wide.print(shown(rows, len(rows)))
             return
         with Live(console=console, screen=False, auto_refresh=False) as live:
@@ -126,14 +126,14 @@ def cells(row: Row) -> tuple[str, ...]:
         done = sum(each.state == "finished" for _, each in row.jobs)
         state += f" ({done} of {len(row.jobs)} parts finished)"
     elif job not in ("", row.run):
-        state += f" (in {job})"
+        state += f" (in {escape(job)})"
     beat = standing.heartbeat
     if beat is None or row.state in ("finished", "waiting", "queued"):
-        return row.run, escape(told(row.changes)), state, "", "", "", escape(standing.failure)
+        return escape(row.run), escape(told(row.changes)), state, "", "", "", escape(standing.failure)
     running = row.state == "running"
     left = f"{beat.seconds_left:.0f} s" if running and beat.seconds_left is not None else ""
     return (
-        row.run,
+        escape(row.run),
         escape(told(row.changes)),
         state,
         f"{beat.step}/{beat.steps}",

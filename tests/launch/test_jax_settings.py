@@ -7,6 +7,7 @@ and bit for bit.
 import contextlib
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from ensembles import (
     IndependentDraws,
     RandomElement,
     Strategy,
+    Trainer,
     TrainingRecipe,
     train_ensemble,
 )
@@ -117,6 +119,18 @@ def test_an_offset_of_all_seeds_is_none_of_ours(trained):
     with under(("random_seed_offset", 3)):
         assert not np.array_equal(jax.random.key_data(jax.random.key(7)), [0, 7])
         assert_same(train_ensemble(CNN, RECIPE, X, Y, X, 2, (0, 1, 5), 7), trained)
+
+
+def test_products_are_asked_for_in_full():
+    """Of the program, as processors may have but one precision for all that is asked."""
+    trainer = Trainer(CNN, RECIPE, 2)
+    state = trainer.init(X.shape[1:])
+    with under(("default_matmul_precision", "bfloat16")):
+        logits = jax.make_jaxpr(lambda state: trainer.logits(state, X))(state)
+        step = jax.make_jaxpr(lambda state: trainer.advance(state, (X, Y), 0, 1))(state)
+        asked = re.findall(r"dot_general\[.*?precision=(\S+)", f"{logits}{step}", re.DOTALL)
+    assert len(asked) >= 4
+    assert set(asked) == {"(Precision.HIGHEST,"}
 
 
 def test_a_key_is_the_same_network_in_either_precision():

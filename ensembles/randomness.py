@@ -114,15 +114,20 @@ def roots(
         if randomness == "shared":
             return np.asarray(jax.random.key_data(key))[None]
         found = digests(architecture, recipe, data_fingerprint)
-        known = {digest: _folded(key, digest) for digest in dict.fromkeys(found)}
+        known = {digest: jax.random.key_data(_folded(key, digest)) for digest in dict.fromkeys(found)}
         return np.stack([known[digest] for digest in found])
 
 
-def _folded(key: Key[Array, ""], digest: str) -> UInt32[np.ndarray, " words"]:
-    """The key's data after folding in the first words of a digest."""
+def own_key(seed: int, what: Any) -> Key[Array, ""]:
+    """The key of a seed for one thing alone, that has this description (`describe`)."""
+    return _folded(jax.random.key(seed), _sha256(what))
+
+
+def _folded(key: Key[Array, ""], digest: str) -> Key[Array, ""]:
+    """The key after folding in the first words of a digest."""
     for word in np.frombuffer(bytes.fromhex(digest), ">u4")[:WORDS].astype(np.uint32):
         key = jax.random.fold_in(key, word)
-    return np.asarray(jax.random.key_data(key))
+    return key
 
 
 def key_of(root: UInt32[Array, " words"], member: Int[Array, ""]) -> Key[Array, ""]:

@@ -1,7 +1,7 @@
 """Which samples a member sees at which step.
 
 An epoch's order is drawn once, from the epoch's key, and each of its steps takes its share. The key is a member's own,
-or common to all members (`order`); augmentation draws are always a member's own.
+or common to all members that have the same hyperparameters (`order`); augmentation draws are always a member's own.
 """
 
 from dataclasses import dataclass

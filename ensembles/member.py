@@ -40,7 +40,7 @@ class Keys(NamedTuple):
     """Where a member's randomness comes from."""
 
     own: Key[Array, ""]
-    common: Key[Array, ""]  # the same for all members
+    common: Key[Array, ""]  # the same for all members of one root (ensembles/randomness.py)
 
 
 def untrained(

@@ -10,9 +10,11 @@ architectures are the same, and see the same batches (common random numbers). Of
 import hashlib
 import json
 import typing
+from functools import partial
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key, Shaped, UInt32
@@ -115,15 +117,27 @@ def roots(
         if randomness == "shared":
             return np.asarray(jax.random.key_data(key))[None]
         found = digests(architecture, recipe, data_fingerprint)
-        known = {digest: _folded(key, digest) for digest in dict.fromkeys(found)}
+        different = list(dict.fromkeys(found))
+        folded = jax.vmap(partial(_folded, key))(np.stack([_words(digest) for digest in different]))
+        known = dict(zip(different, np.asarray(jax.random.key_data(folded)), strict=True))
         return np.stack([known[digest] for digest in found])
 
 
-def _folded(key: Key[Array, ""], digest: str) -> UInt32[np.ndarray, " words"]:
-    """The key's data after folding in the first words of a digest."""
-    for word in np.frombuffer(bytes.fromhex(digest), ">u4")[:WORDS].astype(np.uint32):
+def own_key(seed: int, what: Any) -> Key[Array, ""]:
+    """The key of a seed for one thing alone, that has this description (`describe`)."""
+    return _folded(jax.random.key(seed), _words(_sha256(what)))
+
+
+def _words(digest: str) -> UInt32[np.ndarray, " words"]:
+    """The first ones of a digest."""
+    return np.frombuffer(bytes.fromhex(digest), ">u4")[:WORDS].astype(np.uint32)
+
+
+def _folded(key: Key[Array, ""], words: UInt32[ArrayLike, " words"]) -> Key[Array, ""]:
+    """The key after folding in one word after the other."""
+    for word in jnp.asarray(words):
         key = jax.random.fold_in(key, word)
-    return np.asarray(jax.random.key_data(key))
+    return key
 
 
 def key_of(root: UInt32[Array, " words"], member: Int[Array, ""]) -> Key[Array, ""]:

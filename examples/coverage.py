@@ -1,6 +1,6 @@
 """How often the estimators' 95 % intervals hold the truth, by simulation of ensembles whose truth is known.
 
-    python -m examples.coverage                          # 400 repetitions; six minutes on two busy cores
+    python -m examples.coverage                          # 400 repetitions; some ten minutes on two cores
     python -m examples.coverage --members 16 --repetitions 100 --output /tmp/coverage.csv
 
 Writes docs/figures/coverage.csv and prints it. Logits of 8 samples and 2 logits are mixtures of independent factors:

@@ -21,14 +21,11 @@ TOLD = (
 
 
 def is_of_earlier(path: Path) -> bool:
-    """Whether a run directory was begun by a version that knew no choice; raises RunDirectoryError as
-    `read_description`.
-    """
+    """Whether a directory was begun by a version without a choice; raises RunDirectoryError as `read_description`."""
     try:
-        found = read_description(path)
+        return read_description(path).get("schema", 1) < RANDOMNESS_SCHEMA
     except FileNotFoundError:
         return False
-    return found.get("schema", 1) < RANDOMNESS_SCHEMA and "randomness" in found["config"]
 
 
 def unstated(path: Path) -> Randomness:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Key
 from rich.console import Console
 
 from analysis.convergence import Moments, add_member, bootstrap_weights, no_moments
@@ -15,13 +15,15 @@ from analysis.devices import on_devices
 from analysis.empirical import check_linear_head, kernels_of_members
 from analysis.gram.spec import described_inputs
 from analysis.kernels import Kernel, analytic_kernel
+from ensembles.randomness import Randomness, check_randomness, own_key
+from launch.begun import as_earlier
 from launch.interrupts import heed, stops_noted
 from launch.progress import member_progress
 from launch.run_directory import claim, damage_named, write_whole
 from models.architecture import Architecture
 from models.checks import check_positive, check_seed
 from models.description import describe
-from models.numerics import key_of_seed, settled
+from models.numerics import settled
 
 WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
 A_CALL = 10  # members, at most
@@ -38,8 +40,10 @@ class SampleError(ValueError):
 class KernelSample:
     """Empirical kernels at initialisation between all of `x`, of `members` networks of each architecture, by width.
 
-    The architectures differ in their width alone, so that they have one analytic kernel. Raises ValueError for networks
-    without a linear head (`analysis.empirical`), without a closed form, or that `x` does not fit.
+    The architectures differ in their width alone, so that they have one analytic kernel. With `randomness` "own" the
+    networks are independent of those of other samples; with "shared" they follow from seed, width and member alone,
+    as in earlier versions. Raises ValueError for networks without a linear head (`analysis.empirical`), without a
+    closed form, or that `x` does not fit.
     """
 
     architectures: Mapping[int, Architecture]
@@ -47,8 +51,10 @@ class KernelSample:
     members: int = 100
     seed: int = 0
     draws: int = 400
+    randomness: Randomness = "own"
 
     def __post_init__(self):
+        check_randomness(self.randomness)
         for name in ("members", "draws"):
             check_positive("KernelSample", name, getattr(self, name))
         check_seed(self.seed, "KernelSample: seed")
@@ -61,8 +67,15 @@ class KernelSample:
     @property
     def config(self) -> dict[str, Any]:
         """All of it as JSON values; inputs by shape and fingerprint."""
-        rest = {"members": self.members, "seed": self.seed, "draws": self.draws}
-        return {"architectures": describe(dict(self.architectures)), "x": described_inputs(self.x), **rest}
+        rest = {name: getattr(self, name) for name in ("members", "seed", "draws", "randomness")}
+        return as_earlier({"architectures": describe(dict(self.architectures)), "x": described_inputs(self.x), **rest})
+
+    def key(self, width: int) -> Key[Array, ""]:
+        """What networks of this width draw from, each from its fold with the member's number."""
+        if self.randomness == "shared":
+            return jax.random.fold_in(jax.random.key(self.seed), width)
+        architecture = describe(self.architectures[width])
+        return own_key(self.seed, {"architecture": architecture, "x": described_inputs(self.x)})
 
     def a_call(self, width: int) -> int:
         """How many members are computed at once; no more than there are."""
@@ -145,8 +158,7 @@ def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
         # Members beyond the last one fill the last call up, so that all compile once and round alike.
         members = np.arange(first, first + size)
         with jax.default_device(device), settled():  # threads have JAX as the process has set it
-            key = jax.random.fold_in(key_of_seed(sample.seed), width)
-            kernels = np.stack(kernels_of_members(architecture, key, members, sample.x), axis=1)
+            kernels = np.stack(kernels_of_members(architecture, sample.key(width), members, sample.x), axis=1)
         return first, kernels[: sample.members - first]
 
     devices, early = jax.local_devices(), dict[int, Kernels]()

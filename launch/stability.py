@@ -68,7 +68,7 @@ def stability(run: Run) -> Stability:
     """The largest stable learning rate, 2(1 + μ)/(λ_max(Θ)/N + weight decay), beside the run's."""
     batch = run.step_batch(key_of_seed(run.seed))[0]
     chosen = np.linspace(0, len(batch) - 1, min(len(batch), SAMPLES)).round().astype(int)
-    params = run.architecture.init(initial_key(run.trainer(Strategy()).roots[0], 0), batch.shape[1:])
+    params = run.architecture.init(initial_key(run.trainer(Strategy()).roots[0], jnp.uint32(0)), batch.shape[1:])
     curvature = largest_ntk_eigenvalue(run.architecture, params, batch[chosen]) / len(chosen)
     factors = run.recipe.schedule.factor(jnp.arange(run.record_steps[-1], dtype=jnp.int32))
     rates = np.asarray(run.recipe.learning_rate) * float(np.max(factors))

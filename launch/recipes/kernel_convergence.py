@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ensembles.data import Digits
 from ensembles.data.transforms import resize, to_sphere
+from launch.begun import unstated_told
 from launch.convergence_report import report
 from launch.convergence_run import KernelSample, sample_kernels
 from launch.recipes.options import check_limits, check_output
@@ -88,9 +89,11 @@ class KernelConvergence:
         names = [field.name for field in fields(self) if field.name not in ("output", "paper")]
         options = {option: describe(getattr(self, option)) for option in names}
         networks = {width: self.network(width) for width in self.widths}
-        sample = KernelSample(networks, self.x, self.members, self.seed)
+        path = self.output / "kernels"
+        randomness = unstated_told(path, console)
+        sample = KernelSample(networks, self.x, self.members, self.seed, randomness=randomness)
         with claim(self.output, options):
-            exact, moments = sample_kernels(sample, self.output / "kernels", console)
+            exact, moments = sample_kernels(sample, path, console)
             report(name, exact, moments, self.output, console)
         seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
         console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)

@@ -76,6 +76,7 @@ def check(found, low, high):
         ("normal", "three", "theory"),
         ("product", "one", "theory"),
         ("product", "many", "pair"),
+        ("product", "one", "paired"),
     ],
 )
 def test_intervals_of_distances_hold_the_truth(distribution, kind, against):
@@ -112,7 +113,7 @@ def test_exponents_are_held(kind):
 def test_coverage_of_many_repetitions(members, distribution, kind):
     """1,000 repetitions place a rate to 0.7 %: none of them is below the least beyond chance."""
     population = Population(members, distribution, kind)
-    rows = [row for against in ("pair", "theory") for row in distances_covered(population, against, 1000)]
+    rows = [row for against in ("pair", "theory", "paired") for row in distances_covered(population, against, 1000)]
     check({(row.against, row.interval, row.signal): row.covered for row in rows}, LEAST - 4 * 0.007, 1)
     assert LEAST - 4 * 0.007 < rms_covered(population, 1000) < 0.97 + 4 * 0.007
 
@@ -121,6 +122,6 @@ def test_the_table_is_of_all_cases():
     with TABLE.open(newline="") as file:
         header, *rows = csv.reader(file)
     assert tuple(header) == HEADER
-    assert len(rows) == 27 * (2 * 6 + 3)
+    assert len(rows) == 27 * (3 * 6 + 5)
     least = min(float(row[-1]) / 100 + 4 * 0.22 / math.sqrt(int(row[-2])) for row in rows if row[1] != "skewed")
     assert least > LEAST

@@ -85,3 +85,24 @@ def test_recipes_are_known_by_name(command):
     code, printed, _ = command()
     assert code == 0
     assert "kernel-convergence-c4, kernel-convergence-so3" in printed
+
+
+def test_samples_of_earlier_versions_are_gone_on_with(command, tmp_path, monkeypatch):
+    """Their networks follow from seed, width and member; what is new elsewhere is another sample."""
+    summaries = []
+    for output in ("earlier", "new"):
+        with monkeypatch.context() as patch:
+            if output == "earlier":
+                patch.setattr("launch.begun.DEFAULT", "shared")
+            assert command("reproduce", "kernel-convergence-so3", *TINY, "--output", output)[0] == 0
+        summaries.append(json.loads((tmp_path / output / "summary.json").read_text()))
+    assert summaries[0]["ntk"]["error"] != summaries[1]["ntk"]["error"]
+    file = tmp_path / "earlier" / "kernels" / "config.json"
+    content = json.loads(file.read_text())
+    assert "randomness" not in content["config"]
+    file.write_text(json.dumps(content | {"schema": 2}))
+    (tmp_path / "earlier" / "kernels" / "width-4.npz").unlink()
+    code, printed, _ = command("reproduce", "kernel-convergence-so3", *TINY, "--output", "earlier")
+    assert code == 0
+    assert "kernels: begun by an earlier version" in printed
+    assert json.loads((tmp_path / "earlier" / "summary.json").read_text()) == summaries[0]

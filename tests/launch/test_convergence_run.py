@@ -12,13 +12,16 @@ from rich.console import Console
 
 from analysis.convergence import Moments
 from analysis.empirical import empirical_kernel
+from analysis.gram.spec import described_inputs
 from analysis.kernels import Kernel, analytic_kernel
+from ensembles.randomness import own_key
 from launch import convergence_run
 from launch.convergence_report import of_kernel
 from launch.convergence_run import KernelSample, SampleError, computed, sample_kernels
 from launch.interrupts import PreemptedError
 from launch.run_directory import RunDirectoryError
 from models import Architecture, Dense, Flatten, MaxPool, Relu
+from models.description import describe
 
 CONSOLE = Console(quiet=True)
 X = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
@@ -57,7 +60,8 @@ def assert_same(found, expected):
 def test_moments_are_of_the_networks_that_width_and_member_name(whole):
     _, exact, moments = whole
     for width, found in moments.items():
-        key, kernels = jax.random.fold_in(jax.random.key(0), width), []
+        what = {"architecture": describe(mlp(width)), "x": described_inputs(X)}
+        key, kernels = own_key(0, what), []
         for member in range(MEMBERS):
             params = mlp(width).init(jax.random.fold_in(key, member), X.shape[1:])
             kernels.append(np.float64(np.stack(empirical_kernel(mlp(width), params, X))))
@@ -70,6 +74,18 @@ def test_moments_are_of_the_networks_that_width_and_member_name(whole):
     part, values = of_kernel("ntk", exact, moments)
     np.testing.assert_array_equal(values, exact.ntk)
     assert (np.diagonal(part[4].mean[0]) > np.diagonal(of_kernel("nngp", exact, moments)[0][4].mean[0])).all()
+
+
+def test_samples_are_independent_of_others_unless_randomness_is_shared():
+    """Of other architectures and inputs; shared is the scheme of earlier versions."""
+    wider, other = {4: mlp(8), 8: mlp(16)}, X + 1
+    samples = [make_sample(**change) for change in ({}, {"architectures": wider}, {"x": other})]
+    keys = [sample.key(width) for sample in samples for width in (4, 8)]
+    different = {tuple(jax.random.key_data(key).tolist()) for key in keys}
+    assert len(different) == 5  # width 8 is the same architecture as 4 in the other sample
+    shared = make_sample(randomness="shared", architectures=wider)
+    assert (shared.key(8) == jax.random.fold_in(jax.random.key(0), 8)).all()
+    assert "randomness" not in shared.config
 
 
 def test_a_members_kernel_does_not_depend_on_how_many_are_computed_a_call(monkeypatch):

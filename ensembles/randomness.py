@@ -125,7 +125,7 @@ def roots(
 
 def own_key(seed: int, what: Any) -> Key[Array, ""]:
     """The key of a seed for one thing alone, that has this description (`describe`)."""
-    return _folded(jax.random.key(seed), _words(_sha256(what)))
+    return _folded(key_of_seed(seed), _words(_sha256(what)))
 
 
 def _words(digest: str) -> UInt32[np.ndarray, " words"]:
@@ -140,12 +140,12 @@ def _folded(key: Key[Array, ""], words: UInt32[ArrayLike, " words"]) -> Key[Arra
     return key
 
 
-def key_of(root: UInt32[Array, " words"], member: Int[Array, ""]) -> Key[Array, ""]:
+def key_of(root: UInt32[Array, " words"], member: Int[ArrayLike, ""]) -> Key[Array, ""]:
     """Where all of a member's randomness comes from."""
     return jax.random.fold_in(jax.random.wrap_key_data(root, impl=GENERATOR), member)
 
 
-def initial_key(root: UInt32[Array, " words"], member: Int[Array, ""]) -> Key[Array, ""]:
+def initial_key(root: UInt32[Array, " words"], member: Int[ArrayLike, ""]) -> Key[Array, ""]:
     """Where a member's parameters come from."""
     return jax.random.fold_in(key_of(root, member), INITIALISATION)
 

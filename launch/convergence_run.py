@@ -23,7 +23,7 @@ from launch.run_directory import claim, damage_named, write_whole
 from models.architecture import Architecture
 from models.checks import check_positive, check_seed
 from models.description import describe
-from models.numerics import settled
+from models.numerics import key_of_seed, settled
 
 WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
 A_CALL = 10  # members, at most
@@ -73,7 +73,7 @@ class KernelSample:
     def key(self, width: int) -> Key[Array, ""]:
         """What networks of this width draw from, each from its fold with the member's number."""
         if self.randomness == "shared":
-            return jax.random.fold_in(jax.random.key(self.seed), width)
+            return jax.random.fold_in(key_of_seed(self.seed), width)
         architecture = describe(self.architectures[width])
         return own_key(self.seed, {"architecture": architecture, "x": described_inputs(self.x)})
 

@@ -91,7 +91,7 @@ def test_networks_that_take_long_are_told(widesym):
         (None, ("none.yaml",), "none.yaml cannot be read: No such file"),
         (None, (), "CONFIG"),
         (MLP, ("run.yaml", "--memory", "0"), "--memory is 0; it must be a number of GiB above 0"),
-        (MLP, ("run.yaml", "--memory", "nan"), "--memory is nan"),
+        (MLP, ("run.yaml", "--memory", ".nan"), "--memory is nan"),
         (MLP, ("run.yaml", "--memory", "1e-7"), "run.yaml: memory is 107 bytes, but a single pair of inputs takes"),
         (MLP.replace("mlp", "mlq"), ("run.yaml",), "architecture 'mlq' is unknown; did you mean mlp"),
         (MLP.replace("mlp", "mnist-cnn"), ("run.yaml",), "MaxPool"),

@@ -179,7 +179,14 @@ class Checkpoints:
 
     @property
     def _ensemble(self) -> dict[str, Any]:
-        names = ("architecture", "recipe", "members", "seed")
+        """Of whom it is; without a word of randomness that is shared, which it was before there was another."""
+        names = (
+            "architecture",
+            "recipe",
+            "members",
+            "seed",
+            *(["randomness"] if self.trainer.randomness == "own" else []),
+        )
         return {name: describe(getattr(self.trainer, name)) for name in names}
 
 

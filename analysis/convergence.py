@@ -78,6 +78,8 @@ def add_member(moments: Moments, value: Float[np.ndarray, "*entry"], weights: Ro
 def convergence(moments: Mapping[int, Moments], exact: Exact) -> Convergence:
     """What the moments of kernels [n, n], by width, say about bias and spread (theory.md §5; arXiv:2406.06504, F.1).
 
+    Members of different widths are taken to be independent, as those of `launch.convergence_run` are.
+
     Raises ValueError for less than two widths, for widths with different numbers of members, or less than ten, for
     members that are all alike, and for entries of `exact` that are zero, to which nothing is relative.
     """

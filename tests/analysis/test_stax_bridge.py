@@ -62,7 +62,7 @@ def both(kernel_fn, x1, x2):
 
 C3_FILTERS = (LiftingConv(cyclic(3), 4, 3, "VALID", **STDS), Relu(), GroupPool(), LOGITS)  # between the pixels
 UNUSUAL = (  # a Residual around values that are not Gaussian, which FanInSum refuses, and activations of every kind
-    *(Conv(4, 2, **STDS), Tanh(nodes=16), Residual((Conv(4, 1, **STDS),)), Dense(4, **STDS), Sin(1.5), Identity()),
+    *(Conv(4, 2, **STDS), Tanh(), Residual((Conv(4, 1, **STDS),)), Dense(4, **STDS), Sin(1.5), Identity()),
     *(Dense(4, **STDS), LeakyRelu(0.3), GlobalAvgPool(), LOGITS),
 )
 LINEAR_SPHERE = (

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from analysis.resampling import FEWEST
+
 LEVEL = 0.95  # of all intervals
 
 Rows = Float[np.ndarray, " row"]
@@ -52,9 +54,9 @@ def fit_power_law(
 ) -> PowerLaw:
     """Least squares of log(mean over members) against log(width).
 
-    The interval is that of fits to members drawn with replacement at each width; of one member both ends are open. It
-    holds the members' scatter alone: that the values may follow no power law is for the eye. Raises ValueError for
-    fewer than two widths, and for values that are not positive.
+    The interval is that of fits to members drawn with replacement at each width; of fewer than five both ends are
+    open. It holds the members' scatter alone: that the values may follow no power law is for the eye. Raises ValueError
+    for fewer than two widths, and for values that are not positive.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or len(values) != len(widths) or len(set(widths)) < 2:
@@ -67,7 +69,7 @@ def fit_power_law(
     weights = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), (draws, len(values))) / size
     rows = np.concatenate([values.mean(1)[None], np.einsum("dwm,wm->dw", weights, values)])
     law = law_of_rows(*fit_logarithms(np.asarray(widths), rows, np.ones(len(values))))
-    return law if size > 1 else law._replace(interval=(None, None))
+    return law if size >= FEWEST else law._replace(interval=(None, None))
 
 
 def fit_logarithms(

@@ -114,7 +114,7 @@ def _mean(
         power = jnp.exp(low + step * index)
         scaled, slope = finest * (power - 1 / power) / 2, finest * (power + 1 / power) / 2
         root = jnp.sqrt(1 + scaled**2)
-        x = centre + jnp.sign(scaled) * jnp.log(jnp.abs(scaled) + root)
+        x = centre + jnp.sign(scaled) * jnp.log1p(jnp.abs(scaled) + scaled**2 / (1 + root))
         weight = jnp.exp(-(x**2) / 2) * slope / root
         return [total + weight * value for total, value in zip(sums, (*f(x), 1.0), strict=True)]
 

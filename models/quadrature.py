@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from numbers import Integral
 
 import jax
@@ -17,7 +17,7 @@ from models.layer import NoClosedFormError
 
 DUAL = ((0, 0), (1, 1))  # E[φφ] and E[φ'φ']
 TOLERANCE = 1e-5  # largest error of either, relative to the root of the product of both signals' own, at c = 1
-IN_SINGLE = 5 / 8  # of the nodes are enough in float32: their error is below its rounding
+IN_SINGLE = 9 / 16  # of the nodes are enough in float32: their error is below its rounding
 VARIANCES = np.array([1e-8, 1e-4, 0.01, *(10 ** np.arange(-1, 3.5, 0.5)), 1e4, 1e5, 1e6, 1e7, 1e8])
 COSINES = np.array([1, -0.9, 0.3, 0.9, 0.99])
 
@@ -26,13 +26,12 @@ COSINES = np.array([1, -0.9, 0.3, 0.9, 0.99])
 class Quadrature(Activation):
     """An activation whose dual is a sum over points (models/gaussian_means.py): nodes × nodes, more of large variance.
 
-    Largest errors of tanh's two duals over c, relative to what they are at c = 1, and of the slope's to itself:
-
-        nodes  q = 1    q = 100    q = 10⁴    q = 10⁶
+    The error does not grow with variance. At variances from 1e-8 to 1e6 and cosines from −1 to 1, those of tanh's
+    duals, relative to what they are at c = 1, are below 1e-9 with 64 nodes and below 1e-6 with 36, as in float32.
 
     Functions with kinks, jumps or waves need many more. So each function is tried once with 1.5 times as many, at
     variances from 1e-8 upwards: its dual holds as far as both agree to 1e-5, and is NaN, which kernels refuse, beyond.
-    In float32 the nodes are 5/8 of what is said here, whose error is below its rounding.
+    In float32 the nodes are 9/16 of what is said here, whose error is below its rounding.
     """
 
     nodes: int = field(default=64, kw_only=True)
@@ -75,12 +74,13 @@ def _in_single(nodes: int) -> int:
 def _errors(layer: Quadrature) -> Float[np.ndarray, " variance"]:
     """The larger error of the two duals at each variance: between signals of the same one, and with one of 1."""
     variance, cosine = np.broadcast_arrays(VARIANCES[:, None], COSINES)
-    q1, q2 = np.stack([variance, variance]), np.stack([variance, np.ones_like(variance)])
+    q1, q2 = np.stack([variance, variance], 1), np.stack([variance, np.ones_like(variance)], 1)
     few = _in_single(layer.nodes)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):  # also while a kernel is being traced
-        arrays = [jnp.asarray(x) for x in (cosine * np.sqrt(q1 * q2), q1, q2)]
-        means = jax.jit(partial(integrated, layer.phi, DUAL))
-        coarse, fine = (np.array(means(nodes, *arrays)) for nodes in (few, few * 3 // 2))
+        arrays = [jnp.asarray(x) for x in (cosine[:, None] * np.sqrt(q1 * q2), q1, q2)]
+        # Variance by variance, as the largest one decides how many nodes all are given.
+        means = jax.jit(lambda nodes, *qs: jax.lax.map(lambda q: integrated(layer.phi, DUAL, nodes, *q), qs))
+        coarse, fine = (np.moveaxis(means(nodes, *arrays), 1, 2) for nodes in (few, few * 3 // 2))
     with np.errstate(invalid="ignore", over="ignore"):  # functions that grow too fast, or are nowhere defined
         own = np.sqrt(np.abs(fine[:, 0, :, 0]))  # [dual, variance]: of cosine 1
         size = own[:, None, :, None] * np.stack([own, own[:, VARIANCES == 1] + 0 * own], axis=1)[..., None]

@@ -51,9 +51,12 @@ def check_kinds(layers: Sequence[Layer]) -> None:
                 f"layer {index}: {type(layer).__name__} says that it has a closed form, but not of which kind; make it "
                 "a Nonlinearity (with its dual), a Reduction (linear, without weights) or an Affine layer"
             )
-        try:
-            if isinstance(layer, Nonlinearity):
+        if isinstance(layer, Nonlinearity):
+            try:
                 layer.check_dual()
+            except NoClosedFormError as error:
+                raise NoClosedFormError(f"layer {index}: {error}") from None
+        try:
             check_kinds(getattr(layer, "body", ()))
         except NoClosedFormError as error:
             raise NoClosedFormError(f"layer {index}: {type(layer).__name__}: {error}") from None

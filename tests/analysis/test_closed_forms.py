@@ -16,6 +16,7 @@ from models import (
     Flatten,
     GlobalAvgPool,
     GroupPool,
+    LayerNorm,
     LiftingConv,
     NoClosedFormError,
     Relu,
@@ -42,8 +43,11 @@ WITHOUT = [
     ([Flatten(), Relu(), Dense(1)], "layer 1: Relu acts on values that are not Gaussian"),
     ([Conv(2, 3), Relu(), Relu(), Flatten(), Dense(1)], "layer 2: Relu acts on values that are not Gaussian"),
     ([Conv(2, 3), Relu(), GlobalAvgPool(), Relu()], "layer 3: Relu acts on values that are not Gaussian"),
-    ([Conv(2, 3), Flatten(), Relu(), Dense(1)], "layer 2: Relu acts on flattened pixels, which differ in variance"),
-    ([LiftingConv(C2, 2, 3), Flatten(), Relu()], "layer 2: Relu acts on flattened pixels, which differ in variance"),
+    (
+        [Conv(2, 3), Flatten(), LayerNorm(), Relu(), Dense(1)],
+        "layer 3: Relu acts on flattened pixels, which differ in variance",
+    ),
+    ([LiftingConv(C2, 2, 3), Flatten(), Relu()], "the logits are not Gaussian at infinite width"),
 ]
 WITH = [
     [Conv(2, 3), Flatten(), Dense(2), Relu(), Dense(1)],

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import scipy.stats
 from jaxtyping import Bool, Float
 
 from analysis.power_law import LEVEL, PowerLaw, Rows, Widths, fit_logarithms, law_of_rows
 
+UNSEEN_TAIL = 6.0  # how much further than downwards intervals of the spread reach upwards, by sd of the logarithm
 EXPONENTS = np.linspace(-4.0, 1.0, 2501)  # among which the bias's is looked for
 
 Intervals = Float[np.ndarray, "width 2"]
@@ -93,6 +95,7 @@ def convergence(moments: Mapping[int, Moments], exact: Exact) -> Convergence:
     spreads = np.stack([relative_spreads(each, exact) for each in ordered], axis=1)
     found = intervals(biases[1:])
     certainty = 1 / np.log(spreads[1:]).var(axis=0)
+    spreads = widened(spreads, ordered[0].members)
     return Convergence(
         widths=widths,
         members=ordered[0].members,
@@ -160,6 +163,20 @@ def squared_biases(moments: Moments, exact: Exact) -> Rows:
 def relative_spreads(moments: Moments, exact: Exact) -> Rows:
     """S = √(mean over entries of s²/K²): how far one member's kernel lies from their mean."""
     return np.sqrt((variances(moments) / exact**2).mean((-2, -1)))
+
+
+def widened(spreads: Float[np.ndarray, "row width"], members: int) -> Float[np.ndarray, "row width"]:
+    """Row 0, and draws about it that scatter as it does about the expected spread.
+
+    The draws' logarithms, turned about (where they lie below S, the truth lies above), Student's t for the normal, and
+    upwards more than downwards by 1 + 6 sd of the logarithms. A heavy tail is rarely seen whole: where it is not, S is
+    too small and so is what it seems to scatter by. The factor was found by simulation (docs/estimators.md).
+    """
+    logarithms = np.log(spreads)
+    away = logarithms[1:].mean(0) - logarithms[1:]
+    away *= scipy.stats.t.ppf((1 + LEVEL) / 2, members - 1) / scipy.stats.norm.ppf((1 + LEVEL) / 2)
+    away *= np.where(away > 0, 1 + UNSEEN_TAIL * away.std(0), 1)
+    return np.exp(np.concatenate([logarithms[:1], logarithms[0] + away]))
 
 
 def noise_floor(moments: Moments, exact: Exact) -> float:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from analysis.resampling import FEWEST
 from models.checks import check_seed
 
 LEVEL = 0.95  # of all intervals
@@ -58,10 +59,10 @@ def fit_power_law(
 ) -> PowerLaw:
     """Least squares of log(mean over members) against log(width).
 
-    The interval is that of fits to members drawn with replacement at each width; of one member both ends are open. It
-    holds the members' scatter alone: that the values may follow no power law is for the eye. `shares` says, width by
-    width, where members' randomness is from: at widths where that is the same, and not empty, the same members are
-    drawn, as they depend on each other. Raises ValueError for fewer than two widths, and for values that are not
+    The interval is that of fits to members drawn with replacement at each width; of fewer than five both ends are
+    open. It holds the members' scatter alone: that the values may follow no power law is for the eye. `shares` says,
+    width by width, where members' randomness is from: at widths where that is the same, and not empty, the same members
+    are drawn, as they depend on each other. Raises ValueError for fewer than two widths, and for values that are not
     positive.
     """
     check_seed(seed)
@@ -77,7 +78,7 @@ def fit_power_law(
     weights = weights[:, _first_alike(shares or [""] * len(values))]
     rows = np.concatenate([values.mean(1)[None], np.einsum("dwm,wm->dw", weights, values)])
     law = law_of_rows(*fit_logarithms(np.asarray(widths), rows, np.ones(len(values))))
-    return law if size > 1 else law._replace(interval=(None, None))
+    return law if size >= FEWEST else law._replace(interval=(None, None))
 
 
 def _first_alike(shares: Sequence[str]) -> list[int]:

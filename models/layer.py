@@ -83,6 +83,11 @@ class Nonlinearity(Layer):
         """E[φ(u)φ(v)] and E[φ'(u)φ'(v)] for centred Gaussians u, v with these variances and covariance `nngp`."""
         raise NotImplementedError
 
+    def check_dual(self) -> None:
+        """Raise NoClosedFormError where `dual` cannot be computed as exactly as kernels promise, at any variance."""
+        if type(self).dual is Nonlinearity.dual:
+            raise NoClosedFormError(f"{type(self).__name__} has no dual; give it one, or estimate kernels from samples")
+
     def side(self, variance: Float[Array, "..."]) -> Any:
         """What `dual_of_sides` needs of one signal: computed once, and used with every other signal."""
         return variance

@@ -56,7 +56,7 @@ class Window:
         if signal.atoms:
             raise ValueError(f"{self.name} acts on images, but gets {signal}; put it inside AtomSum(…)")
         rows, columns = signal.grid
-        if self.size > min(rows, columns):
+        if self.padding != "SAME" and self.size > min(rows, columns):  # zeros around an image have no bounds
             raise ValueError(
                 f"{self.name}: a window of {self.size}×{self.size} does not fit in {rows}×{columns} pixels"
             )

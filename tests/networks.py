@@ -62,6 +62,10 @@ NETWORKS = {
             *(GlobalAvgPool(), HIDDEN, Relu(), LOGITS),
         ),
     ),
+    "CNN, SAME, windows beyond the image": (
+        (2, 2, 2),
+        (Conv(WIDTH, 3, **STDS), Relu(), Conv(WIDTH, 5, **STDS), Relu(), GlobalAvgPool(), LOGITS),
+    ),
     "C2, VALID, pooled": ((4, 5, 2), gcnn(C2, "VALID", GroupPool(), LOGITS, size=2)),
     "C4, VALID, pooled": ((4, 4, 2), gcnn(C4, "VALID", GroupPool(), LOGITS, size=2)),
     "C4, SAME, pooled": ((3, 3, 2), gcnn(C4, "SAME", GroupPool(), LOGITS)),

@@ -79,7 +79,7 @@ def mean_row(a: EstimatedMean) -> Row:
 
 
 def orbit_row(members: OrbitStatistics, a: EstimatedMean, where: OrbitSet) -> Row:
-    """Orbit statistics [member] of each member, and of their mean logits."""
+    """Orbit statistics [member] of each member, and of their mean logits; without intervals of a few."""
     of_mean = mean_orbit_statistics(a.mean, {"": where})[""]
     row: dict[str, Any] = {}
     defined = _defined(where, a.mean)
@@ -90,6 +90,8 @@ def orbit_row(members: OrbitStatistics, a: EstimatedMean, where: OrbitSet) -> Ro
         return row
     for name in defined:
         row[f"{name}_members_deviation"] = getattr(members, name).std(ddof=1)
+    if a.members is not None and a.members < FEWEST:
+        return row
     low, high = orbit_statistics_interval(a.mean, a.noise, where)
     for name in defined:
         row[f"{name}_mean_interval"] = (getattr(low, name), getattr(high, name))

@@ -128,7 +128,8 @@ def not_finite_message(
     first = np.argwhere(bad)[0]
     return (
         f"kernels of {bad.sum()} pairs are not finite, the first between inputs {start[0] + first[0]} and "
-        f"{start[1] + first[-1]}; in {nngp.dtype} they may overflow: scale the inputs or weights down, or use float64"
+        f"{start[1] + first[-1]}; in {nngp.dtype} they may overflow, or variances exceed the `largest_variance` to "
+        "which an Elementwise is integrated: scale the inputs or weights down, or use float64"
     )
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from analysis.kernels.order import late_order
 from models.architecture import Architecture
 from models.group_flatten import GroupFlatten
 from models.groups import Group
 from models.invariants import Canonicalize, InputMap
-from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
+from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity, Reduction
 from models.network import signals_through
 from models.normalization import LayerNorm
 from models.parts import PartSum
@@ -46,6 +47,16 @@ def check_kinds(layers: Sequence[Layer]) -> None:
                 f"layer {index}: {type(layer).__name__} has no closed-form kernel; train it as usual and estimate its "
                 "kernel from samples, the mean over many initialisations of the empirical kernel"
             )
+        if not isinstance(layer, Affine | Reduction | Nonlinearity | Residual | InputMap | PartSum):
+            raise NoClosedFormError(
+                f"layer {index}: {type(layer).__name__} says that it has a closed form, but not of which kind; make it "
+                "a Nonlinearity (with its dual), a Reduction (linear, without weights) or an Affine layer"
+            )
+        if isinstance(layer, Nonlinearity):
+            try:
+                layer.check_dual()
+            except NoClosedFormError as error:
+                raise NoClosedFormError(f"layer {index}: {error}") from None
         try:
             check_kinds(getattr(layer, "body", ()))
         except NoClosedFormError as error:
@@ -63,8 +74,10 @@ def check_readout(law: Law) -> None:
 
 def check_layers(layers: Sequence[Layer], signal: Signal, law: Law = Law(), at_input: bool = True) -> Law:  # noqa: B008
     """Raise NoClosedFormError for the first layer without a closed form where it stands, naming it."""
+    order = late_order(layers)
+    layers = [layers[index] for index in order]
     signals = signals_through(layers, signal)
-    for index, (layer, before) in enumerate(zip(layers, signals, strict=False)):
+    for index, layer, before in zip(order, layers, signals, strict=False):
         try:
             law = _after(layer, before, law, at_input)
         except NoClosedFormError as error:
@@ -90,6 +103,8 @@ def _after(layer: Layer, signal: Signal, law: Law, at_input: bool) -> Law:
             return _inside(layer, layer.body, signal) if isinstance(layer, Canonicalize) else law
         case Flatten() | GroupFlatten():
             return law._replace(flat=law.flat or not _is_homogeneous(signal))
+        case Reduction() if layer.output(signal).channels != signal.channels:
+            raise NoClosedFormError(f"{type(layer).__name__} mixes channels, which no kernel knows apart")
     return law
 
 
@@ -116,7 +131,7 @@ def _check_nonlinearity(layer: Nonlinearity, law: Law) -> None:
     if law.flat and not isinstance(layer, LayerNorm):  # over all pixels, the variance that it divides by is their mean
         raise NoClosedFormError(
             f"{name} acts on flattened pixels, which differ in variance; "
-            "put a layer with weights between, or Flatten after it"
+            "put a layer with weights between, or Flatten right before or after it"
         )
 
 

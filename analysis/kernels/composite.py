@@ -6,6 +6,7 @@ is left that an engine computes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import UnionType
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +16,15 @@ from analysis.kernels import engines
 from analysis.kernels.closed_form import check_layers
 from analysis.kernels.engines import Batch
 from analysis.kernels.lag_plan import with_signals
+from analysis.kernels.order import flattening_late
 from analysis.kernels.propagation import Independent, Rules, propagate, recorded, replayed
 from models.architecture import Architecture
 from models.covariance import Covariance
+from models.dense import Dense
 from models.invariants import Canonicalize, InputMap
-from models.layer import Affine, Layer, Nonlinearity
+from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
 from models.parts import PartSum
+from models.pooling import Flatten
 from models.residual import Identity
 from models.signal import Signal
 
@@ -30,6 +34,7 @@ def gram(layers: Sequence[Layer], x1: Batch, x2: Batch | None, independent: bool
 
     `independent`: of two networks, each with weights of its own.
     """
+    layers = flattening_late(layers)
     layer, rest = layers[0], layers[1:]
     match layer:
         case Identity() if rest:
@@ -45,6 +50,7 @@ def gram(layers: Sequence[Layer], x1: Batch, x2: Batch | None, independent: bool
 
 def diagonal(layers: Sequence[Layer], x: Batch) -> Covariance:
     """(K, Θ) of each input with itself, [n]."""
+    layers = flattening_late(layers)
     layer, rest = layers[0], layers[1:]
     match layer:
         case Identity() if rest:
@@ -101,12 +107,20 @@ class VectorRules:
 
     def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
         """K ← σ_w² K + σ_b², Θ ← K_new + σ_w² Θ (theory.md §2)."""
+        _check_vectors(layer, Dense)
         nngp = layer.w_std**2 * state.nngp + layer.b_std**2
         return Covariance(nngp, nngp + layer.w_std**2 * state.ntk)
 
     def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
         """Identity, or Flatten of a vector."""
+        _check_vectors(layer, Identity | Flatten)
         return state
+
+
+def _check_vectors(layer: Layer, known: type | UnionType) -> None:
+    """Raise NoClosedFormError for layers of others' making, whose action on vectors is not known here."""
+    if not isinstance(layer, known):
+        raise NoClosedFormError(f"{type(layer).__name__} has no closed form after a sum over parts of the input")
 
 
 def _head(

@@ -5,17 +5,18 @@ from types import ModuleType
 from typing import Any
 
 from analysis.kernels.closed_form import Law, check_kinds, check_layers, check_parametrization
+from analysis.kernels.order import flattening_late
 from analysis.tangents.covariances import full_covariance_layer, uncorrelated_sum
 from analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
 from analysis.tangents.patch import import_neural_tangents
-from models.activations import Abs, Activation, Erf, Gelu, LeakyRelu, Relu, Sin
+from models.activations import Abs, Erf, Gelu, LeakyRelu, Relu, Sin
 from models.architecture import Architecture
 from models.conv import Conv
 from models.dense import Dense
 from models.group_conv import GroupConv, LiftingConv
 from models.group_flatten import GroupFlatten
 from models.invariants import InputMap
-from models.layer import Layer, NoClosedFormError
+from models.layer import Layer, NoClosedFormError, Nonlinearity
 from models.network import checked_layers
 from models.normalization import LayerNorm
 from models.parts import PartSum
@@ -24,6 +25,10 @@ from models.residual import Identity, Residual
 from models.signal import Domain
 from models.so3 import SO3
 from models.spherical import SO3Conv, SO3Pool, SphereLifting
+
+# Layers that neural-tangents has, too.
+OURS = {Dense, Conv, AvgPool, GlobalAvgPool, GroupPool, Flatten, Identity, LayerNorm, Residual}
+OURS |= {Relu, Abs, Erf, Gelu, LeakyRelu, Sin}
 
 Triple = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 
@@ -71,7 +76,8 @@ def _kernel_function(stax: ModuleType, network: Architecture | Part, group: Doma
             raise kind(message)
 
         return refuse
-    return stax.serial(_checks(stax, network.layers, group), *_stax_layers(stax, network.layers, group))[2]
+    layers = flattening_late(network.layers)
+    return stax.serial(_checks(stax, network.layers, group), *_stax_layers(stax, layers, group))[2]
 
 
 def _check_takes_covariances(layers: Sequence[Layer]) -> None:
@@ -104,7 +110,10 @@ def _stax_layers(stax: ModuleType, layers: Sequence[Layer], group: Domain | None
 
 
 def _stax_layer(stax: ModuleType, layer: Layer, group: Domain | None) -> Any:
-    """neural-tangents' own layer where it has one."""
+    """neural-tangents' own layer where it has one, for exactly ours: what derives from these may act otherwise."""
+    if type(layer) not in OURS:
+        own = isinstance(layer, Nonlinearity)
+        return _by_dual(stax, layer) if own else full_covariance_layer(stax, layer, group)
     match layer:
         case Dense():
             return stax.Dense(layer.features, W_std=layer.w_std, b_std=layer.b_std or None)
@@ -128,22 +137,26 @@ def _stax_layer(stax: ModuleType, layer: Layer, group: Domain | None) -> Any:
         case Residual():
             body = stax.serial(*_stax_layers(stax, layer.body, group))
             return stax.serial(stax.FanOut(2), stax.parallel(stax.Identity(), body), uncorrelated_sum(stax))
-        case Activation():
-            return _activation(stax, layer)
-        case _:
-            return full_covariance_layer(stax, layer, group)
-
-
-def _activation(stax: ModuleType, layer: Activation) -> Any:
-    match layer:
         case Relu() | Abs() | Erf() | Gelu():
             return getattr(stax, type(layer).__name__)()
         case LeakyRelu():
             return stax.LeakyRelu(layer.slope)
         case Sin():
             return stax.Sin(b=layer.frequency)
-    # Others by our duals, which are integrated; neural-tangents' Gauss-Hermite rule is less accurate.
-    return stax.Elementwise(layer.phi, lambda *args: layer.dual(*args)[0], lambda *args: layer.dual(*args)[1])
+    return full_covariance_layer(stax, layer, group)  # GlobalAvgPool on a group
+
+
+def _by_dual(stax: ModuleType, layer: Nonlinearity) -> Any:
+    """Users' own nonlinearities, and those whose duals we integrate: Gauss-Hermite's rule there is less accurate."""
+
+    def value(nngp: Any, variance1: Any, variance2: Any) -> Any:
+        return layer.dual(nngp, variance1, variance2)[0]
+
+    def slope(nngp: Any, variance1: Any, variance2: Any) -> Any:
+        return layer.dual(nngp, variance1, variance2)[1]
+
+    value.__name__ = type(layer).__name__  # neural-tangents shows it in its errors
+    return stax.Elementwise(None, value, slope)  # finite networks are `finite_functions`
 
 
 def _checks(stax: ModuleType, layers: tuple[Layer, ...], group: Domain | None) -> Triple:

@@ -17,6 +17,7 @@ from models import (
     GlobalAvgPool,
     GroupFlatten,
     GroupPool,
+    LayerNorm,
     LiftingConv,
     NoClosedFormError,
     Relu,
@@ -43,8 +44,11 @@ WITHOUT = [
     ([Flatten(), Relu(), Dense(1)], "layer 1: Relu acts on values that are not Gaussian"),
     ([Conv(2, 3), Relu(), Relu(), Flatten(), Dense(1)], "layer 2: Relu acts on values that are not Gaussian"),
     ([Conv(2, 3), Relu(), GlobalAvgPool(), Relu()], "layer 3: Relu acts on values that are not Gaussian"),
-    ([Conv(2, 3), Flatten(), Relu(), Dense(1)], "layer 2: Relu acts on flattened pixels, which differ in variance"),
-    ([LiftingConv(C2, 2, 3), Flatten(), Relu()], "layer 2: Relu acts on flattened pixels, which differ in variance"),
+    (
+        [Conv(2, 3), Flatten(), LayerNorm(), Relu(), Dense(1)],
+        "layer 3: Relu acts on flattened pixels, which differ in variance",
+    ),
+    ([LiftingConv(C2, 2, 3), Flatten(), Relu()], "the logits are not Gaussian at infinite width"),
     (
         [LiftingConv(C2, 2, 3), GroupFlatten(), Relu(), GroupPool()],
         "layer 2: Relu acts on flattened pixels, which diff",

@@ -7,11 +7,12 @@ import pytest
 
 from analysis.comparison import Compared, Times, compare
 from analysis.comparison.compare import SUBSETS
+from analysis.comparison.rows import orbit_row
 from analysis.dynamics import Prediction
 from analysis.ensemble_logits import EnsembleLogits
 from analysis.equivariance import orbit_statistics
-from analysis.orbit_statistics import OrbitSet
-from analysis.resampling import subset_means
+from analysis.orbit_statistics import OrbitSet, member_orbit_statistics
+from analysis.resampling import estimate_mean, subset_means
 
 LOGITS, TIMES = 3, Times((0.0, 0.5, 2.0), (0, 1, 4))
 SIZES = {"train": 4, "letters": 5}  # inputs by set; letters on an orbit of two elements in `orbit`
@@ -236,6 +237,18 @@ def test_of_two_ensembles_of_one_width_the_larger_counts():
     for of_set in SIZES:
         expected = theory.squared_bias.sel(evaluation_set=of_set, run=["gcnn", "cnn"])
         np.testing.assert_allclose(widths.squared_bias.sel(series=f"{of_set}: gcnn, cnn"), expected)
+
+
+def test_orbits_of_few_members_have_no_interval():
+    """Five have; four have their members' scatter alone."""
+    rng = np.random.default_rng(0)
+    for members, expected in ((4, False), (5, True)):
+        logits = EnsembleLogits(rng.standard_normal((1, members, 12, 3)).astype(np.float32))
+        where = OrbitSet(slice(0, 12), 4)
+        each = member_orbit_statistics([logits.array[0]], {"": where})[""]
+        row = orbit_row(each, estimate_mean(logits, 0), where)
+        assert ("osp_mean_interval" in row) == expected
+        assert row["osp_members_deviation"] >= 0
 
 
 def test_progress_is_told():

@@ -181,6 +181,12 @@ def test_power_laws_are_found():
     np.testing.assert_allclose(exact.at(np.array([10])), 0.3, rtol=1e-12)
 
 
+def test_intervals_of_few_members_are_open():
+    values = np.array([8.0, 16.0])[:, None] ** -1 * np.exp(0.1 * np.random.default_rng(0).standard_normal((2, 5)))
+    assert None not in fit_power_law([8, 16], values).interval
+    assert fit_power_law([8, 16], values[:, :4]).interval == (None, None)
+
+
 def test_the_interval_holds_the_exponent_as_often_as_it_says():
     """Of 100 noisy ensembles of 20 members; resampling is a little too sure of itself for so few."""
     widths, rng, inside = [8, 32, 128], np.random.default_rng(0), 0

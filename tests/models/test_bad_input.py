@@ -82,7 +82,7 @@ MISFITS = [
         "layer 2: GroupConv acts on images, but gets 2 channels on C4",
     ),
     ((5, 4, 1), [LiftingConv(C4, 2, 3)], "layer 0: LiftingConv: C4 needs a square image, but gets 1 channels on 5×4"),
-    ((5, 2, 1), [Conv(2, 3)], "layer 0: Conv: a window of 3×3 does not fit in 5×2 pixels"),
+    ((5, 2, 1), [Conv(2, 3, "CIRCULAR")], "layer 0: Conv: a window of 3×3 does not fit in 5×2 pixels"),
     (
         IMAGE,
         [LiftingConv(C4, 2, 3, "VALID"), GroupConv(C4, 2, 4, "VALID")],

@@ -186,7 +186,7 @@ WITHOUT = [
         [CONV, Flatten(), Residual((Dense(50),)), Relu()],
         "layer 3: Relu acts on flattened pixels, which differ in",
     ),
-    (ATOMS, [DENSE, Flatten(), Relu(), DENSE], "layer 2: Relu acts on flattened pixels, which differ in variance"),
+    (ATOMS, [DENSE, Flatten(), Relu(), Relu(), DENSE], f"layer 3: Relu {NOT_GAUSSIAN}"),
     (IMAGE, [CONV, OrbitAverage((Flatten(), DENSE), C4)], f"layer 1: OrbitAverage {AT_INPUT}"),
     (IMAGE, [CONV, Canonicalize((Flatten(),), C4)], f"layer 1: Canonicalize {AT_INPUT}"),
     (ATOMS, [DENSE, AtomSum((DENSE,))], f"layer 1: AtomSum {AT_INPUT}"),
@@ -196,6 +196,7 @@ WITHOUT = [
 READOUT = "the logits are not Gaussian at infinite width: a nonlinearity stands after the last layer with weights"
 NO_READOUT = [
     (IMAGE, [CONV, Relu(), Flatten()]),
+    (IMAGE, [CONV, Flatten(), Relu()]),
     (IMAGE, [LIFT, Relu(), GroupPool()]),
     (VECTOR, [DENSE, Relu(), DENSE, LayerNorm()]),
     (VECTOR, [DENSE, LayerNorm(), Residual((DENSE,)), Relu()]),

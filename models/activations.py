@@ -1,7 +1,7 @@
 """Pointwise nonlinearities φ and their Gaussian duals, E[φ(u)φ(v)] and E[φ'(u)φ'(v)] (theory.md §2).
 
 In the duals k = E[uv], q = E[u²], q' = E[v²] and c = k/√(qq'). A zero variance is a signal that is zero, and gives φ(0)
-and φ'(0); rounding may leave |k| a little above √(qq').
+and φ'(0), of piecewise linear φ what the mean of their slopes gives; rounding may leave |k| a little above √(qq').
 """
 
 import math
@@ -13,9 +13,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.arc_cosine import arccos
+from models.arc_cosine import angle_and_sine
 from models.layer import Nonlinearity
+from models.separation import gaps_of
 from models.signal import Signal
+from models.smooth_roots import inverse, root
 
 Field = Float[Array, "..."]
 
@@ -49,13 +51,13 @@ def norm_and_cosine(nngp: Field, variance1: Field, variance2: Field) -> tuple[Fi
     q = q', so that an input's cosine with itself would not be exactly 1.
     """
     large, small = jnp.maximum(variance1, variance2), jnp.minimum(variance1, variance2)
-    norm = large * jnp.sqrt(small / jnp.where(large > 0, large, 1))
-    return norm, jnp.clip(nngp / jnp.where(norm > 0, norm, 1), -1, 1)
+    norm = large * root(small * inverse(large))
+    return norm, jnp.clip(nngp * inverse(norm), -1, 1)
 
 
 def sine_of(cosine: Field) -> Field:
     """√(1 − c²)."""
-    return jnp.sqrt((1 - cosine) * (1 + cosine))
+    return root((1 - cosine) * (1 + cosine))
 
 
 def hypotenuse(a: Field, b: Field) -> Field:
@@ -83,27 +85,38 @@ class PiecewiseLinear(Activation):
         J₁(c) = (√(1 − c²) + (π − arccos c) c)/2π and J₀(c) = (π − arccos c)/2π are max(z, 0)'s own, the arc-cosine
         kernels of order one and zero (Lee et al. 2019, arXiv:1902.06720).
         """
-        norm, cosine = norm_and_cosine(nngp, variance1, variance2)
-        value, derivative = self._at(cosine)
-        return norm * value, jnp.where(norm > 0, derivative, 0)
+        norm, _ = norm_and_cosine(nngp, variance1, variance2)
+        near, far, derivative = self._of_gaps(*gaps_of(nngp, norm), norm, inverse(norm))
+        return (far - near) / 2, derivative
 
     def side(self, variance: Field) -> tuple[Field, Field]:
         """√q and 1/√q, or zeros where the signal vanishes."""
-        deviation = jnp.sqrt(variance)
-        return deviation, jnp.where(deviation > 0, 1 / jnp.where(deviation > 0, deviation, 1), 0)
+        deviation = root(variance)
+        return deviation, inverse(deviation)
 
-    def dual_of_sides(self, nngp: Field, side1: tuple[Field, Field], side2: tuple[Field, Field]) -> tuple[Field, Field]:
-        """The dual without a division or a root for each pair; where a variance is zero, Θ is too and stays so."""
+    def dual_of_gaps(
+        self, near: Field, far: Field, side1: tuple[Field, Field], side2: tuple[Field, Field]
+    ) -> tuple[Field, Field, Field]:
+        """To ε however close c is to ±1, and without a division or a root for each pair but of the angle itself."""
         (deviation1, inverse1), (deviation2, inverse2) = side1, side2
-        value, derivative = self._at(jnp.clip(nngp * inverse1 * inverse2, -1, 1))
-        return (deviation1 * deviation2) * value, derivative
+        return self._of_gaps(near, far, deviation1 * deviation2, inverse1 * inverse2)
 
-    def _at(self, cosine: Field) -> tuple[Field, Field]:
-        """The dual of unit variances."""
-        angle = jnp.pi - arccos(cosine)
-        kink, product = (self.slopes[0] - self.slopes[1]) ** 2, self.slopes[0] * self.slopes[1]
-        value = kink / (2 * jnp.pi) * (sine_of(cosine) + angle * cosine) + product * cosine
-        return value, kink / (2 * jnp.pi) * angle + product
+    def _of_gaps(self, near: Field, far: Field, norm: Field, inverse_norm: Field) -> tuple[Field, Field, Field]:
+        """In even and odd parts of c = ±cos θ, θ ≤ π/2: with α = ((s₊ + s₋)/2)² and β = (s₊ − s₋)²/2π,
+
+        E[φφ] = αk + β√(qq') (sin θ + (π/2 − θ) cos θ) and E[φ'φ'] = α ± β (π/2 − θ). Taken from √(qq') E[φ²]/q, what
+        multiplies β √(qq') leaves π/2 − (…) = bend below, which is small where θ is.
+        """
+        positive, negative = self.slopes
+        mean, kink = (positive + negative) ** 2 / 4, (positive - negative) ** 2 / (2 * math.pi)
+        is_near = near <= far
+        gap = jnp.where(inverse_norm > 0, jnp.where(is_near, near, far) * inverse_norm, 1)  # at zero as at c = 0
+        angle, sine = angle_and_sine(gap)
+        bend = kink * norm * (math.pi / 2 * gap - (sine - (1 - gap) * angle))
+        angle, bend = jax.lax.optimization_barrier((angle, bend))  # XLA would compute them anew for each result
+        odd = kink * (math.pi / 2 - angle)
+        derivative = mean + jnp.where(is_near, odd, -odd)
+        return mean * near + bend, mean * far + (math.pi * kink * norm - bend), derivative
 
 
 @dataclass(frozen=True)
@@ -142,43 +155,70 @@ class Abs(PiecewiseLinear):
 
 
 @dataclass(frozen=True)
-class Erf(Activation):
+class ClosedForm(Activation):
+    """A smooth activation whose dual is known from k, √(qq') ∓ k and the variances."""
+
+    def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+        norm, _ = norm_and_cosine(nngp, variance1, variance2)
+        return self.closed_form(nngp, gaps_of(nngp, norm), (variance1, variance2))
+
+    def dual_of_gaps(
+        self, near: Field, far: Field, side1: tuple[Field, Field], side2: tuple[Field, Field]
+    ) -> tuple[Field, Field, Field]:
+        """From the gaps, which matter where variances are large; afterwards √(qq') ∓ K is but to rounding of K."""
+        (variance1, after1), (variance2, after2) = side1, side2
+        value, derivative = self.closed_form((far - near) / 2, (near, far), (variance1, variance2))
+        return *gaps_of(value, after1 * after2), derivative
+
+    def closed_form(
+        self, nngp: Field, gaps: tuple[Field, Field], variances: tuple[Field, Field]
+    ) -> tuple[Field, Field]:
+        """E[φφ] and E[φ'φ']."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Erf(ClosedForm):
     """φ(z) = erf(z)."""
 
     def phi(self, z: Field) -> Field:
         return jax.scipy.special.erf(z)
 
-    def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+    def closed_form(
+        self, nngp: Field, gaps: tuple[Field, Field], variances: tuple[Field, Field]
+    ) -> tuple[Field, Field]:
         """(2/π) arctan(2k/√D) and (4/π)/√D with D = (1 + 2q)(1 + 2q') − 4k² (Williams 1997, theory.md §2)."""
-        norm, cosine = norm_and_cosine(nngp, variance1, variance2)
-        root = hypotenuse(jnp.sqrt(1 + 2 * variance1 + 2 * variance2), 2 * norm * sine_of(cosine))
-        return 2 / jnp.pi * jnp.arctan2(2 * nngp, root), 4 / jnp.pi / root
+        (near, far), (variance1, variance2) = gaps, variances
+        root_d = hypotenuse(jnp.sqrt(1 + 2 * variance1 + 2 * variance2), 2 * root(near) * root(far))
+        return 2 / jnp.pi * jnp.arctan2(2 * nngp, root_d), 4 / jnp.pi / root_d
 
 
 @dataclass(frozen=True)
-class Gelu(Activation):
+class Gelu(ClosedForm):
     """φ(z) = z P(z) with the normal distribution function P(z) = (1 + erf(z/√2))/2: the exact form."""
 
     def phi(self, z: Field) -> Field:
         return jax.nn.gelu(z, approximate=False)
 
-    def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+    def closed_form(
+        self, nngp: Field, gaps: tuple[Field, Field], variances: tuple[Field, Field]
+    ) -> tuple[Field, Field]:
         """kF + N(qq' − k² + k²/(1+q) + k²/(1+q')) and F + Nk(1/(1+q) + 1/(1+q') + 1/D).
 
         With D = (1 + q)(1 + q') − k², F = E[P(u)P(v)] = 1/4 + arctan(k/√D)/2π and N = E[P'(u)P'(v)] = 1/(2π√D): Stein's
         lemma, as P'' = −z P' (Tsuchida et al. 2021, arXiv:2002.08517, prove the first in another form).
         """
-        norm, cosine = norm_and_cosine(nngp, variance1, variance2)
-        gap = norm * sine_of(cosine)  # √(qq' − k²), without cancellation where c = 1
-        root = hypotenuse(jnp.sqrt(1 + variance1 + variance2), gap)  # √D
-        both = 1 / 4 + jnp.arctan2(nngp, root) / (2 * jnp.pi)
+        (near, far), (variance1, variance2) = gaps, variances
+        gap = root(near) * root(far)  # √(qq' − k²), without cancellation where c = 1
+        root_d = hypotenuse(jnp.sqrt(1 + variance1 + variance2), gap)
+        both = 1 / 4 + jnp.arctan2(nngp, root_d) / (2 * jnp.pi)
         shrunk = nngp / (1 + variance1) + nngp / (1 + variance2)
-        value = nngp * both + (gap * (gap / root) + nngp / root * shrunk) / (2 * jnp.pi)
-        return value, both + (shrunk + nngp / root / root) / root / (2 * jnp.pi)
+        value = nngp * both + (gap * (gap / root_d) + nngp / root_d * shrunk) / (2 * jnp.pi)
+        return value, both + (shrunk + nngp / root_d / root_d) / root_d / (2 * jnp.pi)
 
 
 @dataclass(frozen=True)
-class Sin(Activation):
+class Sin(ClosedForm):
     """φ(z) = sin(frequency·z)."""
 
     frequency: float = 1.0
@@ -189,19 +229,20 @@ class Sin(Activation):
     def phi(self, z: Field) -> Field:
         return jnp.sin(self.frequency * z)
 
-    def dual(self, nngp: Field, variance1: Field, variance2: Field) -> tuple[Field, Field]:
+    def closed_form(
+        self, nngp: Field, gaps: tuple[Field, Field], variances: tuple[Field, Field]
+    ) -> tuple[Field, Field]:
         """e^{−(q+q')/2} sinh k and ω² e^{−(q+q')/2} cosh k, after k, q, q' ← ω²k, ω²q, ω²q' for the frequency ω.
 
         As e^{|k| − (q+q')/2} (1 ∓ e^{−2|k|})/2, which does not overflow, with (q + q')/2 − |k| as
-        (√q − √q')²/2 + √(qq') (1 − |c|), which is exactly 0 between a signal and itself, however large.
+        (√q − √q')²/2 + √(qq') − |k|, which is exactly 0 between a signal and itself, however large.
         """
-        squared = self.frequency**2
-        size = squared * jnp.abs(nngp)
-        norm, cosine = norm_and_cosine(nngp, variance1, variance2)
-        gap = (jnp.sqrt(variance1) - jnp.sqrt(variance2)) ** 2 / 2 + norm * (1 - jnp.abs(cosine))
-        decay = jnp.exp(-squared * gap) / 2
-        mirrored = jnp.expm1(-2 * size)
-        return -jnp.sign(nngp) * decay * mirrored, squared * decay * (2 + mirrored)
+        squared, (near, far), (variance1, variance2) = self.frequency**2, gaps, variances
+        positive = nngp >= 0
+        size, gap = jnp.where(positive, nngp, -nngp), jnp.where(positive, near, far)
+        decay = jnp.exp(-squared * ((root(variance1) - root(variance2)) ** 2 / 2 + gap)) / 2
+        mirrored = jnp.expm1(-2 * squared * size)
+        return decay * jnp.where(positive, -mirrored, mirrored), squared * decay * (2 + mirrored)
 
 
 def _check_finite(layer: Activation, name: str, value: float) -> None:

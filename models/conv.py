@@ -44,6 +44,9 @@ class Conv(Affine):
         """A(K)(t,t') = (1/|S|) Σ_y K(stride·t+y, stride·t'+y) (theory.md §2)."""
         return filter_mean(covariance, self.window, lag)
 
+    def _reads(self, deviation: Float[Array, "*point pair"]) -> Float[Array, "tap *new_point pair"]:
+        return self.window.views(deviation)
+
 
 class ConvModule(AffineModule[Conv]):
     """Finite-width Conv."""

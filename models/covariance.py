@@ -133,15 +133,7 @@ class Covariance(NamedTuple):
         cls, x1: Float[Array, "row column channel pair1"], x2: Float[Array, "row column channel pair"], lag: Lag
     ) -> "Covariance":
         """K = (1/n) Σ_c x_c x'_c and Θ = 0; one first input is paired with every second one."""
-        x1, x2 = lag.meet(x1, x2)
-        channels = x1.shape[-2]
-        if channels <= FEW_CHANNELS:
-            nngp = reduce(jnp.add, [x1[..., c, :] * x2[..., c, :] for c in range(channels)]) / channels
-        elif x1.shape[-1] == 1:  # a product of matrices
-            x1, x2 = x1.reshape(*x1.shape[:2], channels), x2.reshape(len(x2), -1, *x2.shape[-2:])
-            nngp = jnp.einsum("rac,racp->rap" if lag.shift is None else "rac,rucp->raup", x1, x2) / channels
-        else:
-            nngp = (x1 * x2).mean(-2)
+        nngp = product_mean(*lag.meet(x1, x2))
         return cls(nngp, jnp.zeros((), nngp.dtype))
 
     def affine(
@@ -155,3 +147,21 @@ class Covariance(NamedTuple):
         """K ← E[φφ], Θ ← Θ E[φ'φ'], with what the dual needs of the two signals at the two points (theory.md §2)."""
         nngp, derivative = dual(self.nngp, side1, side2)
         return Covariance(nngp, self.ntk * derivative)
+
+    def uncorrelated(self) -> "Covariance":
+        """K = Θ = 0, in the same shape."""
+        return Covariance(jnp.zeros_like(self.nngp), jnp.zeros_like(self.ntk))
+
+
+def product_mean(
+    x1: Float[Array, "row *point channel pair1"], x2: Float[Array, "row *point channel pair"]
+) -> PointField:
+    """(1/n) Σ_c x_c x'_c where two signals meet."""
+    channels = x1.shape[-2]
+    if channels <= FEW_CHANNELS:
+        return reduce(jnp.add, [x1[..., c, :] * x2[..., c, :] for c in range(channels)]) / channels
+    if x1.shape[-1] == 1:  # a product of matrices
+        at_zero_lag = x1.ndim == 4
+        x1, x2 = x1.reshape(*x1.shape[:2], channels), x2.reshape(len(x2), -1, *x2.shape[-2:])
+        return jnp.einsum("rac,racp->rap" if at_zero_lag else "rac,rucp->raup", x1, x2) / channels
+    return (x1 * x2).mean(-2)

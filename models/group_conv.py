@@ -50,6 +50,9 @@ class _GroupAffine(Affine):
         """Conv's A, for exact groups: the square support is invariant (theory.md §3)."""
         return filter_mean(covariance, self.window, lag)
 
+    def _reads(self, deviation: Float[Array, "*point pair"]) -> Float[Array, "tap *new_point pair"]:
+        return self.window.views(deviation)
+
 
 @dataclass(frozen=True)
 class LiftingConv(_GroupAffine):

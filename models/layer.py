@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 from models.correlation import Formulation
 from models.covariance import Lag
 from models.signal import Signal
+from models.smooth_roots import root
 
 AffineLayer = TypeVar("AffineLayer", bound="Affine")
 
@@ -60,6 +61,19 @@ class Affine(Layer):
         """The layer's covariance operator A, at the lag of what it makes (theory.md §2-3)."""
         raise NotImplementedError
 
+    def parts(self, deviation: Float[Array, "*point pair"]) -> Float[Array, "part *new_point pair"]:
+        """Standard deviations of the independent terms that z is the sum of: tap by tap, and of the bias.
+
+        `deviation` is that of the layer's input at each point, √K(x, x).
+        """
+        reads = self._reads(deviation)
+        taps = self.w_std / math.sqrt(len(reads)) * reads
+        return jnp.concatenate([taps, jnp.full_like(taps[:1], self.b_std)]) if self.b_std else taps
+
+    def _reads(self, deviation: Float[Array, "*point pair"]) -> Float[Array, "tap *new_point pair"]:
+        """What each tap reads at each point."""
+        return deviation[None]
+
 
 @dataclass(frozen=True)
 class Reduction(Layer):
@@ -89,14 +103,20 @@ class Nonlinearity(Layer):
             raise NoClosedFormError(f"{type(self).__name__} has no dual; give it one, or estimate kernels from samples")
 
     def side(self, variance: Float[Array, "..."]) -> Any:
-        """What `dual_of_sides` needs of one signal: computed once, and used with every other signal."""
-        return variance
+        """What `dual_of_gaps` needs of one signal: computed once, and used with every other signal."""
+        return variance, root(self.dual(variance, variance, variance)[0])
 
-    def dual_of_sides(
-        self, nngp: Float[Array, "..."], side1: Any, side2: Any
-    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """`dual` from what `side` makes of the variances; layers for which this is faster say how."""
-        return self.dual(nngp, side1, side2)
+    def dual_of_gaps(
+        self, near: Float[Array, "..."], far: Float[Array, "..."], side1: Any, side2: Any
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
+        """√(qq') ∓ K after φ and E[φ'φ'], from √(qq') ∓ K and what `side` makes of the variances.
+
+        Here by `dual`, and so from K; layers of which more is known say how.
+        """
+        (variance1, after1), (variance2, after2) = side1, side2
+        value, derivative = self.dual((far - near) / 2, variance1, variance2)
+        norm = after1 * after2
+        return jnp.maximum(norm - value, 0), jnp.maximum(norm + value, 0), derivative
 
 
 class AffineModule(nnx.Module, Generic[AffineLayer]):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -40,6 +41,17 @@ class LayerNorm(Nonlinearity):
         """K/√((q+ε)(q'+ε)), and the same factor for Θ."""
         scale = 1 / (jnp.sqrt(variance1 + self.epsilon) * jnp.sqrt(variance2 + self.epsilon))
         return nngp * scale, jnp.broadcast_to(scale, nngp.shape)
+
+    def side(self, variance: Float[Array, "..."]) -> Float[Array, "..."]:
+        """1/√(q+ε)."""
+        return 1 / jnp.sqrt(variance + self.epsilon)
+
+    def dual_of_gaps(
+        self, near: Float[Array, "..."], far: Float[Array, "..."], side1: Any, side2: Any
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
+        """Both gaps times the factor: angles stay as they are."""
+        scale = side1 * side2
+        return near * scale, far * scale, jnp.broadcast_to(scale, near.shape)
 
 
 class LayerNormModule(nnx.Module):

@@ -102,7 +102,7 @@ def _diagonal_parts(layer: PartSum, x: Batch) -> Covariance:
 
 
 @dataclass(frozen=True)
-class VectorRules:
+class VectorRules(Rules[Covariance]):
     """Linear layers on vectors: Dense, and such as do nothing to a vector."""
 
     def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:

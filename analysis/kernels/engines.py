@@ -18,7 +18,7 @@ from models.covariance import Covariance
 # Array elements of one row of a tile: on a CPU enough for vector registers, elsewhere what fills the device.
 TILE_ELEMENTS = {"cpu": 2**18}
 TILE_ELEMENTS_ELSEWHERE = 2**26
-ROWS = 256  # rows of a tile at most: what is held of each input adds up
+ROWS = 64  # rows of a tile at most: what is held of each input adds up
 
 Batch = Float[Array, "n *point channel"]
 

@@ -25,7 +25,7 @@ PointByPoint = Float[Array, "point1 point2"]
 
 
 @dataclass(frozen=True)
-class FullEngine(PairwiseEngine):
+class FullEngine(PairwiseEngine, Rules[Covariance]):
     """Covariances between all points of one input and all points of another."""
 
     architecture: Architecture

@@ -6,7 +6,7 @@ and displacements never mix before the grid is left. So the recursion runs on on
 gone, on one number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -17,33 +17,35 @@ from jaxtyping import Array, Float, Int
 
 from analysis.kernels.blocks import in_blocks
 from analysis.kernels.lag_plan import LagPlan
-from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
+from analysis.kernels.propagation import Independent, Rules, propagate
 from models.architecture import Architecture
-from models.covariance import Covariance, Dual, Lag
+from models.covariance import Covariance, Lag
 from models.layer import Affine, Layer, Nonlinearity
+from models.separation import Separation, Split, spread, spread_over_points
 from models.signal import Signal
+from models.smooth_roots import root
 
 Images = Float[Array, "n row column channel"]
-Sides = list[Any]  # of every nonlinearity on the grid, arrays [n, row, column]
+Sides = list[Any]  # what each layer needs of one signal, in the order of the layers
 
 
 class Turned(NamedTuple):
-    """Inputs at one group element."""
+    """Inputs at one group element, with what layers on the grid need of them: arrays [n, row, column]."""
 
     x: Images
     sides: Sides
 
 
 class Prepared(NamedTuple):
-    """Inputs, at each group element ([n, element, …]), and K(x, x) before each nonlinearity off the grid ([n])."""
+    """Inputs, at each group element ([n, element, …]), and what layers off the grid need of them ([n])."""
 
     turned: Turned
-    variances: list[Float[Array, " n"]]
+    sides: Sides
 
 
 @dataclass(frozen=True)
-class LagRules:
-    """How the covariance of one lag goes through linear layers; `lag` is that of what they make."""
+class LagRules(Rules[Covariance]):
+    """How (K, Θ) at one lag go through linear layers; `lag` is that of what they make."""
 
     lag: Lag
 
@@ -53,12 +55,91 @@ class LagRules:
 
     def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
         """The mean over group elements where the layer leaves the group; nothing else is left to do for it."""
-        if signal.group and not layer.output(signal).group:
-            return jax.tree.map(lambda f: f.mean(0, keepdims=True), state)
+        return jax.tree.map(_group_mean, state) if leaves_group(layer, signal) else state
+
+
+@dataclass(frozen=True)
+class Recording(LagRules):
+    """The same of signals with themselves, at lag zero; what layers need of one signal is noted down on the way.
+
+    `variance` finds K(x, x) in K.
+    """
+
+    sides: Sides
+    variance: Callable[[Array], Array]
+
+    def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
+        """Noted: what the layer adds up."""
+        self.sides.append(Split.of(layer.parts(root(self.variance(state.nngp)))))
+        return super().affine(layer, signal, state)
+
+    def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
+        """Noted, where the group is left: √K(x, x) after."""
+        state = super().linear(layer, signal, state)
+        if leaves_group(layer, signal):
+            self.sides.append(root(self.variance(state.nngp)))
         return state
 
+    def add(self, state: Covariance, other: Covariance) -> Covariance:
+        """Noted: the two."""
+        self.sides.append(Split.of(jnp.stack([root(self.variance(of.nngp)) for of in (state, other)])))
+        return super().add(state, other)
 
-RulesAt = Callable[[Lag], Rules]
+    def ends(self, layer: Nonlinearity, state: Covariance) -> tuple[Callable, Any, Any]:
+        """Noted: the layer's `side`."""
+        variance = self.variance(state.nngp)
+        self.sides.append(layer.side(variance))
+        return layer.dual, variance, variance
+
+
+@dataclass(frozen=True)
+class PairRules(Rules[Separation]):
+    """How two signals' separation at one lag goes through all layers, with what was noted down of each signal.
+
+    `lag` is that of what linear layers make, and `before` of what nonlinearities read.
+    """
+
+    lag: Lag
+    before: Lag
+    sides: Iterator[tuple[Any, Any]]
+
+    def affine(self, layer: Affine, signal: Signal, state: Separation) -> Separation:
+        """The one update, with the layer's A at this lag."""
+        apart = spread(*next(self.sides), self.lag)
+        return state.affine(layer.average, (layer.w_std, layer.b_std), self.lag, apart)
+
+    def linear(self, layer: Layer, signal: Signal, state: Separation) -> Separation:
+        """The mean over group elements where the layer leaves the group; nothing else is left to do for it."""
+        if not leaves_group(layer, signal):
+            return state
+        length1, length2 = next(self.sides)
+        if len(state.near) == 1:  # of Flatten, or of one element
+            return state
+        return Separation.of_covariance(jax.tree.map(_group_mean, state.covariance), length1 * length2)
+
+    def add(self, state: Separation, other: Separation) -> Separation:
+        """Of the sums of two uncorrelated signals each."""
+        return state.plus(other, spread(*next(self.sides), self.lag))
+
+    def ends(self, layer: Nonlinearity, state: Separation) -> tuple[Callable, Any, Any]:
+        """The layer's dual, and what it needs of both signals where they meet."""
+        first, second = next(self.sides)
+        met = [self.before.meet(a, b) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)]
+        side1, side2 = (jax.tree.unflatten(jax.tree.structure(first), side) for side in zip(*met, strict=True))
+        return layer.dual_of_gaps, side1, side2
+
+
+def leaves_group(layer: Layer, signal: Signal) -> bool:
+    """Whether the layer averages over group elements."""
+    return signal.group is not None and layer.output(signal).group is None
+
+
+def _group_mean(f: Float[Array, "element pair"]) -> Float[Array, "1 pair"]:
+    return f.mean(0, keepdims=True)
+
+
+Wrap = Callable[[Rules], Rules]  # of the rules between two networks
+Pairs = Covariance | Separation
 
 
 @dataclass(frozen=True)
@@ -89,23 +170,36 @@ class LagEngine:
         turned = [plan.group.rotate(images, q, (1, 2)) if q else images for q in plan.rotations]
         by_element = [Turned(image, _sides(plan, image)) for image in turned]
         inputs = jax.tree.map(lambda *fields: jnp.stack(fields, 1), *by_element)
-        variances: list[Float[Array, " n"]] = []
+        sides: Sides = []
         if plan.needs_own:
-            own = _off_grid(plan, LagRules, _unturned(inputs), inputs)
-            _head(plan, LagRules, own, recorded(variances, lambda nngp: nngp[0], _both))
-        return Prepared(inputs, variances)
+            own = _transposed(_off_grid(plan, _same, _unturned(inputs), inputs))
+            rules = Recording(Lag(), sides, lambda nngp: nngp[0])
+            state = own if isinstance(own, Covariance) else own.covariance
+            sides.append(root(state.nngp[0]))
+            propagate(plan.later_layers, plan.later_signal, state, rules, rules.ends)
+        return Prepared(inputs, sides)
 
     def row(self, first: Prepared, seconds: Prepared) -> Covariance:
         """(K, Θ) of the logits of one prepared input with each of a batch, [n]."""
-        rules = (lambda lag: Independent(LagRules(lag))) if self.independent else LagRules
-        first = jax.tree.map(lambda f: f[None], first)
-        pairs = _off_grid(self.plan, rules, _unturned(first.turned), seconds.turned)
-        return _head(self.plan, rules, pairs, replayed(first.variances, seconds.variances, _both))
+        return self._of_pairs(
+            jax.tree.map(lambda f: f[None], first), seconds, Independent if self.independent else _same
+        )
 
     def diagonal(self, prepared: Prepared) -> Covariance:
         """(K, Θ) of the logits of each input with itself, [n]."""
-        own = _off_grid(self.plan, LagRules, _unturned(prepared.turned), prepared.turned)
-        return _head(self.plan, LagRules, own, replayed(prepared.variances, prepared.variances, _both))
+        return self._of_pairs(prepared, prepared, _same)
+
+    def _of_pairs(self, first: Prepared, seconds: Prepared, wrap: Wrap) -> Covariance:
+        pairs = _off_grid(self.plan, wrap, _unturned(first.turned), seconds.turned)
+        return _head(self.plan, wrap, _transposed(pairs), zip(first.sides, seconds.sides, strict=True))
+
+
+def _same(rules: Rules) -> Rules:
+    return rules
+
+
+def _transposed(pairs: Pairs) -> Pairs:
+    return jax.tree.map(jnp.transpose, pairs)
 
 
 def _unturned(inputs: Turned) -> Turned:
@@ -120,51 +214,49 @@ def _elements_of_lag(plan: LagPlan) -> int:
 
 
 def _sides(plan: LagPlan, x: Images) -> Sides:
-    """What each nonlinearity on the grid needs of K(x, x)(t, t)."""
+    """What the layers on the grid need of K(x, x)(t, t), and √K(x, x)(t, t) after the last of them."""
     sides: Sides = []
-
-    def ends(layer: Nonlinearity, state: Covariance) -> tuple[Dual, Any, Any]:
-        side = state.nngp if plan.reads_zero_lag else layer.side(state.nngp)
-        sides.append(jax.tree.map(lambda f: jnp.moveaxis(f, -1, 0), side))
-        return layer.dual, state.nngp, state.nngp
-
     images = jnp.moveaxis(x, 0, -1)
+    rules = Recording(Lag(), sides, lambda nngp: nngp)
     state = Covariance.of_inputs(images, images, Lag())
-    propagate(plan.grid_layers, plan.signals[0], state, LagRules(Lag()), ends)
-    return sides
+    state = propagate(plan.grid_layers, plan.signals[0], state, rules, rules.ends)
+    sides.append(root(state.nngp))
+    return jax.tree.map(lambda f: jnp.moveaxis(f, -1, 0), sides)
 
 
-def _off_grid(plan: LagPlan, rules: RulesAt, first: Turned, seconds: Turned) -> Covariance:
-    """(K, Θ), [n, element], of inputs with turned ones where the network has left the grid.
+def _off_grid(plan: LagPlan, wrap: Wrap, first: Turned, seconds: Turned) -> Pairs:
+    """The state, [n, element], of inputs with turned ones where the network has left the grid.
 
     `first` are as many as `seconds`, or a single one that is paired with all of them.
     """
 
-    def of_block(block: tuple[Turned, Turned]) -> Covariance:
+    def of_block(block: tuple[Turned, Turned]) -> Pairs:
         first, seconds = block
         elements = jax.tree.map(lambda f: jnp.moveaxis(f, 1, 0), seconds)
-        by_element = jax.lax.map(partial(_averaged, plan, rules, first), elements)
-        return jax.tree.map(lambda f: f.T, by_element)
+        return _transposed(jax.lax.map(partial(_averaged, plan, wrap, first), elements))
 
     return in_blocks(of_block, first, seconds, _elements_of_lag(plan))
 
 
-def _averaged(plan: LagPlan, rules: RulesAt, first: Turned, second: Turned) -> Covariance:
-    """(K, Θ), [n], averaged over the pairs of pixels that the layer leaving the grid reads."""
+def _averaged(plan: LagPlan, wrap: Wrap, first: Turned, second: Turned) -> Pairs:
+    """The state, [n], averaged over the pairs of pixels that the layer leaving the grid reads."""
     first, second = (jax.tree.map(lambda f: jnp.moveaxis(f, 0, -1), inputs) for inputs in (first, second))
     rows, columns = plan.last_grid or (1, 1)
-    if plan.reads_zero_lag:
-        total = _at_lags(plan, rules, first, second, None)
-    else:
-
-        def add_row(total: Covariance, shift: Int[Array, ""]) -> tuple[Covariance, None]:
-            inside = Lag(shift, plan.period[0]).inside(rows)[:, None, None, None]
-            state = jax.lax.optimization_barrier(_at_lags(plan, rules, first, second, shift))
-            return jax.tree.map(lambda sum, f: sum + jnp.where(inside, f, 0), total, state), None
-
-        zero = jnp.zeros((rows, columns, columns, second.x.shape[-1]), second.x.dtype)
-        total, _ = jax.lax.scan(add_row, Covariance(zero, zero), jnp.asarray(plan.shifts[:, 0, 0]))
     pairs = second.x.shape[-1]
+    if plan.reads_zero_lag:
+        near, far, ntk = (
+            _sum_of_points(f, pairs) / plan.pixel_pairs for f in _at_lags(plan, wrap, first, second, None)
+        )
+        apart = spread_over_points(first.sides[-1], second.sides[-1]) / plan.pixel_pairs
+        return Separation(near + apart, far + apart, ntk)
+
+    def add_row(total: Covariance, shift: Int[Array, ""]) -> tuple[Covariance, None]:
+        inside = Lag(shift, plan.period[0]).inside(rows)[:, None, None, None]
+        state = jax.lax.optimization_barrier(_at_lags(plan, wrap, first, second, shift).covariance)
+        return jax.tree.map(lambda sum, f: sum + jnp.where(inside, f, 0), total, state), None
+
+    zero = jnp.zeros((rows, columns, columns, pairs), second.x.dtype)
+    total, _ = jax.lax.scan(add_row, Covariance(zero, zero), jnp.asarray(plan.shifts[:, 0, 0]))
     return jax.tree.map(lambda f: _sum_of_points(f, pairs) / plan.pixel_pairs, total)
 
 
@@ -175,34 +267,32 @@ def _sum_of_points(f: Float[Array, "*point pair"], pairs: int) -> Float[Array, "
     return f
 
 
-def _at_lags(plan: LagPlan, rules: RulesAt, first: Turned, second: Turned, shift: Int[Array, ""] | None) -> Covariance:
-    """(K, Θ) at one displacement of the last grid's rows, before the layer that leaves the grid."""
+def _at_lags(plan: LagPlan, wrap: Wrap, first: Turned, second: Turned, shift: Int[Array, ""] | None) -> Separation:
+    """The state at one displacement of the last grid's rows, before the layer that leaves the grid."""
     lags = [Lag(None if shift is None else shift * stride, plan.period[0] * stride) for stride in plan.strides]
-    sides = iter(zip(first.sides, second.sides, strict=True))
-    state = Covariance.of_inputs(first.x, second.x, lags[0])
+    sides = iter(list(zip(first.sides, second.sides, strict=True)))
+    state = Separation.of_inputs(first.x, second.x, lags[0])
     steps = zip(plan.grid_layers, plan.signals, lags[:-1], lags[1:], strict=False)
     for layer, signal, before, after in steps:
-        state = propagate((layer,), signal, state, rules(after), _meeting(sides, before))
+        rules = PairRules(after, before, sides)
+        state = propagate((layer,), signal, state, wrap(rules), rules.ends)
     return state
 
 
-def _meeting(sides: Any, lag: Lag) -> Ends:
-    """`ends` on the grid, from the sides noted down for each signal."""
-
-    def ends(layer: Nonlinearity, _: Covariance) -> tuple[Dual, Any, Any]:
-        first, second = next(sides)
-        met = [lag.meet(a, b) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)]
-        side1, side2 = (jax.tree.unflatten(jax.tree.structure(first), side) for side in zip(*met, strict=True))
-        return layer.dual if lag.shift is None else layer.dual_of_sides, side1, side2
-
-    return ends
-
-
-def _head(plan: LagPlan, rules: RulesAt, state: Covariance, ends: Ends) -> Covariance:
-    """(K, Θ) of the logits, [n], from those off the grid, [n, element]."""
-    state = jax.tree.map(jnp.transpose, state)
-    return jax.tree.map(lambda f: f[0], propagate(plan.later_layers, plan.later_signal, state, rules(Lag()), ends))
+def _head(plan: LagPlan, wrap: Wrap, state: Pairs, sides: Iterator[tuple[Any, Any]]) -> Covariance:
+    """(K, Θ) of the logits, [n], from the state off the grid, [element, n]."""
+    layers, signal = plan.later_layers, plan.later_signal
+    if plan.needs_own:
+        length1, length2 = next(sides)
+        if isinstance(state, Covariance):
+            state = Separation.of_covariance(state, length1 * length2)
+        rules = PairRules(Lag(), Lag(), sides)
+        found = propagate(layers, signal, state, wrap(rules), rules.ends).covariance
+    else:
+        state = state if isinstance(state, Covariance) else state.covariance
+        found = propagate(layers, signal, state, wrap(LagRules(Lag())), _no_ends)
+    return jax.tree.map(lambda f: f[0], found)
 
 
-def _both(first: Any, second: Any) -> tuple[Any, Any]:
-    return first, second
+def _no_ends(layer: Nonlinearity, _: Any) -> tuple[Callable, Any, Any]:
+    raise AssertionError(f"{layer} needs variances")

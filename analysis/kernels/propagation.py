@@ -2,40 +2,46 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.covariance import Covariance, Dual
+from models.covariance import Covariance
 from models.layer import Affine, Layer, Nonlinearity
 from models.residual import Residual
+from models.separation import Separation
 from models.signal import Signal
 
-Ends = Callable[[Nonlinearity, Covariance], tuple[Dual, Any, Any]]
+State = TypeVar("State", Covariance, Separation)  # (K, Θ), or what takes the place of K
+Ends = Callable[[Nonlinearity, Any], tuple[Callable, Any, Any]]
 Diagonal = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 
 
-class Rules(Protocol):
+class Rules(Protocol[State]):
     """How one form of covariance goes through the layers that are linear in their input."""
 
-    def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
+    def affine(self, layer: Affine, signal: Signal, state: State) -> State:
         """K ← σ_w² A(K) + σ_b², Θ ← K_new + σ_w² A(Θ)."""
         ...
 
-    def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
+    def linear(self, layer: Layer, signal: Signal, state: State) -> State:
         """The same for a layer without weights."""
         ...
 
+    def add(self, state: State, other: State) -> State:
+        """Of the sum of two signals that are uncorrelated."""
+        return jax.tree.map(jnp.add, state, other)
 
-def propagate(layers: Sequence[Layer], signal: Signal, state: Covariance, rules: Rules, ends: Ends) -> Covariance:
+
+def propagate(layers: Sequence[Layer], signal: Signal, state: State, rules: Rules[State], ends: Ends) -> State:
     """(K, Θ) after the layers; `ends` gives a nonlinearity's dual and what it needs of both signals."""
     for layer in layers:
         if isinstance(layer, Nonlinearity):
             state = state.nonlinear(*ends(layer, state))
         elif isinstance(layer, Residual):
-            state = jax.tree.map(lambda a, b: a + b, state, propagate(layer.body, signal, state, rules, ends))
+            state = rules.add(state, propagate(layer.body, signal, state, rules, ends))
         elif isinstance(layer, Affine):
             state = rules.affine(layer, signal, state)
         else:
@@ -45,27 +51,31 @@ def propagate(layers: Sequence[Layer], signal: Signal, state: Covariance, rules:
 
 
 @dataclass(frozen=True)
-class Independent:
+class Independent(Rules[State]):
     """Rules between two networks of one architecture, each with weights of its own: after these nothing is shared.
 
     What remains of K are products of means, from nonlinearities after the last weights.
     """
 
-    rules: Rules
+    rules: Rules[State]
 
-    def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
+    def affine(self, layer: Affine, signal: Signal, state: State) -> State:
         """Zero, in the shape of what the layer makes."""
-        return jax.tree.map(jnp.zeros_like, self.rules.affine(layer, signal, state))
+        return self.rules.affine(layer, signal, state).uncorrelated()
 
-    def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
+    def linear(self, layer: Layer, signal: Signal, state: State) -> State:
         """As between shared weights."""
         return self.rules.linear(layer, signal, state)
+
+    def add(self, state: State, other: State) -> State:
+        """As between shared weights."""
+        return self.rules.add(state, other)
 
 
 def recorded(variances: list, diagonal: Diagonal, spread: Callable[[Any, Any], tuple[Any, Any]]) -> Ends:
     """`ends` for a signal with itself: its variances are on the state's diagonal, and are noted down on the way."""
 
-    def ends(layer: Nonlinearity, state: Covariance) -> tuple[Dual, Any, Any]:
+    def ends(layer: Nonlinearity, state: Covariance) -> tuple[Callable, Any, Any]:
         variance = diagonal(state.nngp)
         variances.append(variance)
         return layer.dual, *spread(variance, variance)

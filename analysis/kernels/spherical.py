@@ -111,7 +111,7 @@ class SphericalEngine:
 
 
 @dataclass(frozen=True)
-class SphericalRules:
+class SphericalRules(Rules[Covariance]):
     """How κ of pairs of inputs goes through linear layers; a single first input is paired with all second ones."""
 
     inputs: SpherePairs

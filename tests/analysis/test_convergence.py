@@ -139,7 +139,7 @@ def test_spreads_of_heavy_tailed_kernels_are_held(kind, members):
 
     60 experiments of four widths: rates of 90 % scatter by 2 % (widths apart), so 80 % is five of that below.
     """
-    rng, held = np.random.default_rng(0), []
+    rng, held, lengths = np.random.default_rng(0), [], []
     scale = np.sqrt((np.e - 1) * np.e)
     for seed in range(60):
 
@@ -151,8 +151,9 @@ def test_spreads_of_heavy_tailed_kernels_are_held(kind, members):
         found = convergence({width: moments_of(kernels(width), seed, width) for width in WIDTHS}, EXACT)
         truth = 0.5 / np.sqrt(WIDTHS)
         held.append((found.spread_interval[:, 0] <= truth) & (truth <= found.spread_interval[:, 1]))
-        assert np.all(found.spread_interval[:, 1] / found.spread < 50)  # nor because they hold everything
+        lengths.append(found.spread_interval[:, 1] / found.spread)
     assert np.mean(held) > 0.8
+    assert np.median(lengths) < 6  # nor because they hold everything: with sd 0.25 and t = 2.1, e^1.3 and more
 
 
 def test_a_strong_bias_has_its_exponent_whatever_the_sign():

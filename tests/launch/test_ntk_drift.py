@@ -23,9 +23,9 @@ WIDTHS = (8, 16, 32, 64)
 
 
 def made(width, exponent=-1.0):
-    """Three members whose kernels grow by a factor that is a power of the width, but for the narrowest network's."""
-    growth = (0.9 if width == 8 else width**exponent) * np.array([0.8, 1.0, 1.2])
-    kernels = np.eye(4) * np.stack([np.ones(3), 1 + growth / 2, 1 + growth])[..., None, None]
+    """Five members whose kernels grow by a factor that is a power of the width, but for the narrowest network's."""
+    growth = (0.9 if width == 8 else width**exponent) * np.array([0.8, 0.9, 1.0, 1.1, 1.2])
+    kernels = np.eye(4) * np.stack([np.ones(5), 1 + growth / 2, 1 + growth])[..., None, None]
     return kernel_evolution(kernels, [0, 1, 4], np.array([0, 0.1, 0.4]), np.eye(4) - 0.25)
 
 

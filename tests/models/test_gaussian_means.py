@@ -103,14 +103,13 @@ def test_duals_are_right_at_any_variance(layer):
     expected = np.array([[expectation(f, *case) for f in SMOOTH[layer]] for case in cases])
     own = {q: [expectation(f, q, q, 1) for f in SMOOTH[layer]] for q in VARIANCES}
     size = np.sqrt([np.multiply(own[q1], own[q2]) for q1, q2, _ in cases])
+    # One by one: together, all have as many nodes as the largest variance asks for.
     for dtype, tolerance in ((jnp.float64, 1e-7), (jnp.float32, 1e-5)):
         chosen = np.array([dtype == jnp.float64 or c in COSINES for *_, c in cases])
         q1, q2, cosine = np.array(cases)[chosen].T
         with jax.enable_x64(dtype == jnp.float64):
             arrays = [jnp.asarray(x, dtype) for x in (cosine * np.sqrt(q1 * q2), q1, q2)]
-            found = jax.jit(lambda *qs: jax.lax.map(lambda q: layer.dual(*q), qs))(
-                *arrays
-            )  # together they have more nodes
+            found = jax.jit(lambda *qs: jax.lax.map(lambda q: layer.dual(*q), qs))(*arrays)
         error = abs(np.transpose(found).astype(float) - expected[chosen])
         assert np.all(error < tolerance * size[chosen])
 

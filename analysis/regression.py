@@ -14,13 +14,12 @@ import scipy.linalg
 import xarray as xr
 from jaxtyping import Float, Int
 
+from analysis.kernels.accuracy import entry_error, spectral_error, warn_if_unresolved
 from ensembles.data.dataset import Quantity
 from ensembles.losses import MeanSquaredError
 from models.checks import check_seed
 
-# Largest condition numbers: beyond the first, the rounding of float32 entries is larger than the smallest eigenvalues;
-# at the second, a float64 solve's own rounding, 1e-16, has grown to 1e-4.
-LARGEST_CONDITION = {"float32": 1e7, "float64": 1e12}
+LARGEST_CONDITION = 1e12  # with which a float64 solve's own rounding, 1e-16, has grown to 1e-4
 
 Square = Float[np.ndarray, "train train"]
 Cross = Float[np.ndarray, "sample train"]
@@ -65,16 +64,18 @@ class NestedSubsets:
 def choose_ridge(train: Square, largest_condition: float | None = None) -> Ridge:
     """The least ridge ≥ 0 that brings the condition number (λ_max + ridge)/(λ_min + ridge) down to the largest allowed.
 
-    By default that follows the kernel's precision. No subset's condition number is larger: eigenvalues of a part of the
+    By default that is λ_max over the error that entries' errors make in eigenvalues (analysis/kernels/accuracy.py), 1e12
+    at most: what is below cannot be told from zero. No subset's condition number is larger: eigenvalues of a part of the
     rows lie between those of all.
     """
-    allowed = LARGEST_CONDITION[_precision(train)] if largest_condition is None else largest_condition
-    if not 1 < allowed < np.inf:
-        raise ValueError(f"largest_condition is {allowed!r}; condition numbers exceed 1, and must be finite")
     eigenvalues = np.linalg.eigvalsh(np.asarray(train, np.float64))
     smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
     if not largest > 0:
         raise ValueError(f"the largest eigenvalue of the kernel is {largest:.3g}; a kernel has a positive one")
+    noise = spectral_error(float(eigenvalues.sum()), len(eigenvalues), entry_error(train))
+    allowed = min(largest / noise, LARGEST_CONDITION) if largest_condition is None else largest_condition
+    if not 1 < allowed < np.inf:
+        raise ValueError(f"largest_condition is {allowed!r}; condition numbers exceed 1, and must be finite")
     value = max(0.0, (largest - allowed * smallest) / (allowed - 1))
     return Ridge(value, (largest + value) / (smallest + value), largest, smallest)
 
@@ -184,6 +185,8 @@ def predictions_by_size(
     for size in sizes:
         offset = centre(targets[:size])
         weights = scipy.linalg.cho_solve((factor[:size, :size], True), targets[:size] - offset, check_finite=False)
+        errors = entry_error(train) * np.trace(train) / len(train) * np.linalg.norm(weights, axis=0)
+        warn_if_unresolved(errors, targets[:size] - offset, f"kernel regression from {size} inputs")
         yield cross[:, :size] @ weights + offset[:1]
 
 
@@ -240,7 +243,3 @@ def _attributes(ridge: Ridge) -> dict[str, float]:
 
 def _mean(targets: Targets) -> Float[np.ndarray, "1 target"]:
     return targets.mean(0, keepdims=True)
-
-
-def _precision(kernel: Square) -> str:
-    return "float64" if np.asarray(kernel).dtype == np.float64 else "float32"

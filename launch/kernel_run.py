@@ -29,6 +29,7 @@ from analysis.gram.compute import own_share
 from analysis.gram.store import stored_tiling
 from analysis.gram.tiling import DEFAULT_MEMORY, check_memory, tile_bytes
 from analysis.kernels import Kernel
+from analysis.kernels.accuracy import kernel_error
 from ensembles.sharding import any_process, largest, on_first
 from launch.disk import size
 from launch.interrupts import heed, stops_noted
@@ -142,7 +143,8 @@ def _finish(gram: Gram, directory: Path, seconds: float, say: Callable[[str], No
     found = {}
     if gram.is_symmetric:
         for name, values in zip(Kernel._fields, map(np.asarray, kernel), strict=True):
-            quality = measure_quality(values)
+            error = kernel_error(gram.architecture, gram.x1.shape[1:], values.dtype)
+            quality = measure_quality(values, error=error)
             say(f"{name}: {quality.message}")
             if not quality.is_positive:
                 warnings.warn(_not_positive(name, values, quality.message), GramWarning, stacklevel=4)

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Shaped
 
 from analysis.kernels import GroupCirculant, Kernel, OrbitKernel
+from analysis.kernels.accuracy import entry_error, precision, spectral_error
 from analysis.kernels.irreps import irreps, to_sectors
 from models.groups import Group
 
@@ -32,7 +33,9 @@ class Eigenbasis(NamedTuple):
     sectors: tuple[Sector, ...]
     group: Group | None  # whose irreps the sectors are of
     samples: int
-    null: float  # eigenvalues up to here are zero but for rounding
+    error: float  # of entries of K and Θ, as a fraction of √(Θ(x,x) Θ(x',x'))
+    traces: tuple[float, float]  # of K and of Θ
+    null: float  # eigenvalues up to here are zero but for the entries' errors
 
     @property
     def largest(self) -> float:
@@ -47,12 +50,14 @@ class Eigenbasis(NamedTuple):
             yield sector.vectors.conj().T @ part
 
 
-def decompose(train: Kernel | OrbitKernel | Eigenbasis) -> Eigenbasis:
+def decompose(train: Kernel | OrbitKernel | Eigenbasis, error: float | None = None) -> Eigenbasis:
     """K, Θ [train, train], or by blocks those of a full orbit, in float64 and in the eigenbasis of Θ.
 
+    `error` is how far entries may be off (analysis/kernels/accuracy.py), by default by what rounding in their own
+    precision makes; eigenvalues that these errors could have made are taken for zero where training has no end.
     Negative eigenvalues are the kernel's rounding, and set to zero. Raises ValueError for those that are more than
-    that, below −√ε λ_max in the kernel's own precision ε (Θ of an input with itself is right to √ε), for matrices of
-    other shapes, and where values are not finite.
+    that, below −√ε λ_max in the kernel's own precision ε (not all kernels are right to more than √ε), for matrices of other
+    shapes, and where values are not finite.
     """
     if isinstance(train, Eigenbasis):
         return train
@@ -62,19 +67,26 @@ def decompose(train: Kernel | OrbitKernel | Eigenbasis) -> Eigenbasis:
     pairs = zip(train.ntk.sectors(), train.nngp.sectors(), strict=True) if orbit else [(train.ntk, train.nngp)]
     weights = [irrep.conjugates for irrep in irreps(train.ntk.group)] if orbit else [1]
     sectors = [_sector(*pair, weight) for pair, weight in zip(pairs, weights, strict=True)]
-    dtype = np.asarray(train.ntk.blocks if orbit else train.ntk).dtype
-    precision = float(np.finfo(dtype if np.issubdtype(dtype, np.floating) else np.float64).eps)
+    values = train.ntk.blocks if orbit else train.ntk
+    error = entry_error(values) if error is None else error
     largest = max(float(sector.eigenvalues[-1]) for sector in sectors)
     smallest = min(float(sector.eigenvalues[0]) for sector in sectors)
-    if smallest < -np.sqrt(precision) * abs(largest):
+    if smallest < -np.sqrt(precision(values)) * abs(largest):
         raise ValueError(
             f"Θ of the training set has eigenvalues from {smallest:.3g} to {largest:.3g}; those of a kernel are not "
             "negative: check that it is Θ(X, X), or compute it in float64"
         )
     clipped = [sector._replace(eigenvalues=np.maximum(sector.eigenvalues, 0)) for sector in sectors]
     samples = train.ntk.shape[0]
-    null = max(precision, samples * float(np.finfo(np.float64).eps)) * largest
-    return Eigenbasis(tuple(clipped), train.ntk.group if orbit else None, samples, null)
+    traces = _trace(train.nngp), _trace(train.ntk)
+    null = max(spectral_error(traces[1], samples, error), samples * float(np.finfo(np.float64).eps) * largest)
+    return Eigenbasis(tuple(clipped), train.ntk.group if orbit else None, samples, error, traces, null)
+
+
+def _trace(matrix: ArrayLike | GroupCirculant) -> float:
+    if isinstance(matrix, GroupCirculant):
+        return matrix.group.order * float(np.trace(matrix.blocks[0], dtype=np.float64))
+    return float(np.trace(np.asarray(matrix), dtype=np.float64))
 
 
 def largest_eigenvalue(ntk: Float[ArrayLike, "train train"] | GroupCirculant) -> float:

@@ -7,6 +7,8 @@ import scipy.linalg
 from jaxtyping import Float
 from scipy.sparse.linalg import eigsh
 
+from analysis.kernels.accuracy import entry_error, spectral_error
+
 EXACT_UP_TO = 2048  # rows whose eigenvalues are all computed
 
 
@@ -36,11 +38,13 @@ class Quality(NamedTuple):
         )
 
 
-def measure_quality(gram: Float[np.ndarray, "n n"], tolerance: float | None = None) -> Quality:
+def measure_quality(
+    gram: Float[np.ndarray, "n n"], tolerance: float | None = None, error: float | None = None
+) -> Quality:
     """Extreme eigenvalues of a Gram matrix; raises GramError where it is not finite or not symmetric, exactly.
 
-    The tolerance is √ε of the matrix's precision by default: that is the relative error of Θ on the diagonal, where
-    arccos meets c = 1 (docs/kernels.md), and no entry exceeds λ_max. Beyond 2048 rows positivity is shown by a Cholesky
+    The tolerance is by default what errors of entries make of eigenvalues, as a fraction of λ_max
+    (analysis/kernels/accuracy.py); `error` is that of entries, by default what rounding makes in the matrix's precision. Beyond 2048 rows positivity is shown by a Cholesky
     factor of the matrix + tol·λ_max, λ_max by Lanczos, and λ_min is found only where that fails.
     """
     if gram.ndim != 2 or gram.shape[0] != gram.shape[1]:
@@ -50,20 +54,26 @@ def measure_quality(gram: Float[np.ndarray, "n n"], tolerance: float | None = No
         raise GramError(f"{bad} entries of the Gram matrix are not finite (of {gram.size})")
     if not np.array_equal(gram, gram.T):
         raise GramError(f"the Gram matrix is not symmetric: entries differ by up to {np.abs(gram - gram.T).max():.3g}")
-    tolerance = float(np.sqrt(np.finfo(gram.dtype).eps)) if tolerance is None else tolerance
     matrix = gram.astype(np.float64)
+    noise = spectral_error(float(np.trace(matrix)), len(matrix), entry_error(gram) if error is None else error)
     if len(matrix) <= EXACT_UP_TO:
         eigenvalues = np.linalg.eigvalsh(matrix)
         largest, smallest = float(eigenvalues[-1]), float(eigenvalues[0])
+        tolerance = _relative(noise, largest) if tolerance is None else tolerance
         return Quality(largest, smallest, False, tolerance, smallest >= -tolerance * largest)
-    return _quality_of_large(matrix, tolerance)
+    return _quality_of_large(matrix, tolerance, noise)
 
 
-def _quality_of_large(matrix: Float[np.ndarray, "n n"], tolerance: float) -> Quality:
+def _relative(noise: float, largest: float) -> float:
+    return noise / largest if largest > 0 else 0.0
+
+
+def _quality_of_large(matrix: Float[np.ndarray, "n n"], tolerance: float | None, noise: float) -> Quality:
     if not matrix.any():  # of inputs that are all zero; Lanczos would stop at once
-        return Quality(0.0, 0.0, False, tolerance, True)
+        return Quality(0.0, 0.0, False, tolerance or 0.0, True)
     start = np.ones(len(matrix))  # kernels' leading eigenvector is near it, and results repeat
     largest = float(eigsh(matrix, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
+    tolerance = _relative(noise, largest) if tolerance is None else tolerance
     bound = tolerance * largest
     shifted = matrix.copy()
     shifted[np.diag_indices_from(shifted)] += bound

@@ -17,6 +17,7 @@ from analysis.dynamics import (
     predict,
 )
 from analysis.kernels import Kernel
+from analysis.kernels.accuracy import UnresolvedWarning
 
 STEPS = (0, 1, 2, 7, 60)
 assert_close = np.testing.assert_allclose
@@ -123,7 +124,10 @@ def test_rounding_of_float32_is_no_direction_to_learn():
     for second in (-1e-8, 0.0, 1e-8):
         expected = [3 * -math.expm1(-0.5) + 5 / 2, 3]
         assert_close(first_input(second, 1.0, math.inf), expected, rtol=1e-7)  # λ itself makes 1e-8
-    assert_close(first_input(-1e-8, 1e12), 3 + 5e12 / 2, rtol=1e-12)
+    with pytest.warns(
+        UnresolvedWarning, match="is not resolved by the kernel's precision"
+    ):  # errors of Θ(x, X) grow, too
+        assert_close(first_input(-1e-8, 1e12), 3 + 5e12 / 2, rtol=1e-12)
     with pytest.raises(ValueError, match=r"eigenvalues from -0\.01 to 1; those of a kernel are not negative"):
         first_input(-0.01, 1.0)
 
@@ -198,7 +202,7 @@ def test_kernels_that_do_not_fit_are_refused(change, message):
     given = {
         "train": Kernel(np.eye(2), np.eye(2)),
         "cross": Kernel(np.ones((1, 2)), np.ones((1, 2))),
-        "own": np.ones(1),
+        "own": np.full(1, 3.0),
         "targets": np.ones((2, 1)),
         "progress": Flow((1.0,)),
     }
@@ -211,3 +215,28 @@ def test_covariance_wants_all_of_the_inputs_kernel():
     ones = Kernel(np.ones((1, 2)), np.ones((1, 2)))
     with pytest.raises(ValueError, match=re.escape("own has shape (1,); it must be K(x, x'), (samples, samples)")):
         covariance(Kernel(np.eye(2), np.eye(2)), ones, np.ones(1), Flow((1.0,)))
+
+
+def test_variances_are_not_negative():
+    """On trained inputs they end at zero, but for rounding; users take roots."""
+    features, prior, targets, _ = problem(rank=9)
+    ntk = features[TEST:] @ features[TEST:].T
+    kernel, progress = Kernel((prior @ prior.T)[TEST:, TEST:], ntk), Flow((0.0, 1e9, math.inf))
+    single = Kernel(*(np.float32(values) for values in kernel))
+    for train, rounding in ((kernel, 1e-12), (single, 1e-3)):  # K is of size 10, condition numbers are 1e3
+        own = np.diag(np.asarray(train.nngp))
+        found = predict(train, train, own, targets, progress).variance
+        assert (found >= 0).all()
+        assert_close(found[1:], 0, atol=rounding)
+        assert (np.diagonal(covariance(train, train, train.nngp, progress), axis1=1, axis2=2) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_variances_far_below_zero_are_a_fault(dtype):
+    """K(x, X) beyond √(K(x,x) K(X,X)): of another kernel, or of inputs in another order."""
+    one = np.eye(2, dtype=dtype)
+    cross = Kernel(np.full((1, 2), 0.8, dtype), one[:1])
+    with pytest.raises(ValueError, match=r"variance of input 0 at time 1 comes out as -0\.2.* must be one kernel's"):
+        predict(Kernel(one, one), cross, np.full(1, 0.4), np.ones((2, 1)), Flow((0.0, math.inf)))
+    with pytest.raises(ValueError, match="must be one kernel's"):
+        covariance(Kernel(one, one), cross, np.full((1, 1), 0.4), Flow((0.0, math.inf)))

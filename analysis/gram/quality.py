@@ -60,7 +60,7 @@ def measure_quality(
         eigenvalues = np.linalg.eigvalsh(matrix)
         largest, smallest = float(eigenvalues[-1]), float(eigenvalues[0])
         tolerance = _relative(noise, largest) if tolerance is None else tolerance
-        return Quality(largest, smallest, False, tolerance, smallest >= -tolerance * largest)
+        return Quality(largest, smallest, False, tolerance, bool(smallest >= -tolerance * largest))
     return _quality_of_large(matrix, tolerance, noise)
 
 

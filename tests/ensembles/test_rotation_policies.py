@@ -206,10 +206,17 @@ def test_matrices_that_are_no_rotations_are_refused(values, message):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("count", 0), ("count", 1.5), ("seed", -1), ("dimension", 1), ("seed", True)]
+    ("field", "value", "allowed"),
+    [
+        ("count", 0, "an integer of at least 1"),
+        ("count", 1.5, "an integer of at least 1"),
+        ("dimension", 1, "an integer of at least 2"),
+        ("seed", -1, "a whole number from 0 to 4294967295"),
+        ("seed", True, "a whole number from 0 to 4294967295"),
+    ],
 )
-def test_draws_that_are_none_are_refused(field, value):
-    with pytest.raises(ValueError, match=f"DrawnRotations: {field} is {value}; it must be an integer of at least"):
+def test_draws_that_are_none_are_refused(field, value, allowed):
+    with pytest.raises(ValueError, match=f"DrawnRotations: {field} is {value}; it must be {allowed}"):
         DrawnRotations(**{"count": 3, "seed": 0, field: value})
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from test_trainer import CNN, RECIPE, data, records
+from test_trainer import CNN, RECIPE, TRAINED_ON, data, records
 
 from ensembles import Adam, Trainer, TrainingRecipe, train
 from ensembles.member import HEALTHY
@@ -12,7 +12,7 @@ from ensembles.member import HEALTHY
 def injected(step=3, recipe=RECIPE):
     """Three members of which the second has a NaN among its weights at that step; what follows."""
     x, y, x_eval = data()
-    trainer = Trainer(CNN, recipe, 3)
+    trainer = Trainer(CNN, recipe, 3, data_fingerprint=TRAINED_ON)
     state = trainer.advance(trainer.init(x.shape[1:]), (x, y), 0, step)
     weight = state.params["layers"][0]["weight"]
     state.params["layers"][0]["weight"] = weight.at[1, 0, 0].set(jnp.nan)

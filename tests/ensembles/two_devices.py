@@ -11,7 +11,7 @@ from jax_processes import start_jax
 
 PROCESSES, PROCESS, (OUTPUT,) = start_jax()
 
-from test_trainer import CNN, RECIPE, data  # noqa: E402
+from test_trainer import CNN, RECIPE, TRAINED_ON, data  # noqa: E402
 
 from ensembles import Trainer, train  # noqa: E402
 from ensembles.checkpoints import Checkpoints, saved_steps  # noqa: E402
@@ -21,7 +21,7 @@ STEPS = (0, 3, 7, 100)
 
 def main(output: Path) -> None:
     """Five members over all devices, from the newest checkpoint if there is one; save their logits at each step."""
-    (x, y, x_eval), trainer = data(), Trainer(CNN, RECIPE, members=5)
+    (x, y, x_eval), trainer = data(), Trainer(CNN, RECIPE, members=5, data_fingerprint=TRAINED_ON)
     checkpoints = Checkpoints(output / "checkpoints", trainer, kept=9)
     resume = checkpoints.restore_newest(x.shape[1:])
     found = {"devices": np.array(jax.device_count()), "saved": np.array(saved_steps(checkpoints.directory))}

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from models.activations import Activation, Field, norm_and_cosine, sine_of
 from models.description import importable_name
+from models.smooth_roots import root
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Quadrature(Activation):
             return jax.lax.scan(add, (jnp.zeros_like(cosine), jnp.zeros_like(cosine)), rule)[0]
 
         def given_u(x: Float[Array, ""]) -> tuple[Field, Field]:
-            value, slope = phi(jnp.sqrt(variance1) * x)
-            mean_value, mean_slope = mean(lambda y: phi(jnp.sqrt(variance2) * (cosine * x + sine * y)))
+            value, slope = phi(root(variance1) * x)
+            mean_value, mean_slope = mean(lambda y: phi(root(variance2) * (cosine * x + sine * y)))
             return value * mean_value, slope * mean_slope
 
         return mean(given_u)

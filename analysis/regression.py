@@ -64,9 +64,9 @@ class NestedSubsets:
 def choose_ridge(train: Square, largest_condition: float | None = None) -> Ridge:
     """The least ridge ≥ 0 that brings the condition number (λ_max + ridge)/(λ_min + ridge) down to the largest allowed.
 
-    By default that is λ_max over the error that entries' errors make in eigenvalues (analysis/kernels/accuracy.py), 1e12
-    at most: what is below cannot be told from zero. No subset's condition number is larger: eigenvalues of a part of the
-    rows lie between those of all.
+    By default that is λ_max over the error that entries' errors make in eigenvalues (analysis/kernels/accuracy.py), at
+    most 1e12: what is below cannot be told from zero. No subset's condition number is larger: eigenvalues of a part of
+    the rows lie between those of all.
     """
     eigenvalues = np.linalg.eigvalsh(np.asarray(train, np.float64))
     smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])

@@ -14,6 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from models.arc_cosine import angle_and_sine
+from models.covariance import in_memory
 from models.layer import Nonlinearity
 from models.separation import gaps_of
 from models.signal import Signal
@@ -113,7 +114,7 @@ class PiecewiseLinear(Activation):
         gap = jnp.where(inverse_norm > 0, jnp.where(is_near, near, far) * inverse_norm, 1)  # at zero as at c = 0
         angle, sine = angle_and_sine(gap)
         bend = kink * norm * (math.pi / 2 * gap - (sine - (1 - gap) * angle))
-        angle, bend = jax.lax.optimization_barrier((angle, bend))  # XLA would compute them anew for each result
+        angle, bend = in_memory(angle), in_memory(bend)
         odd = kink * (math.pi / 2 - angle)
         derivative = mean + jnp.where(is_near, odd, -odd)
         return mean * near + bend, mean * far + (math.pi * kink * norm - bend), derivative

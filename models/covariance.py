@@ -50,17 +50,18 @@ class Lag(NamedTuple):
         """Which of the first's rows meet a row of the second; the others' values have no meaning, but are finite."""
         return self.partner(rows) < rows
 
+    def twice(self, second: Float[Array, "row *rest"]) -> Float[Array, "row_of_two_periods *rest"]:
+        """The second signal's rows over two periods, from which `meet` reads: laid out once, for all displacements."""
+        empty = jnp.zeros((self.period - len(second), *second.shape[1:]), second.dtype)
+        return jnp.concatenate([second, empty, second, empty])
+
     def meet(
-        self, first: Float[Array, "row column *rest"], second: Float[Array, "row column *rest"]
+        self, first: Float[Array, "row column *rest"], twice: Float[Array, "row_of_two_periods column *rest"]
     ) -> tuple[Float[Array, "row *point"], Float[Array, "row *point"]]:
         """Both signals' values where covariances at this lag have them, to be broadcast against each other."""
         if self.shift is None:
-            return first, second
-        rows = second.shape[0]
-        empty = jnp.zeros((self.period - rows, *second.shape[1:]), second.dtype)
-        twice = jnp.concatenate([second, empty, second, empty])
-        moved = jax.lax.dynamic_slice_in_dim(twice, self.shift, rows)
-        return first[:, :, None], jax.lax.optimization_barrier(moved)[:, None]
+            return first, twice
+        return first[:, :, None], jax.lax.dynamic_slice_in_dim(twice, self.shift, len(first))[:, None]
 
 
 def filter_mean(covariance: PointField, window: Window, lag: Lag) -> PointField:
@@ -117,6 +118,17 @@ def _taps_sum(f: PointField, window: Window, axes: tuple[int, ...] | range) -> P
     views = [slice(y, y + (places - 1) * window.stride + 1, window.stride) for y in range(window.size)]
     taps = [tuple(view if axis in axes else slice(None) for axis in range(f.ndim)) for view in views]
     return reduce(jnp.add, [f[tap] for tap in taps])
+
+
+def in_memory(f: Float[Array, "row *rest"]) -> Float[Array, "row *rest"]:
+    """f, computed once: XLA's CPU compiler would else do it anew in each operation that reads it.
+
+    Written into a buffer with a row that nothing reads, lest overwriting all of it be taken for f itself.
+    """
+    if not f.ndim:
+        return f
+    buffer = jax.lax.optimization_barrier(jnp.zeros((len(f) + 1, *f.shape[1:]), f.dtype))
+    return buffer.at[:-1].set(f)[:-1]
 
 
 class Covariance(NamedTuple):

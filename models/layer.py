@@ -115,8 +115,8 @@ class Nonlinearity(Layer):
         """
         (variance1, after1), (variance2, after2) = side1, side2
         value, derivative = self.dual((far - near) / 2, variance1, variance2)
-        norm = after1 * after2
-        return jnp.maximum(norm - value, 0), jnp.maximum(norm + value, 0), derivative
+        near, far = after1 * after2 - value, after1 * after2 + value
+        return jnp.where(near < 0, 0, near), jnp.where(far < 0, 0, far), derivative
 
 
 class AffineModule(nnx.Module, Generic[AffineLayer]):

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.covariance import Covariance, Lag, PointField, product_mean
+from models.covariance import Covariance, Lag, PointField, in_memory, product_mean
 from models.smooth_roots import inverse, root
 
 TOGETHER = 16  # channels whose differences are summed in one pass
@@ -40,7 +40,8 @@ class Separation(NamedTuple):
     def of_inputs(
         cls, x1: Float[Array, "row column channel pair1"], x2: Float[Array, "row column channel pair"], lag: Lag
     ) -> "Separation":
-        """Of K = (1/n) Σ_c x_c x'_c and Θ = 0; one first input is paired with every second one.
+        """Of K = (1/n) Σ_c x_c x'_c and Θ = 0; one first input is paired with every second one,
+        which is laid out as `Lag.meet` wants it.
 
         From the difference of the two directions, or their sum where K < 0.
         """
@@ -56,7 +57,7 @@ class Separation(NamedTuple):
         small = jnp.where(norm > 0, small, -sign * nngp)
         large = small + 2 * sign * nngp
         near, far = jnp.where(nngp >= 0, small, large), jnp.where(nngp >= 0, large, small)
-        return cls(near, far, jnp.zeros((), nngp.dtype))
+        return cls(in_memory(near), in_memory(far), jnp.zeros((), nngp.dtype))
 
     @classmethod
     def of_covariance(cls, state: Covariance, norm: PointField) -> "Separation":
@@ -83,8 +84,8 @@ class Separation(NamedTuple):
     ) -> "Separation":
         """K ← σ_w² A(K) + σ_b², Θ ← K_new + σ_w² A(Θ), with stds = (σ_w, σ_b) (theory.md §2; arXiv:2406.06504)."""
         w_std, b_std = stds
-        near = w_std**2 * average(self.near, lag) + spread
-        far = w_std**2 * average(self.far, lag) + (spread + 2 * b_std**2)
+        near = in_memory(w_std**2 * average(self.near, lag) + spread)
+        far = in_memory(w_std**2 * average(self.far, lag) + (spread + 2 * b_std**2))
         nngp = (far - near) / 2
         return Separation(near, far, nngp + w_std**2 * average(self.ntk, lag) if self.ntk.ndim else nngp)
 
@@ -133,8 +134,9 @@ def spread_over_points(deviation1: PointField, deviation2: PointField) -> Float[
 
 
 def gaps_of(nngp: PointField, norm: PointField) -> tuple[PointField, PointField]:
-    """√(qq') ∓ K from K and √(qq'); rounding may leave |K| a little above."""
-    return jnp.maximum(norm - nngp, 0), jnp.maximum(norm + nngp, 0)
+    """√(qq') ∓ K from K and √(qq'); rounding may leave |K| a little above. Slopes are kept where they are zero."""
+    near, far = norm - nngp, norm + nngp
+    return jnp.where(near < 0, 0, near), jnp.where(far < 0, 0, far)
 
 
 def _squared_difference(u1: Array, u2: Array, sign: PointField) -> PointField:

@@ -56,7 +56,7 @@ def decompose(train: Kernel | OrbitKernel | Eigenbasis, error: float | None = No
     `error` is how far entries may be off (analysis/kernels/accuracy.py), by default by what rounding in their own
     precision makes; eigenvalues that these errors could have made are taken for zero where training has no end.
     Negative eigenvalues are the kernel's rounding, and set to zero. Raises ValueError for those that are more than
-    that, below −√ε λ_max in the kernel's own precision ε (not all kernels are right to more than √ε), for matrices of other
+    that, below −√ε λ_max in the kernel's own precision ε (not all kernels are right to more), for matrices of other
     shapes, and where values are not finite.
     """
     if isinstance(train, Eigenbasis):

@@ -44,8 +44,9 @@ def measure_quality(
     """Extreme eigenvalues of a Gram matrix; raises GramError where it is not finite or not symmetric, exactly.
 
     The tolerance is by default what errors of entries make of eigenvalues, as a fraction of λ_max
-    (analysis/kernels/accuracy.py); `error` is that of entries, by default what rounding makes in the matrix's precision. Beyond 2048 rows positivity is shown by a Cholesky
-    factor of the matrix + tol·λ_max, λ_max by Lanczos, and λ_min is found only where that fails.
+    (analysis/kernels/accuracy.py); `error` is that of entries, by default what rounding makes in the matrix's
+    precision. Beyond 2048 rows positivity is shown by a Cholesky factor of the matrix + tol·λ_max, λ_max by Lanczos,
+    and λ_min is found only where that fails.
     """
     if gram.ndim != 2 or gram.shape[0] != gram.shape[1]:
         raise GramError(f"a Gram matrix is square, not of shape {gram.shape}")

@@ -1,7 +1,7 @@
 """How far computed kernels are from exact ones, and what that leaves of eigenvalues and of what is solved with them.
 
-An entry's error is given as a fraction e of √(Θ(x,x) Θ(x',x')). Errors of entries are taken for independent: a matrix of
-N inputs then has a spectral error of about e tr Θ/√N (its Frobenius norm, at most e tr Θ, if they all conspire).
+An entry's error is given as a fraction e of √(Θ(x,x) Θ(x',x')). Errors of entries are taken for independent: a matrix
+of N inputs then has a spectral error of about e tr Θ/√N (its Frobenius norm, at most e tr Θ, if they all conspire).
 """
 
 import warnings

@@ -33,7 +33,7 @@ class Turned(NamedTuple):
     """Inputs at one group element, with what layers on the grid need of them: arrays [n, row, column]."""
 
     x: Images
-    sides: Sides
+    sides: list[Sides]  # layer by layer
 
 
 class Prepared(NamedTuple):
@@ -213,14 +213,16 @@ def _elements_of_lag(plan: LagPlan) -> int:
     return rows * columns * (1 if plan.reads_zero_lag else columns)
 
 
-def _sides(plan: LagPlan, x: Images) -> Sides:
-    """What the layers on the grid need of K(x, x)(t, t), and √K(x, x)(t, t) after the last of them."""
-    sides: Sides = []
+def _sides(plan: LagPlan, x: Images) -> list[Sides]:
+    """What each layer on the grid needs of K(x, x)(t, t), and √K(x, x)(t, t) after the last of them."""
+    sides: list[Sides] = []
     images = jnp.moveaxis(x, 0, -1)
-    rules = Recording(Lag(), sides, lambda nngp: nngp)
     state = Covariance.of_inputs(images, images, Lag())
-    state = propagate(plan.grid_layers, plan.signals[0], state, rules, rules.ends)
-    sides.append(root(state.nngp))
+    for layer, signal in zip(plan.grid_layers, plan.signals, strict=False):
+        rules = Recording(Lag(), [], lambda nngp: nngp)
+        state = propagate((layer,), signal, state, rules, rules.ends)
+        sides.append(rules.sides)
+    sides.append([root(state.nngp)])
     return jax.tree.map(lambda f: jnp.moveaxis(f, -1, 0), sides)
 
 
@@ -247,8 +249,11 @@ def _averaged(plan: LagPlan, wrap: Wrap, first: Turned, second: Turned) -> Pairs
         near, far, ntk = (
             _sum_of_points(f, pairs) / plan.pixel_pairs for f in _at_lags(plan, wrap, first, second, None)
         )
-        apart = spread_over_points(first.sides[-1], second.sides[-1]) / plan.pixel_pairs
+        apart = spread_over_points(*first.sides[-1], *second.sides[-1]) / plan.pixel_pairs
         return Separation(near + apart, far + apart, ntk)
+
+    periods = [plan.period[0] * stride for stride in plan.strides]
+    second = jax.lax.optimization_barrier(_laid_out(second, periods))
 
     def add_row(total: Covariance, shift: Int[Array, ""]) -> tuple[Covariance, None]:
         inside = Lag(shift, plan.period[0]).inside(rows)[:, None, None, None]
@@ -267,14 +272,23 @@ def _sum_of_points(f: Float[Array, "*point pair"], pairs: int) -> Float[Array, "
     return f
 
 
+def _laid_out(second: Turned, periods: list[int]) -> Turned:
+    """As `Lag.meet` wants second signals, with the periods of the signals before each layer and after the last."""
+
+    def over(tree: Any, period: int) -> Any:
+        return jax.tree.map(partial(Lag.twice, Lag(None, period)), tree)
+
+    after = [*periods[1:], periods[-1]]
+    return Turned(over(second.x, periods[0]), [over(*of) for of in zip(second.sides, after, strict=True)])
+
+
 def _at_lags(plan: LagPlan, wrap: Wrap, first: Turned, second: Turned, shift: Int[Array, ""] | None) -> Separation:
     """The state at one displacement of the last grid's rows, before the layer that leaves the grid."""
     lags = [Lag(None if shift is None else shift * stride, plan.period[0] * stride) for stride in plan.strides]
-    sides = iter(list(zip(first.sides, second.sides, strict=True)))
     state = Separation.of_inputs(first.x, second.x, lags[0])
-    steps = zip(plan.grid_layers, plan.signals, lags[:-1], lags[1:], strict=False)
-    for layer, signal, before, after in steps:
-        rules = PairRules(after, before, sides)
+    steps = zip(plan.grid_layers, plan.signals, lags[:-1], lags[1:], first.sides, second.sides, strict=False)
+    for layer, signal, before, after, *sides in steps:
+        rules = PairRules(after, before, iter(list(zip(*sides, strict=True))))
         state = propagate((layer,), signal, state, wrap(rules), rules.ends)
     return state
 

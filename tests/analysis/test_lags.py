@@ -15,7 +15,7 @@ from analysis.kernels import blocks, engines
 from analysis.kernels.lags import LagEngine
 from analysis.tangents import import_neural_tangents
 from models import Abs, Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu
-from models.arc_cosine import arccos
+from models.arc_cosine import angle_and_sine
 
 POOLED, FLAT = (GlobalAvgPool(), LOGITS), (Flatten(), LOGITS)
 
@@ -135,13 +135,12 @@ def test_blocks_fill_registers_and_leave_no_pair_out(pairs, monkeypatch):
     np.testing.assert_array_equal(blocks.in_blocks(lambda both: both[0] + both[1], x[:1] + 3, y, 1), 3 + y)
 
 
-@pytest.mark.parametrize(("dtype", "atol"), [(np.float32, 4e-7), (np.float64, 5e-15)], ids=["float32", "float64"])
-def test_arccos(dtype, atol):
-    """To a unit in the last place of π; towards 1, where arccos is √(2(1−c)), to one of its own."""
-    near = np.logspace(-7, 0, 500)
-    cosine = np.concatenate([np.linspace(-1, 1, 1001), 1 - near, near - 1]).astype(dtype)
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 5e-7), (np.float64, 5e-15)], ids=["float32", "float64"])
+def test_angles(dtype, rtol):
+    """To a few units in the last place, however small: θ = 2 arcsin √(gap/2) and sin θ = √(gap (2 − gap))."""
+    gap = np.concatenate([np.logspace(-30, 0, 500), np.linspace(0, 1, 1001)]).astype(dtype)
     with jax.enable_x64(dtype == np.float64):
-        found = np.float64(arccos(jnp.asarray(cosine)))
-    expected = np.arccos(np.float64(cosine))
-    np.testing.assert_allclose(found, expected, atol=atol)
-    np.testing.assert_allclose(found[cosine > 0.5], expected[cosine > 0.5], rtol=atol)
+        angle, sine = map(np.float64, angle_and_sine(jnp.asarray(gap)))
+    gap = np.float64(gap)
+    np.testing.assert_allclose(angle, 2 * np.arcsin(np.sqrt(gap / 2)), rtol=rtol)
+    np.testing.assert_allclose(sine, np.sqrt(gap * (2 - gap)), rtol=rtol)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Float
 
-from analysis.dynamics import Prediction, Progress, predict
+from analysis.dynamics import Prediction, Progress, decompose, predict
 from analysis.kernels import Kernel, OrbitKernel, analytic_kernel
+from analysis.kernels.accuracy import kernel_error
 from analysis.kernels.group_circulant import GroupCirculant, on_orbit
 from analysis.kernels.orbits import is_symmetric
 from ensembles.augmentation import FullOrbit, Images, Invariant, NoAugmentation, Policy, RandomElement
@@ -77,7 +78,9 @@ def predict_ensemble(
         x, y = np.asarray(group.orbit(x)), on_orbit(group, y)
     diagonal = analytic_kernel(architecture).diagonal
     own = np.concatenate([np.asarray(diagonal(inputs).nngp) for inputs in evaluation.values()])
-    found = predict(train, kernel(inputs, x), own, y, progress)  # all sets at once: Θ is decomposed once
+    cross = kernel(inputs, x)
+    basis = decompose(train, kernel_error(architecture, x.shape[1:], np.asarray(cross.ntk).dtype))
+    found = predict(basis, cross, own, y, progress)  # all sets at once: Θ is decomposed once
     ends = np.cumsum([len(inputs) for inputs in evaluation.values()])[:-1]
     parts = zip(*(np.split(values, ends, axis=1) for values in found), strict=True)
     return {name: Prediction(*part) for name, part in zip(evaluation, parts, strict=True)}

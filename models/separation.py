@@ -152,4 +152,4 @@ def _squared_difference(u1: Array, u2: Array, sign: PointField) -> PointField:
     def add(total: PointField, chunk: tuple[Array, Array]) -> tuple[PointField, None]:
         return total + reduce(jnp.add, [(a - sign[..., 0, :] * b) ** 2 for a, b in zip(*chunk, strict=True)]), None
 
-    return jax.lax.scan(add, jnp.zeros_like(sign[..., 0, :]), cut)[0]
+    return jax.lax.scan(add, jnp.zeros_like(sign[..., 0, :]), (cut[0], cut[1]))[0]

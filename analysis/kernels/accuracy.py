@@ -27,8 +27,8 @@ class UnresolvedWarning(UserWarning):
 
 def precision(*kernels: ArrayLike) -> float:
     """ε of the least precise one; of whole numbers float64's."""
-    types = [np.asarray(kernel).real.dtype for kernel in kernels]
-    return max(float(np.finfo(of if np.issubdtype(of, np.floating) else np.float64).eps) for of in types)
+    types = [np.asarray(kernel).dtype for kernel in kernels]
+    return max(float(np.finfo(of if np.issubdtype(of, np.inexact) else np.float64).eps) for of in types)
 
 
 def entry_error(*kernels: ArrayLike) -> float:

@@ -22,10 +22,12 @@ from ensembles.data import Dataset
 from launch.analysis_files import check_ours, write_figures, write_inputs, write_tables
 from launch.begun import as_earlier
 from launch.drawn_analysis import figures_of, say_refused
+from launch.errors import MismatchError
+from launch.files import write_json
 from launch.health import findings, not_drawn, of_pairing
-from launch.matching import Matched, MismatchError, compared, match, runs_in
+from launch.matching import Matched, compared, match, runs_in
 from launch.progress import member_progress
-from launch.run_directory import claim, reading, write_json
+from launch.run_directory import claim, reading
 from launch.stored_data import training_set
 from launch.stored_members import StoredRun
 from launch.theory import KernelStore, check_all_covered, holds_in_the_mean_alone, predictions

@@ -1,19 +1,15 @@
 """The console command `widesym`."""
 
-import contextlib
 import importlib.metadata
 import io
-import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from launch.interrupts import PreemptedError, sigterm_raises
+from launch.process import BAD_INPUT, INTERRUPTED, PREEMPTED, compile_anew, configure_jax
 
-BAD_INPUT = 2
-INTERRUPTED = 130
-PREEMPTED = 75  # EX_TEMPFAIL: what is to be tried again
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
        widesym train CONFIG [--dry-run] [OPTIONS]
@@ -73,26 +69,16 @@ def run(arguments: Sequence[str]) -> None:
     if "--dry-run" in arguments:
         compile_anew()
     # Imported here: these take seconds, and an interrupt in them is one like any other.
-    from ensembles.data import DataError
-    from ensembles.recorder import SickMembersError
-    from ensembles.trainer import DivergedError
-    from launch.config import ConfigError
-    from launch.convergence_run import SampleError
-    from launch.matching import MismatchError
     from launch.recipes import RECIPES
-    from launch.run_directory import RunDirectoryError
-    from launch.slurm import SlurmError
-    from launch.theory import NoTheoryError
+    from models.errors import UserError
 
     asks_help = len(arguments) == 2 and arguments[0] in ("reproduce", "data") and arguments[1] in ("-h", "--help")
     if not arguments or arguments[0] in ("-h", "--help") or asks_help:
         print(USAGE.format(recipes=", ".join(RECIPES)), end="")
         return
-    of_input = (ConfigError, DataError, RunDirectoryError, MismatchError, NoTheoryError, SlurmError)
-    of_numbers = (DivergedError, SampleError, SickMembersError)
     try:
         obey(arguments[0], arguments[1:])
-    except (*of_input, *of_numbers, OSError) as error:
+    except (UserError, OSError) as error:
         fail(str(error))
 
 
@@ -131,45 +117,6 @@ def chosen(kind: str, name: str | None, choices: Mapping[str, Any]) -> Any:
         what = f"unknown {kind} {name!r}" if name else f"no {kind} named"
         fail(f"{what}; the {kind}s are: {', '.join(choices)}")
     return choices[name]
-
-
-def configure_jax() -> None:
-    """Set up the process: one JAX device per CPU core, full float32 products, compiled programs kept between runs.
-
-    What numbers depend on is set here, whatever the environment says, for people's JAX_ENABLE_X64 and the like are not
-    in any configuration; the library holds to it in other people's processes, too (`settled`).
-    """
-    import jax
-
-    from models.numerics import GENERATOR
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    jax.config.update("jax_num_cpu_devices", cores)
-    jax.config.update("jax_default_matmul_precision", "float32")
-    jax.config.update("jax_enable_x64", False)
-    jax.config.update("jax_default_prng_impl", GENERATOR)
-    jax.config.update("jax_threefry_partitionable", True)
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
-    jax.config.update("jax_numpy_rank_promotion", "allow")
-    from ensembles.data import DataError
-    from ensembles.data.cache import cache_home
-
-    with contextlib.suppress(DataError):  # nothing is kept, then
-        jax.config.update("jax_compilation_cache_dir", str(cache_home() / "compiled"))
-
-
-def keep_off_devices() -> None:
-    """Leave GPUs and TPUs to other processes; call it before anything is computed."""
-    import jax
-
-    jax.config.update("jax_platforms", "cpu")
-
-
-def compile_anew() -> None:
-    """Leave out compiled programs of earlier runs, and keep none: how long compilation takes is to be found out."""
-    import jax
-
-    jax.config.update("jax_enable_compilation_cache", False)
 
 
 def fail(message: str) -> NoReturn:

@@ -9,10 +9,10 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from launch.errors import RunDirectoryError
 from launch.examination import Examination, examine
 from launch.integrity import Check
 from launch.machine import machine_facts, machine_warnings
-from launch.run_directory import RunDirectoryError
 
 DAMAGED = 1  # exit code
 STORES = ("checkpoints", "data", "tensorboard")  # folders of a run that hold no runs, beside those named *.zarr

@@ -25,8 +25,9 @@ from launch.analysis_directory import (
     read_runs,
     read_table,
 )
+from launch.files import write_text
 from launch.html_parts import Cell, element, escape, folded, missing, page, picture, section, table
-from launch.run_directory import reading, write_text
+from launch.run_directory import reading
 
 OPEN_ROWS = 12  # of a table that is not folded
 SOUND, AGREE = "Are the data sound?", "Do they agree?"

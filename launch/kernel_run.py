@@ -31,9 +31,11 @@ from analysis.gram.tiling import DEFAULT_MEMORY, check_memory, tile_bytes
 from analysis.kernels import Kernel
 from ensembles.sharding import any_process, largest, on_first
 from launch.disk import size
+from launch.errors import RunDirectoryError
+from launch.files import write_json
 from launch.interrupts import heed, stops_noted
 from launch.progress import gram_progress
-from launch.run_directory import RunDirectoryError, check_config, claim, write_json
+from launch.run_directory import check_config, claim
 
 STORE = "gram.zarr"
 

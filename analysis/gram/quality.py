@@ -7,10 +7,12 @@ import scipy.linalg
 from jaxtyping import Float
 from scipy.sparse.linalg import eigsh
 
+from models.errors import UserError
+
 EXACT_UP_TO = 2048  # rows whose eigenvalues are all computed
 
 
-class GramError(ValueError):
+class GramError(UserError):
     """A Gram matrix that is none."""
 
 

@@ -6,13 +6,13 @@ from launch.recipes import RECIPES
 COMMANDS = {
     "train": Lazily("launch.train", "TrainCommand"),
     "sweep": Lazily("launch.sweep.command", "SweepCommand"),
-    "status": Lazily("launch.sweep.status", "StatusCommand"),
+    "status": Lazily("launch.status", "StatusCommand"),
     "work": Lazily("launch.sweep.work_command", "WorkCommand"),
     "kernel": Lazily("launch.kernel", "KernelCommand"),
     "ntk": Lazily("launch.ntk", "NtkCommand"),
-    "analyze": Lazily("launch.analyze", "AnalyzeCommand"),
+    "analyze": Lazily("launch.analyze_command", "AnalyzeCommand"),
     "plot": Lazily("launch.plot", "PlotCommand"),
-    "report": Lazily("launch.html_report", "ReportCommand"),
+    "report": Lazily("launch.report", "ReportCommand"),
     "models": Lazily("launch.models_table", "ModelsTable"),
     "doctor": Lazily("launch.doctor", "DoctorCommand"),
 }

@@ -18,6 +18,7 @@ from launch.provenance import circumstances
 SCHEMA = 3  # of config.json and what stands beside it; it grows when its meaning changes (launch/old_gradients.py)
 RANDOMNESS_SCHEMA = 3  # from which on runs say their randomness; before that they all were "shared"
 RUN_FIELDS = {"architecture", "recipe", "members", "seed", "data"}  # what a configuration of one ensemble has
+STORES = ("checkpoints", "data", "tensorboard")  # folders of a run that hold no runs, beside those named *.zarr
 TRIES = (0.0, 0.01, 0.1)  # seconds before each try to claim a directory: a look at who holds it takes a moment
 
 
@@ -182,3 +183,24 @@ def differences(found: Any, asked: Any, key: str = "") -> list[str]:
             line for i, pair in enumerate(zip(found, asked, strict=True)) for line in differences(*pair, f"{key}[{i}]")
         ]
     return [] if found == asked else [f"{key}: {found!r} on disk, {asked!r} asked for"]
+
+
+def runs_within(directory: Path) -> list[Path]:
+    """Run directories in a directory, itself perhaps among them: with a store, or with config.json and checkpoints.
+
+    Raises RunDirectoryError where there are none.
+    """
+    if not directory.is_dir():
+        raise RunDirectoryError(f"there is no directory {directory}; name a run directory, or one that holds some")
+    found = []
+    for path, folders, files in os.walk(directory):
+        if "logits.zarr" in folders or ("config.json" in files and "checkpoints" in folders):
+            found.append(Path(path))
+            folders[:] = [name for name in folders if name not in STORES]
+        folders[:] = sorted(name for name in folders if not name.endswith((".zarr", ".zarr.new")))
+    if not found:
+        raise RunDirectoryError(
+            f"{directory} holds no runs: nothing in it has logits.zarr, or config.json and checkpoints; name a run "
+            "directory, or one that holds some"
+        )
+    return found

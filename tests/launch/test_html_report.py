@@ -14,7 +14,8 @@ from rich.console import Console
 
 from launch.analysis_directory import ROWS
 from launch.errors import RunDirectoryError
-from launch.html_report import AGREE, SOUND, ReportCommand, render
+from launch.html_report import AGREE, SOUND, render
+from launch.report import ReportCommand
 
 
 class Page(HTMLParser):

@@ -27,8 +27,8 @@ from ensembles import FullOrbit, TrainingRecipe
 from ensembles.data import Dataset
 from ensembles.recorder import METRICS, create_store
 from launch.analyze import AnalyzeCommand
+from launch.files import write_json
 from launch.run import Run
-from launch.run_directory import write_json
 from launch.runner import peak_memory
 from launch.stored_data import write_sets
 from models import Architecture, Dense, Flatten, cyclic

@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Shaped
 from zarr.codecs import ZstdCodec
 
 from ensembles.checks import listed
+from models.errors import UserError
 
 METRICS = ("loss", "accuracy", "gradient_norm")
 OF_VALUES = ("loss", "gradient_norm")  # of training sets without classes
@@ -32,7 +33,7 @@ CHUNK_BYTES = 2**24  # of one file, at most, unless one member's record takes mo
 Sick = Literal["refuse", "exclude", "include"]
 
 
-class SickMembersError(ValueError):
+class SickMembersError(UserError):
     """There are members whose numbers are not to be trusted, and nobody has said what to do with them."""
 
 

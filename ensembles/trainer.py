@@ -24,6 +24,7 @@ from ensembles.strategy import Strategy
 from models.architecture import Architecture
 from models.checks import check_seed
 from models.correlation import Formulation
+from models.errors import UserError
 from models.numerics import settled
 
 SECONDS_A_CALL = 1.0  # how long one compiled call may run: how often progress shows and an interrupt is heard
@@ -51,7 +52,7 @@ class Moment(NamedTuple):
     record: Record | None  # where the step is a recorded one
 
 
-class DivergedError(ValueError):
+class DivergedError(UserError):
     """No member is left whose numbers are finite."""
 
 

@@ -15,8 +15,8 @@ from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_step
 from ensembles.augmentation import Policy
 from ensembles.data import Digits, letters, matched_noise
 from launch.analyze import AnalyzeCommand
-from launch.cli import configure_jax
 from launch.html_report import ReportCommand
+from launch.process import configure_jax
 from launch.run import Run
 from launch.runner import run_ensemble
 from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic

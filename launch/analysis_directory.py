@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from analysis.agreement import VERDICTS
-from launch.run_directory import RunDirectoryError, check_schema
+from launch.errors import RunDirectoryError
+from launch.run_directory import check_schema
 
 PARTS = ("tables", "figures", "health.json", "runs.json")
 STATUSES = ("problem", "warning", "ok")  # the worst first

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from analysis.drawing import save_figure
 from ensembles.data import DataError, Dataset
 from ensembles.data.stored import load_dataset, save_dataset
-from launch.run_directory import RunDirectoryError, write_json, write_text, write_whole
+from launch.errors import RunDirectoryError
+from launch.files import write_json, write_text, write_whole
 
 ROWS_OF_CSV = 50_000  # larger tables are netCDF alone
 INPUTS_KEPT = 200  # of each set, to be drawn

@@ -1,15 +1,13 @@
-"""`widesym analyze`: runs held against each other and, if asked, against theory; tables and figures in a directory."""
+"""Runs held against each other and, if asked, against theory: tables, figures and findings in a directory."""
 
 import contextlib
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-import tyro
 import xarray as xr
 from rich.console import Console
 from rich.markup import escape
@@ -17,15 +15,16 @@ from rich.table import Table
 
 from analysis.agreement import agreements, spoken
 from analysis.comparison import compare
-from analysis.gram.tiling import DEFAULT_MEMORY
 from ensembles.data import Dataset
 from launch.analysis_files import check_ours, write_figures, write_inputs, write_tables
 from launch.begun import as_earlier
 from launch.drawn_analysis import figures_of, say_refused
+from launch.errors import MismatchError
+from launch.files import write_json
 from launch.health import findings, not_drawn, of_pairing
-from launch.matching import Matched, MismatchError, compared, match, runs_in
+from launch.matching import Matched, compared, match
 from launch.progress import member_progress
-from launch.run_directory import claim, reading, write_json
+from launch.run_directory import claim, reading
 from launch.stored_data import training_set
 from launch.stored_members import StoredRun
 from launch.theory import KernelStore, check_all_covered, holds_in_the_mean_alone, predictions
@@ -33,14 +32,9 @@ from models.checks import check_seed
 
 
 @dataclass(frozen=True)
-class AnalyzeCommand:
-    """Hold runs against each other: divergences of their mean logits from a reference's, over training time and
-    ensemble size, invariance over orbits where these were recorded, and with --theory their distance from the
-    infinite-width prediction. Writes tables, figures, and what is to be known of the runs.
-    """
+class AnalysisOptions:
+    """What is asked of a comparison; raises ValueError for values that cannot be."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run directories, or directories of such."""
     theory: bool = False
     """Compute what theory predicts of each run."""
     reference: str | None = None
@@ -51,33 +45,11 @@ class AnalyzeCommand:
     """Resamples of members that intervals come from."""
     seed: int = 0
     """Seed of the resamples."""
-    memory: float = DEFAULT_MEMORY / 2**30
-    """Memory in GiB that tiles of analytic kernels may take."""
-    output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
-    """Where all that goes; by default `analysis` beside the runs. Kernels found there are not computed again."""
 
     def __post_init__(self):
-        if not self.runs:
-            raise ValueError("no RUN is named; name run directories, or directories of such")
         if self.draws < 20:
             raise ValueError(f"--draws is {self.draws}; 95 % intervals need at least 20")
         check_seed(self.seed, "--seed")
-        if not 0 < self.memory < 2**20:
-            raise ValueError(f"--memory is {self.memory:g}; it must be a number of GiB above 0")
-
-    def run(self, console: Console) -> None:
-        """Compare, write, draw, and print how things stand."""
-        runs = runs_in(self.runs)
-        output = self.output or beside([run.path for run in runs.values()])
-        kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
-        tables = analyse(self, runs, output, kernels, console)
-        tell(tables, console)
-        console.print(
-            f"written: {output}; {shlex.join(['widesym', 'report', str(output)])} makes one page of it",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
 
 
 def beside(runs: Sequence[Path]) -> Path:
@@ -86,7 +58,7 @@ def beside(runs: Sequence[Path]) -> Path:
 
 
 def analyse(
-    asked: AnalyzeCommand, runs: Mapping[str, StoredRun], output: Path, kernels: KernelStore, console: Console
+    asked: AnalysisOptions, runs: Mapping[str, StoredRun], output: Path, kernels: KernelStore, console: Console
 ) -> dict[str, xr.Dataset]:
     """Compare the runs and leave tables, figures and findings in `output`.
 
@@ -123,7 +95,7 @@ def analyse(
     return tables
 
 
-def _config(asked: AnalyzeCommand, matched: Matched, reference: str) -> dict[str, Any]:
+def _config(asked: AnalysisOptions, matched: Matched, reference: str) -> dict[str, Any]:
     """What an analysis is of; another one of the same runs, trained further, takes its place."""
     names = ("architecture", "recipe", "members", "seed", "randomness", "data", "orbit")
     configs = {name: as_earlier(run.config) for name, run in matched.runs.items()}

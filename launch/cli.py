@@ -1,19 +1,19 @@
 """The console command `widesym`."""
 
-import contextlib
 import importlib.metadata
 import io
-import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
+from launch.commands import COMMANDS, GROUPS
 from launch.interrupts import PreemptedError, sigterm_raises
+from launch.lazily import Lazily, loaded
+from launch.process import BAD_INPUT, INTERRUPTED, PREEMPTED, compile_anew, configure_jax
+from launch.recipes import RECIPES
 
-BAD_INPUT = 2
-INTERRUPTED = 130
-PREEMPTED = 75  # EX_TEMPFAIL: what is to be tried again
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
        widesym train CONFIG [--dry-run] [OPTIONS]
@@ -46,6 +46,8 @@ options:
   -h, --help    show this message; after a command and its NAME, the command's options
   --version     show the version
 """
+HELP = ("-h", "--help")
+KINDS = {"data": "action", "reproduce": "recipe"}  # of what each group is one
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -69,107 +71,71 @@ def run(arguments: Sequence[str]) -> None:
     if list(arguments) == ["--version"]:
         print(importlib.metadata.version("widesym"))
         return
+    asks_help = len(arguments) == 2 and arguments[0] in GROUPS and arguments[1] in HELP
+    if not arguments or arguments[0] in HELP or asks_help:
+        print(USAGE.format(recipes=", ".join(RECIPES)), end="")
+        return
+    command = chosen(arguments)
+    # Imported here: it takes seconds, and an interrupt in it is one like any other.
+    from models.errors import UserError
+
     configure_jax()
     if "--dry-run" in arguments:
         compile_anew()
-    # Imported here: these take seconds, and an interrupt in them is one like any other.
-    from ensembles.data import DataError
-    from ensembles.recorder import SickMembersError
-    from ensembles.trainer import DivergedError
-    from launch.config import ConfigError
-    from launch.convergence_run import SampleError
-    from launch.matching import MismatchError
-    from launch.recipes import RECIPES
-    from launch.run_directory import RunDirectoryError
-    from launch.slurm import SlurmError
-    from launch.theory import NoTheoryError
-
-    asks_help = len(arguments) == 2 and arguments[0] in ("reproduce", "data") and arguments[1] in ("-h", "--help")
-    if not arguments or arguments[0] in ("-h", "--help") or asks_help:
-        print(USAGE.format(recipes=", ".join(RECIPES)), end="")
-        return
-    of_input = (ConfigError, DataError, RunDirectoryError, MismatchError, NoTheoryError, SlurmError)
-    of_numbers = (DivergedError, SampleError, SickMembersError)
     try:
-        obey(arguments[0], arguments[1:])
-    except (*of_input, *of_numbers, OSError) as error:
+        command()
+    except (UserError, OSError) as error:
         fail(str(error))
 
 
-def obey(command: str, options: Sequence[str]) -> None:
+def chosen(arguments: Sequence[str]) -> Callable[[], None]:
+    """What carries out a command; exits with 2, and the names that there are, where nothing has that name."""
+    command, *options = arguments
+    if command in COMMANDS:
+        return partial(obey, COMMANDS[command], options, f"widesym {command}")
+    if command == "completion":
+        return partial(print_completion, options)
+    if command not in GROUPS:
+        fail(f"unknown command {command!r}; the commands are: {', '.join([*COMMANDS, *GROUPS, 'completion'])}")
+    kind, name = KINDS[command], next(iter(options), None)
+    if name is None or name not in GROUPS[command]:
+        what = f"unknown {kind} {name!r}" if name else f"no {kind} named"
+        fail(f"{what}; the {kind}s are: {', '.join(GROUPS[command])}")
+    choice, program = GROUPS[command][name], f"widesym {command} {name}"
+    return partial(reproduce if command == "reproduce" else obey, choice, options[1:], program)
+
+
+def obey(choice: Lazily, options: Sequence[str], program: str) -> None:
     """Carry out one command."""
-    import tyro
     from rich.console import Console
 
-    from launch.commands import COMMANDS, GROUPS
-    from launch.completion import CompletionCommand, completion_script
+    asked(choice.load(), options, program).run(Console(emoji=False))  # names may have colons
+
+
+def reproduce(choice: Lazily, options: Sequence[str], program: str) -> None:
+    """Carry out a recipe, whose files bear its name."""
+    from rich.console import Console
+
+    asked(choice.load(), options, program).reproduce(program.split()[-1], Console(emoji=False))
+
+
+def asked(kind: Any, options: Sequence[str], program: str) -> Any:
+    """The command with its options; exits with 2 where they are not right."""
+    import tyro
+
     from launch.numeric_options import numbers_as_in_files
 
-    def asked(kind: Any, options: Sequence[str], prog: str) -> Any:
-        with numbers_as_in_files():
-            return tyro.cli(kind, args=options, prog=f"widesym {prog}")
-
-    name, console = next(iter(options), None), Console(emoji=False)  # names may have colons
-    if command in COMMANDS:
-        asked(COMMANDS[command], options, command).run(console)
-    elif command == "completion":
-        shell = asked(CompletionCommand, options, command).shell
-        print(completion_script(shell, {**COMMANDS, **GROUPS, command: CompletionCommand}), end="")
-    elif command == "data":
-        action = chosen("action", name, GROUPS[command])
-        asked(action, options[1:], f"data {name}").run(console)
-    elif command == "reproduce":
-        recipe = chosen("recipe", name, GROUPS[command])
-        asked(recipe, options[1:], f"reproduce {name}").reproduce(name, console)
-    else:
-        fail(f"unknown command {command!r}; the commands are: {', '.join([*COMMANDS, *GROUPS, 'completion'])}")
+    with numbers_as_in_files():
+        return tyro.cli(kind, args=options, prog=program)
 
 
-def chosen(kind: str, name: str | None, choices: Mapping[str, Any]) -> Any:
-    """What has that name; exits with 2, and the names that there are, where nothing has."""
-    if name is None or name not in choices:
-        what = f"unknown {kind} {name!r}" if name else f"no {kind} named"
-        fail(f"{what}; the {kind}s are: {', '.join(choices)}")
-    return choices[name]
+def print_completion(options: Sequence[str]) -> None:
+    """Print the script of `widesym completion`."""
+    from launch.completion import CompletionCommand, completion_script
 
-
-def configure_jax() -> None:
-    """Set up the process: one JAX device per CPU core, full float32 products, compiled programs kept between runs.
-
-    What numbers depend on is set here, whatever the environment says, for people's JAX_ENABLE_X64 and the like are not
-    in any configuration; the library holds to it in other people's processes, too (`settled`).
-    """
-    import jax
-
-    from models.numerics import GENERATOR
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    jax.config.update("jax_num_cpu_devices", cores)
-    jax.config.update("jax_default_matmul_precision", "float32")
-    jax.config.update("jax_enable_x64", False)
-    jax.config.update("jax_default_prng_impl", GENERATOR)
-    jax.config.update("jax_threefry_partitionable", True)
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
-    jax.config.update("jax_numpy_rank_promotion", "allow")
-    from ensembles.data import DataError
-    from ensembles.data.cache import cache_home
-
-    with contextlib.suppress(DataError):  # nothing is kept, then
-        jax.config.update("jax_compilation_cache_dir", str(cache_home() / "compiled"))
-
-
-def keep_off_devices() -> None:
-    """Leave GPUs and TPUs to other processes; call it before anything is computed."""
-    import jax
-
-    jax.config.update("jax_platforms", "cpu")
-
-
-def compile_anew() -> None:
-    """Leave out compiled programs of earlier runs, and keep none: how long compilation takes is to be found out."""
-    import jax
-
-    jax.config.update("jax_enable_compilation_cache", False)
+    shell = asked(CompletionCommand, options, "widesym completion").shell
+    groups = {name: loaded(choices) for name, choices in GROUPS.items()}
+    print(completion_script(shell, {**loaded(COMMANDS), **groups, "completion": CompletionCommand}), end="")
 
 
 def fail(message: str) -> NoReturn:

@@ -1,30 +1,25 @@
 """What `widesym` can be told: commands, and groups of them."""
 
-from launch.analyze import AnalyzeCommand
-from launch.data import ACTIONS
-from launch.doctor import DoctorCommand
-from launch.html_report import ReportCommand
-from launch.kernel import KernelCommand
-from launch.models_table import ModelsTable
-from launch.ntk import NtkCommand
-from launch.plot import PlotCommand
+from launch.lazily import Lazily
 from launch.recipes import RECIPES
-from launch.sweep.command import SweepCommand
-from launch.sweep.status import StatusCommand
-from launch.sweep.work_command import WorkCommand
-from launch.train import TrainCommand
 
 COMMANDS = {
-    "train": TrainCommand,
-    "sweep": SweepCommand,
-    "status": StatusCommand,
-    "work": WorkCommand,
-    "kernel": KernelCommand,
-    "ntk": NtkCommand,
-    "analyze": AnalyzeCommand,
-    "plot": PlotCommand,
-    "report": ReportCommand,
-    "models": ModelsTable,
-    "doctor": DoctorCommand,
+    "train": Lazily("launch.train", "TrainCommand"),
+    "sweep": Lazily("launch.sweep.command", "SweepCommand"),
+    "status": Lazily("launch.status", "StatusCommand"),
+    "work": Lazily("launch.sweep.work_command", "WorkCommand"),
+    "kernel": Lazily("launch.kernel", "KernelCommand"),
+    "ntk": Lazily("launch.ntk", "NtkCommand"),
+    "analyze": Lazily("launch.analyze_command", "AnalyzeCommand"),
+    "plot": Lazily("launch.plot", "PlotCommand"),
+    "report": Lazily("launch.report", "ReportCommand"),
+    "models": Lazily("launch.models_table", "ModelsTable"),
+    "doctor": Lazily("launch.doctor", "DoctorCommand"),
 }
-GROUPS = {"data": ACTIONS, "reproduce": RECIPES}
+DATA_ACTIONS = {
+    "list": Lazily("launch.data", "ListSets"),
+    "show": Lazily("launch.data", "ShowSet"),
+    "prepare": Lazily("launch.data", "PrepareSet"),
+    "verify": Lazily("launch.data", "VerifySets"),
+}
+GROUPS = {"data": DATA_ACTIONS, "reproduce": RECIPES}

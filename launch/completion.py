@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from launch.config import ConfigError
+from launch.errors import ConfigError
 
 Commands = Mapping[str, Any]  # dataclasses by name, and mappings of more of these
 

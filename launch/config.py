@@ -20,6 +20,7 @@ import ensembles.augmentation
 import ensembles.data
 import models
 from ensembles.data import Source, Splits, find_source
+from launch.errors import ConfigError
 from launch.snapshots import EmpiricalNtk, Parameters
 from launch.yaml_text import parsed
 from models import Architecture, cyclic, dihedral
@@ -28,10 +29,6 @@ from models.width import at_width
 from models.zoo import MODELS
 
 Config = TypeVar("Config")
-
-
-class ConfigError(ValueError):
-    """A configuration that is not right: the message names file and field."""
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:

@@ -13,8 +13,8 @@ from analysis.convergence_figures import convergence_figure
 from analysis.drawing import save_figure
 from analysis.kernels import Kernel
 from analysis.power_law import LEVEL
-from launch.convergence_run import SampleError
-from launch.run_directory import write_json
+from launch.errors import SampleError
+from launch.files import write_json
 
 NAMES = {"ntk": "NTK", "nngp": "NNGP"}
 

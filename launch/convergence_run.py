@@ -17,9 +17,11 @@ from analysis.gram.spec import described_inputs
 from analysis.kernels import Kernel, analytic_kernel
 from ensembles.randomness import Randomness, check_randomness, own_key
 from launch.begun import as_earlier
+from launch.errors import SampleError
+from launch.files import damage_named, write_whole
 from launch.interrupts import heed, stops_noted
 from launch.progress import member_progress
-from launch.run_directory import claim, damage_named, write_whole
+from launch.run_directory import claim
 from models.architecture import Architecture
 from models.checks import check_positive, check_seed
 from models.description import describe
@@ -30,10 +32,6 @@ A_CALL = 10  # members, at most
 AHEAD = 16  # calls a device, after which all wait for the slowest one
 
 Kernels = Float[np.ndarray, "member kernel n n"]
-
-
-class SampleError(ValueError):
-    """Kernels of random networks that are not finite, or that cannot be compared with analytic ones."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,9 +127,6 @@ class VerifySets:
         console.out(f"{folder()}: {len(entries())} sets, all whole", highlight=False)
 
 
-ACTIONS = {"list": ListSets, "show": ShowSet, "prepare": PrepareSet, "verify": VerifySets}
-
-
 def table_of(*headers: str) -> Table:
     """An empty table."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

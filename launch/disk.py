@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ensembles.recorder import Layout
 from ensembles.trainer import Trainer
 from ensembles.trial import state_bytes
-from launch.run_directory import RunDirectoryError
+from launch.errors import RunDirectoryError
 
 
 class Space(NamedTuple):

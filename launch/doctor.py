@@ -1,6 +1,5 @@
 """`widesym doctor`: whether run directories are whole, or what there is on this machine."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,9 @@ from rich.console import Console
 from launch.examination import Examination, examine
 from launch.integrity import Check
 from launch.machine import machine_facts, machine_warnings
-from launch.run_directory import RunDirectoryError
+from launch.run_directory import runs_within
 
 DAMAGED = 1  # exit code
-STORES = ("checkpoints", "data", "tensorboard")  # folders of a run that hold no runs, beside those named *.zarr
 
 
 @dataclass(frozen=True)
@@ -43,27 +41,6 @@ class DoctorCommand:
             _say(console, f"{len(paths)} runs, {damaged} damaged")
         if damaged:
             raise SystemExit(DAMAGED)
-
-
-def runs_within(directory: Path) -> list[Path]:
-    """Run directories in a directory, itself perhaps among them: with a store, or with config.json and checkpoints.
-
-    Raises RunDirectoryError where there are none.
-    """
-    if not directory.is_dir():
-        raise RunDirectoryError(f"there is no directory {directory}; name a run directory, or one that holds some")
-    found = []
-    for path, folders, files in os.walk(directory):
-        if "logits.zarr" in folders or ("config.json" in files and "checkpoints" in folders):
-            found.append(Path(path))
-            folders[:] = [name for name in folders if name not in STORES]
-        folders[:] = sorted(name for name in folders if not name.endswith((".zarr", ".zarr.new")))
-    if not found:
-        raise RunDirectoryError(
-            f"{directory} holds no runs: nothing in it has logits.zarr, or config.json and checkpoints; name a run "
-            "directory, or one that holds some"
-        )
-    return found
 
 
 def tell(found: Examination, console: Console, every: bool) -> None:

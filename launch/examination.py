@@ -13,10 +13,11 @@ from ensembles import Strategy, Trainer
 from ensembles.checkpoints import Checkpoints, MisfitError, saved_steps
 from ensembles.checks import listed
 from ensembles.recorder import Layout, coordinates
-from launch.config import ConfigError, built
+from launch.config import built
+from launch.errors import ConfigError, RunDirectoryError
 from launch.integrity import COPY, Check, check_data, check_finished, check_left, check_metrics
 from launch.old_gradients import wrong_gradient
-from launch.run_directory import Holder, RunDirectoryError, holder, read_description
+from launch.run_directory import Holder, holder, read_description
 from launch.store_integrity import Contents, examine_store
 from launch.stored_members import run_config
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 
-from launch.run_directory import write_json
+from launch.files import write_json
 
 FILE = "failed.json"
 

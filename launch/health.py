@@ -14,7 +14,7 @@ from analysis.resampling import FEWEST
 from ensembles.checks import listed
 from ensembles.data import DataError
 from launch.begun import is_of_earlier
-from launch.config import ConfigError
+from launch.errors import ConfigError
 from launch.matching import Matched
 from launch.old_gradients import wrong_gradient
 from launch.run_directory import read_description

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from launch.run_directory import write_json
+from launch.files import write_json
 
 SECONDS_BETWEEN_BEATS = 3.0
 BEATS_WATCHED = 3  # without one, nobody is there: file servers show what others write some seconds late

@@ -1,15 +1,11 @@
-"""`widesym report`: an analysis directory as one HTML file, to be read anywhere and sent to anyone."""
+"""An analysis directory as one HTML file, to be read anywhere and sent to anyone."""
 
 import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
-from rich.console import Console
+from typing import Any
 
 from launch.analysis_directory import (
     STATUSES,
@@ -26,26 +22,10 @@ from launch.analysis_directory import (
     read_table,
 )
 from launch.html_parts import Cell, element, escape, folded, missing, page, picture, section, table
-from launch.run_directory import reading, write_text
 
 OPEN_ROWS = 12  # of a table that is not folded
 SOUND, AGREE = "Are the data sound?", "Do they agree?"
 SHORT = 60  # characters of a value that stands in a table's row
-
-
-@dataclass(frozen=True)
-class ReportCommand:
-    """Write the report of an analysis: one HTML file with its figures, tables, runs and checks."""
-
-    run_directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """Directory that an analysis has made; the report is written there, as report.html."""
-
-    def run(self, console: Console) -> None:
-        """Write DIR/report.html and print its path."""
-        output = self.run_directory / "report.html"
-        with reading(self.run_directory):
-            write_text(output, render(self.run_directory))
-        console.print(f"written: {output}", highlight=False, markup=False, soft_wrap=True)
 
 
 def render(directory: Path) -> str:

@@ -17,11 +17,12 @@ from analysis.kernels import Kernel
 from analysis.regression import NestedSubsets, accuracy_by_size, mean_absolute_error_by_size
 from analysis.regression_figures import gram_by_class, learning_curve
 from ensembles.data import Splits
-from launch.config import ConfigError, architecture_of, check_splits, made, read_mapping, splits_of
+from launch.config import architecture_of, check_splits, made, read_mapping, splits_of
+from launch.errors import ConfigError, RunDirectoryError
+from launch.files import write_json
 from launch.kernel_overrides import KernelOverrides
 from launch.kernel_run import compute_gram, describe_info
 from launch.overrides import overridden
-from launch.run_directory import RunDirectoryError, write_json
 from models.architecture import Architecture
 from models.checks import check_positive
 

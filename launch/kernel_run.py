@@ -32,9 +32,11 @@ from analysis.kernels import Kernel
 from analysis.kernels.accuracy import kernel_error
 from ensembles.sharding import any_process, largest, on_first
 from launch.disk import size
+from launch.errors import RunDirectoryError
+from launch.files import write_json
 from launch.interrupts import heed, stops_noted
 from launch.progress import gram_progress
-from launch.run_directory import RunDirectoryError, check_config, claim, write_json
+from launch.run_directory import check_config, claim
 
 STORE = "gram.zarr"
 

@@ -18,15 +18,12 @@ from analysis.orbit_statistics import orbit_sets
 from ensembles.data import Dataset
 from ensembles.recorder import METRICS, OF_VALUES, Sick
 from launch.common_times import common_records
+from launch.errors import MismatchError
 from launch.stored_data import stored_sets
 from launch.stored_logits import stored_logits
 from launch.stored_members import StoredRun
 from models.description import describe
 from models.width import hidden_features, narrowest
-
-
-class MismatchError(ValueError):
-    """Runs that cannot be compared: the message says which two, and why."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from ensembles.data import Dataset
 from ensembles.losses import Loss
-from launch.run_directory import write_text
+from launch.files import write_text
 
 Row = Mapping[str, float | str]
 

@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float, Int
 
 from analysis.kernel_evolution import NTK_ABOUT, NTK_DIMENSIONS
 from ensembles.recorder import CHUNK_BYTES
-from launch.run_directory import RunDirectoryError, damage_named, write_whole
+from launch.errors import RunDirectoryError
+from launch.files import damage_named, write_whole
 
 MemberKernels = Float[np.ndarray, "member n n"]
 

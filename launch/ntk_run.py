@@ -19,10 +19,11 @@ from ensembles.data.dataset import Inputs
 from ensembles.losses import MeanSquaredError
 from ensembles.recorder import Sick
 from launch.begun import as_earlier
+from launch.errors import RunDirectoryError
 from launch.kernel_run import compute_gram
 from launch.ntk_files import KernelFiles, write_store
 from launch.progress import member_progress
-from launch.run_directory import RunDirectoryError, claim, reading
+from launch.run_directory import claim, reading
 from launch.stored_members import StackedParams, StoredRun, stored_parameters, stored_steps
 from models.architecture import Architecture
 from models.layer import NoClosedFormError

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launch.config import ConfigError
+from launch.errors import ConfigError
 
 
 def overridden(content: dict, changes: Mapping[str, Any]) -> dict:

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from launch.analysis_files import read_inputs, read_tables, write_figures
 from launch.drawn_analysis import figures_of, say_refused
-from launch.run_directory import RunDirectoryError, reading
+from launch.errors import RunDirectoryError
+from launch.run_directory import reading
 
 
 @dataclass(frozen=True)

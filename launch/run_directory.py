@@ -6,26 +6,20 @@ import json
 import os
 import platform
 import time
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from launch.errors import InUseError, RunDirectoryError
+from launch.files import write_json
 from launch.provenance import circumstances
 
 SCHEMA = 3  # of config.json and what stands beside it; it grows when its meaning changes (launch/old_gradients.py)
 RANDOMNESS_SCHEMA = 3  # from which on runs say their randomness; before that they all were "shared"
 RUN_FIELDS = {"architecture", "recipe", "members", "seed", "data"}  # what a configuration of one ensemble has
+STORES = ("checkpoints", "data", "tensorboard")  # folders of a run that hold no runs, beside those named *.zarr
 TRIES = (0.0, 0.01, 0.1)  # seconds before each try to claim a directory: a look at who holds it takes a moment
-
-
-class RunDirectoryError(ValueError):
-    """A run directory that cannot be used: another configuration's, or another process's."""
-
-
-class InUseError(RunDirectoryError):
-    """A run directory that another process uses."""
 
 
 class Holder(NamedTuple):
@@ -191,30 +185,22 @@ def differences(found: Any, asked: Any, key: str = "") -> list[str]:
     return [] if found == asked else [f"{key}: {found!r} on disk, {asked!r} asked for"]
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Have `write` fill a file so that a reader sees the old one or the new one, never a part."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())  # else a machine that stops may keep the name, and nothing in it
-    os.replace(temporary, path)
+def runs_within(directory: Path) -> list[Path]:
+    """Run directories in a directory, itself perhaps among them: with a store, or with config.json and checkpoints.
 
-
-@contextlib.contextmanager
-def damage_named(path: Path) -> Iterator[None]:
-    """Raise RunDirectoryError, which says what to do, where arrays cannot be read from `path`."""
-    try:
-        yield
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunDirectoryError(f"{path} is damaged ({error}); remove it, and it is computed again") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part."""
-    write_whole(path, lambda file: file.write(text.encode()))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one; NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    Raises RunDirectoryError where there are none.
+    """
+    if not directory.is_dir():
+        raise RunDirectoryError(f"there is no directory {directory}; name a run directory, or one that holds some")
+    found = []
+    for path, folders, files in os.walk(directory):
+        if "logits.zarr" in folders or ("config.json" in files and "checkpoints" in folders):
+            found.append(Path(path))
+            folders[:] = [name for name in folders if name not in STORES]
+        folders[:] = sorted(name for name in folders if not name.endswith((".zarr", ".zarr.new")))
+    if not found:
+        raise RunDirectoryError(
+            f"{directory} holds no runs: nothing in it has logits.zarr, or config.json and checkpoints; name a run "
+            "directory, or one that holds some"
+        )
+    return found

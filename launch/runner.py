@@ -21,13 +21,15 @@ from ensembles.sharding import agreed, largest, on_first
 from ensembles.strategy import Strategy
 from ensembles.trainer import EnsembleState, Moment, Trainer, train
 from launch.disk import check_space
+from launch.errors import RunDirectoryError
+from launch.files import write_json
 from launch.heartbeat import Pulse, beating
 from launch.integrity import digests
 from launch.interrupts import StopRequest, heed, stops_noted
 from launch.moments import write_moment
 from launch.progress import training_progress
 from launch.run import Run
-from launch.run_directory import RunDirectoryError, check_config, claim, write_json
+from launch.run_directory import check_config, claim
 from launch.scores import scores
 from launch.stability import check_stability
 from launch.stored_data import write_sets

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from launch.errors import SlurmError
 from launch.slurm_task import Task, Work
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ NO_SUBMITIT = "jobs on SLURM need submitit: pip install 'widesym[slurm]'"
 
 ARRAY = "%A"  # the last part of a folder, in whose place SLURM and submitit put the array's number
 PATTERNS = {"%": "SLURM puts job numbers and names in place of", "\\": "SLURM takes as a sign to leave patterns alone"}
-
-
-class SlurmError(ValueError):
-    """SLURM or submitit is not there, or SLURM refuses what it is asked."""
 
 
 @dataclass(frozen=True)

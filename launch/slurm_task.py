@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import jax
 
-from launch.cli import PREEMPTED, configure_jax
 from launch.interrupts import PreemptedError, StopRequest
+from launch.process import PREEMPTED, configure_jax
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission

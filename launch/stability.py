@@ -21,8 +21,8 @@ from ensembles.optimizers import Sgd
 from ensembles.randomness import initial_key
 from ensembles.recipe import TrainingRecipe
 from ensembles.strategy import Strategy
+from launch.files import write_json
 from launch.run import Run
-from launch.run_directory import write_json
 from models.numerics import key_of_seed, settled
 
 SAMPLES = 512  # that the kernel is between; of larger batches it is an estimate

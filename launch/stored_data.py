@@ -9,7 +9,7 @@ from pathlib import Path
 from ensembles.data import DataError, Dataset
 from ensembles.data.stored import load_dataset, save_dataset
 from launch.config import source_of
-from launch.run_directory import write_whole
+from launch.files import write_whole
 from launch.stored_members import StoredRun
 
 LONGEST = 80  # characters of a set's name in that of its file

@@ -6,7 +6,7 @@ from typing import Any
 
 import zarr
 
-from launch.run_directory import RunDirectoryError
+from launch.errors import RunDirectoryError
 from launch.stored_members import StoredRun
 
 

@@ -23,8 +23,9 @@ from ensembles.augmentation import FixedCopies
 from ensembles.checkpoints import Checkpoints, saved_steps
 from ensembles.randomness import Randomness, identity, initial_key, roots
 from ensembles.recorder import Sick, members_kept
-from launch.config import ConfigError, built
-from launch.run_directory import RUN_FIELDS, RunDirectoryError, read_description
+from launch.config import built
+from launch.errors import ConfigError, RunDirectoryError
+from launch.run_directory import RUN_FIELDS, read_description
 from launch.snapshots import named_leaves
 from models.architecture import Architecture
 

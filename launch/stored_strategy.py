@@ -12,7 +12,7 @@ from ensembles.sharding import on_first
 from ensembles.strategy import Strategy
 from ensembles.trainer import Trainer
 from ensembles.trial import measured_strategy
-from launch.run_directory import write_json
+from launch.files import write_json
 from models.description import describe
 
 

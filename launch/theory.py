@@ -22,19 +22,15 @@ from ensembles.augmentation import RandomElement
 from ensembles.data import Dataset
 from ensembles.losses import MeanSquaredError
 from ensembles.schedules import Constant
+from launch.errors import NoTheoryError, RunDirectoryError
 from launch.kernel_run import compute_gram
 from launch.matching import Matched, series_of
-from launch.run_directory import RunDirectoryError
 from launch.stored_data import training_set
 from models.architecture import Architecture
 from models.layer import NoClosedFormError
 from models.width import narrowest
 
 REMEDY = "Leave --theory out to compare the runs with each other alone"
-
-
-class NoTheoryError(ValueError):
-    """A run that the formulas do not cover: the message says what in it they leave out."""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from ensembles.strategy import Strategy
 from launch.begun import TOLD, is_of_earlier, unstated
-from launch.config import ConfigError, built, made, read_mapping
+from launch.config import built, made, read_mapping
+from launch.errors import ConfigError, RunDirectoryError
 from launch.execution_options import ExecutionOptions
 from launch.interrupts import sigterm_raises
 from launch.predicted_time import predicted_time
 from launch.recipes.options import check_output
 from launch.run import Run
-from launch.run_directory import RunDirectoryError, check_config
+from launch.run_directory import check_config
 from launch.runner import run_ensemble
 from launch.snapshots import Snapshots
 from launch.stored_data import stored_sets

@@ -11,7 +11,8 @@ from ensembles.checks import check_member_numbers, check_members, check_steps
 from ensembles.data import SETS, DataError, Dataset, Source, like, ood_sets, standardised
 from ensembles.data.catalogue import check_not_a_path
 from ensembles.randomness import Randomness, check_randomness
-from launch.config import ConfigError, architecture_of, check_splits, named, source_of, splits_of
+from launch.config import architecture_of, check_splits, named, source_of, splits_of
+from launch.errors import ConfigError
 from launch.run import Run
 from launch.snapshots import Snapshots
 from models.architecture import Architecture

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import DisallowNone, arg
 
-from launch.config import ConfigError
+from launch.errors import ConfigError
 from launch.overrides import overridden
 from launch.yaml_text import parsed
 

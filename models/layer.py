@@ -12,13 +12,14 @@ from jaxtyping import Array, Float, Key
 
 from models.correlation import Formulation
 from models.covariance import Lag
+from models.errors import UserError
 from models.signal import Signal
 from models.smooth_roots import root
 
 AffineLayer = TypeVar("AffineLayer", bound="Affine")
 
 
-class NoClosedFormError(ValueError):
+class NoClosedFormError(UserError):
     """The analytic kernel was asked of a layer, or a combination of layers, that has none."""
 
 

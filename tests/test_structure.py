@@ -52,7 +52,7 @@ def test_libraries_with_a_past_are_known_in_one_place(library, place):
 def test_jax_is_configured_by_the_command_alone():
     """A library that sets global options on import would change its users' programs."""
     updating = [name(path) for path in SOURCES if "config.update" in path.read_text()]
-    assert updating == ["launch/cli.py"]
+    assert updating == ["launch/process.py"]
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=name)

@@ -8,11 +8,12 @@ from jaxtyping import Float
 from scipy.sparse.linalg import eigsh
 
 from analysis.kernels.accuracy import entry_error, spectral_error
+from models.errors import UserError
 
 EXACT_UP_TO = 2048  # rows whose eigenvalues are all computed
 
 
-class GramError(ValueError):
+class GramError(UserError):
     """A Gram matrix that is none."""
 
 

@@ -15,7 +15,7 @@ import optax
 from benchmarks.peers.flax_networks import ensemble_of
 from benchmarks.published import BATCH, IMAGES, LEARNING_RATE, LOGITS, OPTIMIZER, PIXELS
 from ensembles import Adam, IndependentDraws, MeanSquaredError, Sgd, Trainer, TrainingRecipe
-from launch.cli import configure_jax
+from launch.process import configure_jax
 from models.zoo import mnist_cnn, mnist_gcnn
 
 ARCHITECTURES = {"cnn": mnist_cnn, "gcnn": mnist_gcnn}

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from ensembles.data.normalisation import Normalisation
 from ensembles.data.statistics import blocks, divisor
 from ensembles.losses import Loss, MeanSquaredError
+from models.errors import UserError
 
 Inputs = Float[np.ndarray, "sample *point channel"]
 Images = Float[np.ndarray, "sample row column channel"]
@@ -120,7 +121,7 @@ class Source(Protocol):
         ...
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Data that are missing or not what they should be: the message names path, found and expected."""
 
 

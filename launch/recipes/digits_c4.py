@@ -18,7 +18,7 @@ from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_step
 from ensembles.augmentation import Policy
 from ensembles.data import Dataset, Digits, letters, matched_noise
 from ensembles.data.out_of_distribution import at_temperature, standardised
-from launch.analyze import AnalyzeCommand, analyse, tell
+from launch.analyze import AnalysisOptions, analyse, tell
 from launch.begun import unstated_told
 from launch.matching import runs_in
 from launch.recipes.options import check_limits, check_output
@@ -163,8 +163,9 @@ class DigitsC4:
             for network, run in runs.items():
                 path = self.output / network
                 run_ensemble(replace(run, randomness=unstated_told(path, console)), path, console)
-            asked = AnalyzeCommand(tuple(self.output / network for network in runs), theory=True, reference="gcnn")
-            tables = analyse(asked, runs_in(asked.runs), self.output / "analysis", kernels, console)
+            asked = AnalysisOptions(theory=True, reference="gcnn")
+            trained = runs_in([self.output / network for network in runs])
+            tables = analyse(asked, trained, self.output / "analysis", kernels, console)
             data = {data.name: data for data in (self.data[0], *self.data[1])}
             written = save_figure(comparison_figure(tables, data), self.output / name)
             tell(tables, console)

@@ -28,10 +28,12 @@ from analysis.power_law import LEVEL
 from ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
 from ensembles.data import Dataset, Digits
 from launch.begun import unstated_told
+from launch.errors import RunDirectoryError
+from launch.files import write_json
 from launch.ntk_run import ntk_of_run
 from launch.recipes.options import check_limits, check_output
 from launch.run import Run
-from launch.run_directory import RunDirectoryError, claim, write_json
+from launch.run_directory import claim
 from launch.runner import Execution, peak_memory, run_ensemble
 from launch.snapshots import Parameters
 from launch.stored_members import StoredRun

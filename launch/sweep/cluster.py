@@ -6,10 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from launch.errors import SlurmError
+from launch.files import write_json
 from launch.interrupts import StopRequest
-from launch.run_directory import write_json
 from launch.runner import Execution
-from launch.slurm import ARRAY, SlurmError, SlurmOptions, queued, submit
+from launch.slurm import ARRAY, SlurmOptions, queued, submit
 from launch.sweep.directory import StoredPlan, SweepDirectory, read_from
 from launch.sweep.standing import standings
 from launch.sweep.worker import work

@@ -12,9 +12,9 @@ import tyro
 from rich.console import Console
 
 from launch.begun import DEFAULT, TOLD
-from launch.cli import keep_off_devices
-from launch.config import ConfigError
+from launch.errors import ConfigError
 from launch.execution_options import ExecutionOptions
+from launch.process import keep_off_devices
 from launch.recipes.options import check_output
 from launch.slurm import SlurmOptions, check_available, check_folder
 from launch.sweep.cluster import submit_jobs

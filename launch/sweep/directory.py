@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 from ensembles import Strategy
 from ensembles.randomness import Randomness, check_randomness
 from launch.begun import DEFAULT, unstated
-from launch.config import ConfigError, built, made
-from launch.run_directory import RunDirectoryError, write_json
+from launch.config import built, made
+from launch.errors import ConfigError, RunDirectoryError
+from launch.files import write_json
 from launch.train_config import TrainConfig, described
 from models.description import describe
 

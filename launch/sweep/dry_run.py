@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from launch.config import ConfigError
 from launch.disk import size
+from launch.errors import ConfigError
 from launch.predicted_time import PredictedTime, predicted_time, spoken
 from launch.run import Run
 from launch.sweep.directory import StoredJob, SweepDirectory

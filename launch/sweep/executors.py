@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from launch.run_directory import InUseError
+from launch.errors import InUseError
 from launch.runner import Execution
 from launch.sweep.worker import work
 

@@ -13,11 +13,13 @@ from ensembles.data import Dataset
 from ensembles.data.stored import load_dataset
 from ensembles.recorder import create_store
 from ensembles.trainer import DivergedError, Record
+from launch.errors import RunDirectoryError
 from launch.failures import note_failure
+from launch.files import write_json
 from launch.integrity import digests
 from launch.moments import write_moment
 from launch.run import Run
-from launch.run_directory import RunDirectoryError, holder, write_json
+from launch.run_directory import holder
 from launch.stability import FILE as STABILITY
 from launch.stored_data import file_of, write_sets
 from launch.stored_members import run_config

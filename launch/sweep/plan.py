@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ensembles.data import Dataset
-from launch.config import ConfigError
+from launch.errors import ConfigError, RunDirectoryError
 from launch.failures import FILE as FAILED
 from launch.run import Run
-from launch.run_directory import RunDirectoryError
 from launch.sweep.directory import Source, StoredJob, StoredPlan, SweepDirectory, Wanted
 from launch.sweep.gather import gather
 from launch.sweep.jobs import Entry, Job, digest, digest_of_part, packed, program, whole

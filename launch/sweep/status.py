@@ -1,33 +1,25 @@
-"""`widesym status`: how the runs of sweeps, or any run directories, stand."""
+"""How the runs of sweeps, or any run directories, stand: a row for each, and the table of them."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-import tyro
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from launch.doctor import runs_within
 from launch.failures import failure_in
+from launch.run_directory import runs_within
 from launch.sweep.cluster import queued_if_known
 from launch.sweep.directory import SweepDirectory
 from launch.sweep.standing import Standing, State, of_directory, settled, standings
 from launch.sweep.sweep_config import Changes, told
 
-SECONDS_BETWEEN_TABLES = 2.0
 COLUMNS = ("run", "what", "state", "steps", "member-steps/s", "left", "where, or why")
 ALWAYS = COLUMNS[:3]
 FIRST: tuple[State, ...] = ("failed", "stale", "running", "queued", "waiting", "finished")  # what people look for
-IDLE_LOOKS = 5  # after which nothing is expected to begin: between two jobs nothing is running either
-WIDTH = 160  # of what is no terminal
-ROWS_AROUND = 6  # of a table, and below it
 COLOURS = {"failed": "red", "stale": "yellow", "running": "cyan", "queued": "blue", "finished": "green"}
 
 
@@ -43,33 +35,6 @@ class Row(NamedTuple):
         """That of the run: of its jobs, the one that people should hear of first."""
         states: list[State] = [standing.state for _, standing in self.jobs]
         return min(states or ["waiting"], key=FIRST.index)
-
-
-@dataclass(frozen=True)
-class StatusCommand:
-    """Show which runs are finished, failed, running or stale; on a terminal, live while there is something to see."""
-
-    directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIRECTORY")]
-    """A sweep's directory, a run directory, or one that holds some."""
-    once: bool = False
-    """Show the table once, also on a terminal."""
-
-    def run(self, console: Console) -> None:
-        """Print the table; raises RunDirectoryError where there are no runs."""
-        rows = rows_in(self.directory)
-        if self.once or not console.is_terminal:
-            wide = console if console.is_terminal else Console(file=console.file, width=WIDTH, emoji=False)
-            wide.print(shown(rows, len(rows)))
-            return
-        with Live(console=console, screen=False, auto_refresh=False) as live:
-            idle = 0
-            while True:
-                live.update(shown(rows, console.height - ROWS_AROUND), refresh=True)
-                idle = 0 if {"running", "queued"} & {row.state for row in rows} else idle + 1
-                if idle == IDLE_LOOKS:
-                    return
-                time.sleep(SECONDS_BETWEEN_TABLES)
-                rows = rows_in(self.directory)
 
 
 def rows_in(path: Path) -> list[Row]:

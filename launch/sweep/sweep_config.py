@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from ensembles import Strategy
 from ensembles.checks import check_members
 from ensembles.randomness import Randomness
-from launch.config import ConfigError, made, read_mapping
+from launch.config import made, read_mapping
+from launch.errors import ConfigError
 from launch.train_config import TrainConfig
 from launch.train_overrides import with_changes
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from launch.errors import InUseError
 from launch.execution_options import ExecutionOptions
-from launch.run_directory import InUseError
 from launch.sweep.executors import IN_USE
 from launch.sweep.worker import work
 

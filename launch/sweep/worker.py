@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from ensembles.sharding import agreed, on_first
+from launch.errors import InUseError, RunDirectoryError
 from launch.failures import FILE, note_failure
-from launch.run_directory import InUseError, RunDirectoryError
 from launch.runner import Execution, run_ensemble
 from launch.sweep.directory import SweepDirectory
 from launch.sweep.gather import gather

@@ -7,7 +7,7 @@ from analysis.dynamics import Descent, largest_learning_rate
 from analysis.kernels import analytic_kernel
 from analysis.predictions import predict_ensemble, training_kernel
 from ensembles import FullOrbit, NoAugmentation, RandomElement
-from launch.recipes import DigitsC4
+from launch.recipes.digits_c4 import DigitsC4
 from models import cyclic
 
 STEPS = (0, 1, 8, 64)

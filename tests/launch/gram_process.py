@@ -17,8 +17,8 @@ from rich.console import Console  # noqa: E402
 from test_kernel_run import MEMORY, make_gram  # noqa: E402
 
 from analysis.gram import compute  # noqa: E402
+from launch.errors import RunDirectoryError  # noqa: E402
 from launch.kernel_run import compute_gram  # noqa: E402
-from launch.run_directory import RunDirectoryError  # noqa: E402
 
 
 def killed_after(writes):

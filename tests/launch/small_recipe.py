@@ -8,6 +8,7 @@ from rich.console import Console
 from ensembles import IndependentDraws, Strategy, TrainingRecipe
 from ensembles.data import Digits
 from launch import cli, recipes
+from launch.lazily import Lazily
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
 from models import Architecture, Dense, Flatten, Relu
@@ -37,5 +38,5 @@ class Small:
 
 
 if __name__ == "__main__":
-    recipes.RECIPES["small"] = Small
+    recipes.RECIPES["small"] = Lazily(__name__, "Small")
     cli.main()

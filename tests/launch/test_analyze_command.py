@@ -17,6 +17,8 @@ from ensembles import Adam, FullOrbit, Strategy, TrainingRecipe
 from ensembles.recorder import read_logits
 from launch import analyze, drawn_analysis
 from launch.analysis_files import frame_of, read_tables
+from launch.analyze import AnalysisOptions
+from launch.analyze_command import AnalyzeCommand
 from launch.run import Run
 from launch.run_directory import claim
 from launch.runner import Execution, run_ensemble
@@ -51,7 +53,8 @@ def runs(tmp_path_factory):
 def analysed(runs, tmp_path_factory):
     """The directory of an analysis with theory, and what was printed."""
     output, console = tmp_path_factory.mktemp("analysis") / "deep" / "analysis", Console(record=True, width=200)
-    analyze.AnalyzeCommand((runs,), theory=True, reference="gcnn", output=output).run(console)
+    asked = AnalysisOptions(theory=True, reference="gcnn")
+    AnalyzeCommand((runs,), asked, output=output).run(console)
     return output, console.export_text()
 
 

@@ -24,7 +24,8 @@ from ensembles import (
 )
 from ensembles.augmentation import Points, RegularSolid
 from ensembles.data import SETS, Digits, Npz
-from launch.config import ConfigError, architecture_of, built, source_of
+from launch.config import architecture_of, built, source_of
+from launch.errors import ConfigError
 from launch.snapshots import EmpiricalNtk, Parameters
 from models import Architecture, Conv, GroupConv, Relu, cyclic, dihedral
 from models.description import describe

@@ -8,7 +8,8 @@ import pytest
 
 from analysis.kernels import Kernel
 from launch import convergence_run
-from launch.recipes import RECIPES, KernelConvergenceC4, KernelConvergenceSO3
+from launch.recipes import RECIPES
+from launch.recipes.kernel_convergence import KernelConvergenceC4, KernelConvergenceSO3
 from models import Relu
 
 TINY = ("--members", "12", "--widths", "2", "4", "--inputs", "2")

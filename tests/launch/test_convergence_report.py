@@ -11,7 +11,7 @@ from rich.console import Console
 from analysis.convergence import add_member, bootstrap_weights, no_moments
 from analysis.kernels import Kernel
 from launch.convergence_report import report
-from launch.convergence_run import SampleError
+from launch.errors import SampleError
 
 EXACT = Kernel(np.array([[1.0, 0.5], [0.5, 2.0]]), np.array([[3.0, 1.0], [1.0, 4.0]]))
 

@@ -17,9 +17,9 @@ from analysis.kernels import Kernel, analytic_kernel
 from ensembles.randomness import own_key
 from launch import convergence_run
 from launch.convergence_report import of_kernel
-from launch.convergence_run import KernelSample, SampleError, computed, sample_kernels
+from launch.convergence_run import KernelSample, computed, sample_kernels
+from launch.errors import RunDirectoryError, SampleError
 from launch.interrupts import PreemptedError
-from launch.run_directory import RunDirectoryError
 from models import Architecture, Dense, Flatten, MaxPool, Relu
 from models.description import describe
 

@@ -16,9 +16,10 @@ from small_recipe import EXECUTION, Small
 from ensembles import checkpoints
 from ensembles.recorder import read_logits
 from launch import run_directory
+from launch.errors import RunDirectoryError
 from launch.interrupts import PreemptedError, heed, stops_noted
 from launch.metrics import read_metrics
-from launch.run_directory import RunDirectoryError, claim
+from launch.run_directory import claim
 from launch.runner import run_ensemble
 
 CONSOLE = Console(quiet=True)

@@ -14,9 +14,8 @@ from stored_runs import trained
 
 from ensembles import Adam, TrainingRecipe
 from launch import examination
-from launch.doctor import runs_within
 from launch.examination import examine
-from launch.run_directory import Holder, claim
+from launch.run_directory import Holder, claim, runs_within
 
 pytestmark = FAILED_LOADS
 

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from ensembles.recorder import read_logits
 from launch.disk import size
+from launch.errors import RunDirectoryError
 from launch.metrics import read_metrics
-from launch.run_directory import RunDirectoryError
 from launch.runner import run_ensemble
 
 ROOT = Path(__file__).parents[2]

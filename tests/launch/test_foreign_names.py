@@ -16,10 +16,11 @@ from analysis.contact_sheets import contact_sheet
 from analysis.regression_figures import gram_by_class
 from ensembles.data import DataError, Dataset, Splits
 from ensembles.data.cache import cache_home
+from launch.errors import SlurmError
 from launch.integrity import once_more
 from launch.progress import member_progress, training_progress
 from launch.recipes.options import check_output
-from launch.slurm import SlurmError, SlurmOptions, check_folder
+from launch.slurm import SlurmOptions, check_folder
 from launch.sweep.standing import Standing
 from launch.sweep.status import Row, shown
 

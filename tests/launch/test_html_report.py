@@ -13,8 +13,9 @@ from PIL import Image
 from rich.console import Console
 
 from launch.analysis_directory import ROWS
-from launch.html_report import AGREE, SOUND, ReportCommand, render
-from launch.run_directory import RunDirectoryError
+from launch.errors import RunDirectoryError
+from launch.html_report import AGREE, SOUND, render
+from launch.report import ReportCommand
 
 
 class Page(HTMLParser):

@@ -18,9 +18,10 @@ from ensembles import trainer
 from ensembles.checkpoints import saved_steps
 from ensembles.recorder import read_logits
 from launch import moments, runner
+from launch.errors import RunDirectoryError
 from launch.interrupts import PreemptedError
 from launch.metrics import read_metrics
-from launch.run_directory import RunDirectoryError, claim
+from launch.run_directory import claim
 from launch.runner import run_ensemble
 
 ROOT = Path(__file__).parents[2]

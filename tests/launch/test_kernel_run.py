@@ -16,9 +16,10 @@ from analysis.devices import devices_sharing_memory
 from analysis.gram import Gram, compute, info, pending_tiles, read_gram
 from analysis.gram.store import stored_tiling
 from launch import kernel_run
+from launch.errors import RunDirectoryError
 from launch.interrupts import PreemptedError
 from launch.kernel_run import GramWarning, compute_gram, describe_info, quality_on_disk
-from launch.run_directory import RunDirectoryError, claim
+from launch.run_directory import claim
 from models import Architecture, Dense, Relu
 
 ROOT = Path(__file__).parents[2]

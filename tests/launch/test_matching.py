@@ -13,7 +13,8 @@ from analysis.comparison import compare
 from ensembles import Constant, Cosine, Piecewise, Strategy, TrainingRecipe
 from ensembles.data import Toy
 from launch.analysis_files import frame_of
-from launch.matching import MismatchError, compared, match, runs_in
+from launch.errors import MismatchError
+from launch.matching import compared, match, runs_in
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
 from models import Architecture, Dense, Flatten

@@ -13,9 +13,9 @@ from stored_runs import STEPS, TRAIN, trace_ntk, trained, with_parameters
 
 from ensembles import Adam, TrainingRecipe
 from launch import ntk_files, ntk_run
+from launch.errors import RunDirectoryError
 from launch.ntk_files import KernelFiles
 from launch.ntk_run import ntk_of_run
-from launch.run_directory import RunDirectoryError
 from launch.stored_members import StoredRun, stored_parameters, stored_steps
 from models import Architecture, Dense, Flatten, Relu
 

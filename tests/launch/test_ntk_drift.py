@@ -14,9 +14,8 @@ from analysis.drift_by_width import drift_figure, drift_laws
 from analysis.kernel_evolution import kernel_evolution
 from analysis.power_law import PowerLaw
 from launch import ntk_run, runner
-from launch.recipes import NtkDrift
-from launch.recipes.ntk_drift import NAMES, summary, table
-from launch.run_directory import RunDirectoryError
+from launch.errors import RunDirectoryError
+from launch.recipes.ntk_drift import NAMES, NtkDrift, summary, table
 
 TINY = ["--widths", "8", "16", "--members", "2", "--steps", "3", "--records", "3", "--train", "6", "--samples", "3"]
 WIDTHS = (8, 16, 32, 64)

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from launch.config import ConfigError
+from launch.errors import ConfigError
 from launch.overrides import overridden
 
 CONTENT = {

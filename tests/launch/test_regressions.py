@@ -18,8 +18,9 @@ from ensembles.recorder import METRICS, read_logits
 from launch import run as run_module
 from launch.analysis_files import read_tables
 from launch.analyze import AnalyzeCommand
+from launch.errors import MismatchError
 from launch.examination import examine
-from launch.matching import MismatchError, compared, match, runs_in
+from launch.matching import compared, match, runs_in
 from launch.metrics import read_metrics
 from launch.run import Run
 from launch.runner import Execution, run_ensemble

@@ -13,7 +13,7 @@ from analysis.predictions import training_kernel
 from ensembles.recorder import read_logits
 from launch import cli, kernel_run, runner
 from launch.analysis_files import read_tables
-from launch.recipes import DigitsC4
+from launch.recipes.digits_c4 import DigitsC4
 
 NETWORKS = ("augmented", "gcnn", "control")
 STEPS = [0, 1, 4]

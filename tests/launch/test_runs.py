@@ -19,9 +19,9 @@ from ensembles.recorder import SickMembersError, read_logits, read_orbits
 from ensembles.trial import state_bytes
 from launch import stored_strategy
 from launch.disk import size
+from launch.errors import RunDirectoryError
 from launch.metrics import read_metrics
 from launch.run import Run
-from launch.run_directory import RunDirectoryError
 from launch.runner import Execution, run_ensemble
 from launch.snapshots import EmpiricalNtk, Parameters
 from launch.stored_strategy import strategy_for

@@ -13,9 +13,10 @@ from stored_runs import CONV, TEST, TRAIN, trained
 from ensembles import Strategy, TrainingRecipe, recorder
 from ensembles.recorder import read_logits
 from launch.analysis_directory import read_config
+from launch.errors import RunDirectoryError
 from launch.examination import examine
 from launch.run import Run
-from launch.run_directory import SCHEMA, RunDirectoryError
+from launch.run_directory import SCHEMA
 from launch.runner import Execution, run_ensemble
 from launch.stored_members import StoredRun
 

@@ -15,8 +15,8 @@ from stored_runs import CONV, STEPS, TEST, TRAIN, trained, with_parameters
 from ensembles import Adam, Cosine, FullOrbit, IndependentDraws, TrainingRecipe
 from ensembles.data import DataError
 from ensembles.recorder import SickMembersError
-from launch.config import ConfigError
-from launch.run_directory import RunDirectoryError, claim, reading
+from launch.errors import ConfigError, RunDirectoryError
+from launch.run_directory import claim, reading
 from launch.stored_data import stored_sets, training_set
 from launch.stored_members import StoredRun, stored_parameters, stored_steps
 from models import cyclic

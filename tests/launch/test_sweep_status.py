@@ -17,12 +17,13 @@ from sweeps import plan_of, runs_by_changes, sweep_file
 from test_sweep import swept
 
 from launch import heartbeat
+from launch.errors import RunDirectoryError
 from launch.failures import failure_in
 from launch.heartbeat import Pulse, beating, read_heartbeat
-from launch.run_directory import RunDirectoryError, claim
+from launch.run_directory import claim
+from launch.status import StatusCommand
 from launch.sweep.directory import SweepDirectory
 from launch.sweep.standing import standings
-from launch.sweep.status import StatusCommand
 
 ROOT = Path(__file__).parents[2]
 

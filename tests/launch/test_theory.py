@@ -20,12 +20,13 @@ from ensembles import (
     Strategy,
     TrainingRecipe,
 )
+from launch.errors import NoTheoryError
 from launch.health import findings
 from launch.matching import match, runs_in, series_of
 from launch.run import Run
 from launch.runner import Execution, run_ensemble
 from launch.stored_members import StoredRun
-from launch.theory import KernelStore, NoTheoryError, check_covered, holds_in_the_mean_alone, predictions
+from launch.theory import KernelStore, check_covered, holds_in_the_mean_alone, predictions
 from models import Architecture, Conv, Dense, Flatten, LayerNorm, Relu, cyclic
 
 C4 = cyclic(4)

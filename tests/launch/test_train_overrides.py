@@ -9,7 +9,8 @@ from small_configs import SMALL, created
 
 from ensembles import Adam, CrossEntropy, TrainingRecipe, log_spaced_steps
 from launch import train
-from launch.config import ConfigError, made
+from launch.config import made
+from launch.errors import ConfigError
 from launch.train_config import TrainConfig
 from launch.train_overrides import RecipeOverrides, TrainOverrides, option, with_changes
 from models import Architecture, Dense, Flatten, GroupConv, GroupPool, LiftingConv, OrbitAverage, cyclic, dihedral

@@ -5,7 +5,7 @@ import math
 import pytest
 from small_configs import SMALL, created
 
-from launch.config import ConfigError
+from launch.errors import ConfigError
 from launch.numeric_options import number, whole_number
 from launch.train_overrides import TrainOverrides
 from launch.yaml_text import dumped, parsed

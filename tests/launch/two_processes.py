@@ -18,8 +18,8 @@ from test_runs import C4, EXECUTION, make_run  # noqa: E402
 
 from ensembles import FullOrbit  # noqa: E402
 from ensembles.trainer import Trainer  # noqa: E402
+from launch.errors import RunDirectoryError  # noqa: E402
 from launch.interrupts import PreemptedError  # noqa: E402
-from launch.run_directory import RunDirectoryError  # noqa: E402
 from launch.runner import run_ensemble  # noqa: E402
 from launch.snapshots import EmpiricalNtk, Parameters  # noqa: E402
 

@@ -12,8 +12,9 @@ from work import HELD_AT, STEPS, Train, TrainHeld
 
 from ensembles.checkpoints import saved_steps
 from ensembles.recorder import read_logits
+from launch.errors import SlurmError
 from launch.metrics import read_metrics
-from launch.slurm import SlurmError, SlurmOptions, queued, submit
+from launch.slurm import SlurmOptions, queued, submit
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 OPTIONS = SlurmOptions(partition="low", minutes=30)

@@ -5,7 +5,8 @@ import sys
 import pytest
 from work import Train
 
-from launch.slurm import SlurmError, SlurmOptions, queued, submit
+from launch.errors import SlurmError
+from launch.slurm import SlurmOptions, queued, submit
 
 
 @pytest.fixture

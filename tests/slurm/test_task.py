@@ -11,7 +11,7 @@ from ensembles import Strategy
 from ensembles.checkpoints import saved_steps
 from ensembles.trainer import Trainer
 from launch import slurm_task, train
-from launch.config import ConfigError
+from launch.errors import ConfigError
 from launch.interrupts import PreemptedError, StopRequest
 from launch.runner import Execution, run_ensemble
 from launch.slurm import SlurmOptions

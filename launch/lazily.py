@@ -1,0 +1,21 @@
+"""Classes known by the name of their module, which is imported when they are asked for."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Lazily(NamedTuple):
+    """A class `name` in `module`: most modules of commands take seconds to import, and one command needs one."""
+
+    module: str
+    name: str
+
+    def load(self) -> Any:
+        """The class itself."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+def loaded(choices: Mapping[str, Lazily]) -> dict[str, Any]:
+    """All classes of a table, by the names that people call them by."""
+    return {name: choice.load() for name, choice in choices.items()}

@@ -4,6 +4,7 @@ An entry's error is given as a fraction e of √(Θ(x,x) Θ(x',x')). Errors of e
 of N inputs then has a spectral error of about e tr Θ/√N (its Frobenius norm, at most e tr Θ, if they all conspire).
 """
 
+import math
 import warnings
 
 import numpy as np
@@ -64,7 +65,7 @@ def _keeps_angles(architecture: Architecture, input_shape: tuple[int, ...]) -> b
 
 def spectral_error(trace: float, samples: int, error: float) -> float:
     """Of eigenvalues of Θ with this trace, whose entries are right to the fraction `error`."""
-    return error * trace / np.sqrt(samples)
+    return error * trace / math.sqrt(samples)
 
 
 def warn_if_unresolved(errors: ArrayLike, targets: ArrayLike, what: str) -> None:

@@ -119,8 +119,10 @@ def test_predictions_by_irreps_are_those_of_the_whole_orbit(group, invariant):
     nngp, ntk = gram_blocks(group, seed=3), gram_blocks(group, seed=4)
     rows = group.order * COUNT
     y = on_orbit(group, rng.standard_normal((COUNT, 2))) if invariant else rng.standard_normal((rows, 2))
-    cross, own = Kernel(*rng.standard_normal((2, 6, rows))), rng.uniform(1, 2, 6)
-    between = np.cov(rng.standard_normal((6, 20)))
+    cross = Kernel(*rng.standard_normal((2, 6, rows)))
+    explained = cross.nngp @ np.linalg.solve(whole(nngp), cross.nngp.T)  # more than that is K of some inputs
+    between = explained + np.cov(rng.standard_normal((6, 20)))
+    own = np.diag(between)
     dense, blocks = Kernel(whole(nngp), whole(ntk)), OrbitKernel(nngp, ntk)
     rate = 0.7 * 2 * rows / (largest_eigenvalue(ntk) + 0.1)
     assert largest_learning_rate(blocks) == pytest.approx(largest_learning_rate(dense), rel=1e-12)

@@ -169,6 +169,7 @@ def _unexceeded(taps: Float[Array, "tap *place"]) -> Bool[Array, "tap *place"]:
     pairs = list(zip(taps[1:], before, strict=True))
     found, lasting = [], jnp.ones(taps.shape[1:], bool)
     for tap, highest in reversed(pairs):
-        found.append(lasting & (tap >= highest))
-        lasting &= tap <= highest
+        reaches = tap >= highest
+        found.append(lasting & reaches)
+        lasting &= (tap <= highest) | ~reaches  # one of both holds, even if the two comparisons round differently
     return jnp.stack([lasting, *reversed(found)])

@@ -26,7 +26,7 @@ from benchmarks.timing import number, print_table
 from ensembles import FullOrbit, TrainingRecipe
 from ensembles.data import Dataset
 from ensembles.recorder import METRICS, create_store
-from launch.analyze import AnalyzeCommand
+from launch.analyze_command import AnalyzeCommand
 from launch.files import write_json
 from launch.run import Run
 from launch.runner import peak_memory

@@ -14,9 +14,10 @@ from analysis.predictions import training_kernel
 from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
 from ensembles.augmentation import Policy
 from ensembles.data import Digits, letters, matched_noise
-from launch.analyze import AnalyzeCommand
-from launch.html_report import ReportCommand
+from launch.analyze import AnalysisOptions
+from launch.analyze_command import AnalyzeCommand
 from launch.process import configure_jax
+from launch.report import ReportCommand
 from launch.run import Run
 from launch.runner import run_ensemble
 from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
@@ -52,7 +53,8 @@ def main() -> None:
         run = Run(architecture, recipe, options.members, seed, steps, train, evaluation, FullOrbit(C4))
         run_ensemble(run, options.output / name, console)
     runs = tuple(options.output / name for name in networks)
-    AnalyzeCommand(runs, theory=True, reference="gcnn", output=options.output / "analysis").run(console)
+    asked = AnalysisOptions(theory=True, reference="gcnn")
+    AnalyzeCommand(runs, asked, output=options.output / "analysis").run(console)
     ReportCommand(options.output / "analysis").run(console)
 
 

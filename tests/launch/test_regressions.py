@@ -17,7 +17,8 @@ from ensembles.data.dataset import Quantity
 from ensembles.recorder import METRICS, read_logits
 from launch import run as run_module
 from launch.analysis_files import read_tables
-from launch.analyze import AnalyzeCommand
+from launch.analyze import AnalysisOptions
+from launch.analyze_command import AnalyzeCommand
 from launch.errors import MismatchError
 from launch.examination import examine
 from launch.matching import compared, match, runs_in
@@ -48,7 +49,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def analysed(trained, tmp_path_factory):
     output, console = tmp_path_factory.mktemp("analysis") / "out", Console(record=True, width=200)
-    AnalyzeCommand((trained[0],), theory=True, output=output).run(console)
+    AnalyzeCommand((trained[0],), AnalysisOptions(theory=True), output=output).run(console)
     return output, console.export_text()
 
 

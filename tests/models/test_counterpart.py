@@ -7,7 +7,7 @@ from networks import inputs
 from oracles import kernel as oracle
 
 from analysis import analytic_kernel
-from launch.recipes import DigitsC4
+from launch.recipes.digits_c4 import DigitsC4
 from models import (
     Abs,
     Architecture,

@@ -180,13 +180,8 @@ class Checkpoints:
     @property
     def _ensemble(self) -> dict[str, Any]:
         """Of whom it is; without a word of randomness that is shared, which it was before there was another."""
-        names = (
-            "architecture",
-            "recipe",
-            "members",
-            "seed",
-            *(["randomness"] if self.trainer.randomness == "own" else []),
-        )
+        names = ("architecture", "recipe", "members", "seed")
+        names = names if self.trainer.randomness == "shared" else (*names, "randomness")
         return {name: describe(getattr(self.trainer, name)) for name in names}
 
 

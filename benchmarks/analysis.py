@@ -23,15 +23,15 @@ from rich.console import Console
 
 from benchmarks.machine import described_machine
 from benchmarks.timing import number, print_table
-from ensembles import FullOrbit, TrainingRecipe
-from ensembles.data import Dataset
-from ensembles.recorder import METRICS, create_store
-from launch.analyze_command import AnalyzeCommand
-from launch.files import write_json
-from launch.run import Run
-from launch.runner import peak_memory
-from launch.stored_data import write_sets
-from models import Architecture, Dense, Flatten, cyclic
+from widesym.ensembles import FullOrbit, TrainingRecipe
+from widesym.ensembles.data import Dataset
+from widesym.ensembles.recorder import METRICS, create_store
+from widesym.launch.commands.analyze import AnalyzeCommand
+from widesym.launch.runs.data import write_sets
+from widesym.launch.runs.files import write_json
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import peak_memory
+from widesym.models import Architecture, Dense, Flatten, cyclic
 
 LOGITS, TRAIN, SIDE = 10, 64, 8
 GROUP = cyclic(4)

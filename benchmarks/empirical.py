@@ -10,12 +10,12 @@ import jax
 import numpy as np
 from jax.example_libraries import stax as plain_stax
 
-from analysis.empirical.checks import checked
-from analysis.empirical.ntk import DEFAULT_MEMORY
-from analysis.empirical.plan import SLOWNESS, Method, make_plan, tile_ntk
-from analysis.tangents import import_neural_tangents
 from benchmarks.timing import number, pin_to_one_core, print_table, processor_seconds
-from models import (
+from widesym.analysis.empirical.checks import checked
+from widesym.analysis.empirical.ntk import DEFAULT_MEMORY
+from widesym.analysis.empirical.plan import SLOWNESS, Method, make_plan, tile_ntk
+from widesym.analysis.tangents import import_neural_tangents
+from widesym.models import (
     Architecture,
     Conv,
     Dense,

@@ -6,11 +6,11 @@ Processor time, which on one idle core is wall time.
 import jax
 import jax.numpy as jnp
 
-from analysis import analytic_kernel
-from analysis.kernels import engines
-from analysis.tangents import import_neural_tangents
 from benchmarks.timing import number, pin_to_one_core, print_table, processor_seconds
-from models import (
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels import engines
+from widesym.analysis.tangents import import_neural_tangents
+from widesym.models import (
     Architecture,
     Conv,
     Dense,

@@ -1,6 +1,6 @@
 """Ensembles: data, augmentation, and the training of many members at once."""
 
-from ensembles.augmentation import (
+from widesym.ensembles.augmentation import (
     Compose,
     FixedElements,
     FixedRotations,
@@ -11,14 +11,14 @@ from ensembles.augmentation import (
     RandomRotation,
     RandomTranslation,
 )
-from ensembles.batches import FullBatch, IndependentDraws, ShuffledEpochs
-from ensembles.losses import CrossEntropy, MeanSquaredError
-from ensembles.optimizers import Adam, Sgd, adamw
-from ensembles.recipe import TrainingRecipe
-from ensembles.schedules import Constant, Cosine, Exponential, Piecewise
-from ensembles.strategy import Strategy
-from ensembles.times import evenly_spaced_steps, log_spaced_steps
-from ensembles.trainer import Trainer, train, train_ensemble
+from widesym.ensembles.batches import FullBatch, IndependentDraws, ShuffledEpochs
+from widesym.ensembles.losses import CrossEntropy, MeanSquaredError
+from widesym.ensembles.optimizers import Adam, Sgd, adamw
+from widesym.ensembles.recipe import TrainingRecipe
+from widesym.ensembles.schedules import Constant, Cosine, Exponential, Piecewise
+from widesym.ensembles.strategy import Strategy
+from widesym.ensembles.times import evenly_spaced_steps, log_spaced_steps
+from widesym.ensembles.trainer import Trainer, train, train_ensemble
 
 __all__ = [
     "Adam",

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree, Shaped, UInt32
 
-from ensembles.sharding import agreed, any_process
-from ensembles.trainer import EnsembleState, Trainer
-from models.description import describe
-from models.numerics import settled
+from widesym.ensembles.sharding import agreed, any_process
+from widesym.ensembles.trainer import EnsembleState, Trainer
+from widesym.models.description import describe
+from widesym.models.numerics import settled
 
 try:
     import orbax.checkpoint.v1 as ocp  # pyright: ignore[reportMissingImports]

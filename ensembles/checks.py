@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ensembles.batches import Data
-from ensembles.recipe import TrainingRecipe
-from models.architecture import Architecture
+from widesym.ensembles.batches import Data
+from widesym.ensembles.recipe import TrainingRecipe
+from widesym.models.architecture import Architecture
 
 SHOWN = 10  # members that a message names
 NOBODY = 2**32 - 1  # the member whose key is everyone's

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from ensembles.batches import Data
-from ensembles.recipe import TrainingRecipe
-from models.architecture import Architecture
-from models.correlation import Formulation
+from widesym.ensembles.batches import Data
+from widesym.ensembles.recipe import TrainingRecipe
+from widesym.models.architecture import Architecture
+from widesym.models.correlation import Formulation
 
 HEALTHY = -1  # the frozen_at of a member that is not frozen
 BATCHES, AUGMENTATION = 1, 2  # what keys are folded with for their uses; 0 is initialisation

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import optax
 from jaxtyping import Array, Float
 
-from ensembles.hyperparameters import PerMember, checked
+from widesym.ensembles.hyperparameters import PerMember, checked
 
 Number = Float[Array, ""] | float
 

@@ -19,8 +19,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key, Shaped, UInt32
 
-from models.description import describe
-from models.numerics import GENERATOR, key_of_seed, settled
+from widesym.models.description import describe
+from widesym.models.numerics import GENERATOR, key_of_seed, settled
 
 Randomness = Literal["own", "shared"]
 INITIALISATION = 0  # what a member's key is folded with for its parameters; ensembles/member.py has the others

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ensembles.augmentation import NoAugmentation, Policy
-from ensembles.batches import Batches, FullBatch
-from ensembles.hyperparameters import PerMember, by_member, checked, numbers_of
-from ensembles.losses import Loss, MeanSquaredError
-from ensembles.optimizers import Optimizer, Sgd
-from ensembles.schedules import Constant, Schedule
-from models.numerics import settled
+from widesym.ensembles.augmentation import NoAugmentation, Policy
+from widesym.ensembles.batches import Batches, FullBatch
+from widesym.ensembles.hyperparameters import PerMember, by_member, checked, numbers_of
+from widesym.ensembles.losses import Loss, MeanSquaredError
+from widesym.ensembles.optimizers import Optimizer, Sgd
+from widesym.ensembles.schedules import Constant, Schedule
+from widesym.models.numerics import settled
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ import zarr
 from jaxtyping import Bool, Float, Shaped
 from zarr.codecs import ZstdCodec
 
-from ensembles.checks import listed
-from models.errors import UserError
+from widesym.ensembles.checks import listed
+from widesym.models.errors import UserError
 
 METRICS = ("loss", "accuracy", "gradient_norm")
 OF_VALUES = ("loss", "gradient_norm")  # of training sets without classes

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from ensembles.hyperparameters import checked_number
+from widesym.ensembles.hyperparameters import checked_number
 
 Step = Int[Array, "..."]
 Factor = Float[Array, "..."]

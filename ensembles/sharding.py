@@ -11,7 +11,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree, Shaped
 
-from ensembles.strategy import Strategy
+from widesym.ensembles.strategy import Strategy
 
 Number = TypeVar("Number", int, float)
 BY_MEMBER, EVERYWHERE = PartitionSpec("member"), PartitionSpec()

@@ -4,7 +4,7 @@ import typing
 from dataclasses import dataclass
 from numbers import Integral
 
-from models.correlation import Formulation
+from widesym.models.correlation import Formulation
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,19 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped, UInt32
 
-from ensembles.batches import Data
-from ensembles.checks import NOBODY, check_data, check_member_numbers, check_members, check_steps, listed
-from ensembles.member import HEALTHY, Keys, MemberState, Metrics, train_member, untrained
-from ensembles.optimizers import Sgd
-from ensembles.randomness import Randomness, fingerprint, identity, initial_key, key_of, roots
-from ensembles.recipe import TrainingRecipe
-from ensembles.sharding import Placement, agreed, gathered, map_members, placement
-from ensembles.strategy import Strategy
-from models.architecture import Architecture
-from models.checks import check_seed
-from models.correlation import Formulation
-from models.errors import UserError
-from models.numerics import settled
+from widesym.ensembles.batches import Data
+from widesym.ensembles.checks import NOBODY, check_data, check_member_numbers, check_members, check_steps, listed
+from widesym.ensembles.member import HEALTHY, Keys, MemberState, Metrics, train_member, untrained
+from widesym.ensembles.optimizers import Sgd
+from widesym.ensembles.randomness import Randomness, fingerprint, identity, initial_key, key_of, roots
+from widesym.ensembles.recipe import TrainingRecipe
+from widesym.ensembles.sharding import Placement, agreed, gathered, map_members, placement
+from widesym.ensembles.strategy import Strategy
+from widesym.models.architecture import Architecture
+from widesym.models.checks import check_seed
+from widesym.models.correlation import Formulation
+from widesym.models.errors import UserError
+from widesym.models.numerics import settled
 
 SECONDS_A_CALL = 1.0  # how long one compiled call may run: how often progress shows and an interrupt is heard
 SAMPLES_AT_ONCE = 512  # of an evaluation set: patches of more would take memory for nothing

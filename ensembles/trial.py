@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from ensembles.batches import Data
-from ensembles.sharding import agreed
-from ensembles.strategy import Strategy
-from ensembles.trainer import Trainer
-from models.correlation import Formulation
-from models.numerics import settled
+from widesym.ensembles.batches import Data
+from widesym.ensembles.sharding import agreed
+from widesym.ensembles.strategy import Strategy
+from widesym.ensembles.trainer import Trainer
+from widesym.models.correlation import Formulation
+from widesym.models.numerics import settled
 
 MEMORY_SHARE = 0.8  # of a device's memory, for members at work
 SECONDS_A_TRIAL = 0.3  # at most, unless one step takes longer

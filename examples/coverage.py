@@ -23,12 +23,12 @@ import numpy as np
 import tyro
 from rich.progress import track
 
-from analysis.calibration import calibration
-from analysis.differences import Differences, Part
-from analysis.divergence import divergence_interval, squared_divergence_interval
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.resampling import EstimatedMean, estimate_mean
-from analysis.width_scaling import width_scaling
+from widesym.analysis.estimators.calibration import calibration
+from widesym.analysis.estimators.differences import Differences, Part
+from widesym.analysis.estimators.divergence import divergence_interval, squared_divergence_interval
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import EstimatedMean, estimate_mean
+from widesym.analysis.estimators.widths import width_scaling
 
 SAMPLES, LOGITS = 8, 2
 ENTRIES = SAMPLES * LOGITS

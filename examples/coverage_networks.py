@@ -17,15 +17,16 @@ import tyro
 from jaxtyping import Float
 from rich.progress import track
 
-from analysis.calibration import calibration
-from analysis.divergence import divergence, divergence_interval, squared_divergence_interval
-from analysis.dynamics import largest_learning_rate
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.predictions import training_kernel
-from analysis.resampling import EstimatedMean, estimate_mean
-from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, train_ensemble
-from ensembles.data import Digits, letters
-from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
+from widesym.analysis.dynamics import largest_learning_rate
+from widesym.analysis.dynamics.ensembles import training_kernel
+from widesym.analysis.estimators.calibration import calibration
+from widesym.analysis.estimators.divergence import divergence, divergence_interval, squared_divergence_interval
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import EstimatedMean, estimate_mean
+from widesym.ensembles import FullOrbit, NoAugmentation, TrainingRecipe, train_ensemble
+from widesym.ensembles.data import Digits
+from widesym.ensembles.data.generators import letters
+from widesym.models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
 
 C4 = cyclic(4)
 HIDDEN = {"size": 8, "padding": "VALID", "w_std": 2**0.5}

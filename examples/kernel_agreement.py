@@ -12,12 +12,12 @@ import jax
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from analysis import analytic_kernel
-from analysis.kernels import Kernel
-from analysis.kernels.engines import gram
-from analysis.kernels.full import FullEngine
-from analysis.tangents import to_stax
-from models import (
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels import Kernel
+from widesym.analysis.kernels.engines import gram
+from widesym.analysis.kernels.full import FullEngine
+from widesym.analysis.tangents import to_stax
+from widesym.models import (
     Architecture,
     Conv,
     Dense,

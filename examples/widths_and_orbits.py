@@ -9,18 +9,19 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from analysis.dynamics import largest_learning_rate
-from analysis.predictions import training_kernel
-from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
-from ensembles.augmentation import Policy
-from ensembles.data import Digits, letters, matched_noise
-from launch.analyze import AnalysisOptions
-from launch.analyze_command import AnalyzeCommand
-from launch.process import configure_jax
-from launch.report import ReportCommand
-from launch.run import Run
-from launch.runner import run_ensemble
-from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
+from widesym.analysis.dynamics import largest_learning_rate
+from widesym.analysis.dynamics.ensembles import training_kernel
+from widesym.ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
+from widesym.ensembles.augmentation import Policy
+from widesym.ensembles.data import Digits, matched_noise
+from widesym.ensembles.data.generators import letters
+from widesym.launch.analyses.analyze import AnalysisOptions
+from widesym.launch.commands.analyze import AnalyzeCommand
+from widesym.launch.commands.report import ReportCommand
+from widesym.launch.process import configure_jax
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import run_ensemble
+from widesym.models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
 
 C4 = cyclic(4)
 HIDDEN = {"size": 8, "padding": "VALID", "w_std": 2**0.5}  # one filter as large as the picture

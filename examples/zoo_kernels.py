@@ -18,12 +18,12 @@ import numpy as np
 import tyro
 from rich.progress import track
 
-from analysis import analytic_kernel
-from analysis.empirical import sampled_kernel
-from models import Architecture, Erf, NoClosedFormError, Relu
-from models.activations import Activation
-from models.layer import Layer
-from models.zoo import MODELS, Model
+from widesym.analysis import analytic_kernel
+from widesym.analysis.empirical import sampled_kernel
+from widesym.models import Architecture, Erf, NoClosedFormError, Relu
+from widesym.models.layer import Layer
+from widesym.models.layers.activations import Activation
+from widesym.models.zoo import MODELS, Model
 
 PAIRS = np.triu_indices(3)
 NAMES = tuple(model.name for model in MODELS)

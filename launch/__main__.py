@@ -1,6 +1,6 @@
-"""`python -m launch` is `widesym`, for workers that must run in the very same installation."""
+"""`python -m widesym.launch` is `widesym`, for workers that must run in the very same installation."""
 
-from launch.cli import main
+from widesym.launch.cli import main
 
 if __name__ == "__main__":
     main()

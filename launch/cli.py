@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from launch.commands import COMMANDS, GROUPS
-from launch.interrupts import PreemptedError, sigterm_raises
-from launch.lazily import Lazily, loaded
-from launch.process import BAD_INPUT, INTERRUPTED, PREEMPTED, compile_anew, configure_jax
-from launch.recipes import RECIPES
+from widesym.launch.commands import COMMANDS, GROUPS
+from widesym.launch.lazily import Lazily, loaded
+from widesym.launch.process import BAD_INPUT, INTERRUPTED, PREEMPTED, compile_anew, configure_jax
+from widesym.launch.recipes import RECIPES
+from widesym.launch.runs.interrupts import PreemptedError, sigterm_raises
 
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
@@ -77,7 +77,7 @@ def run(arguments: Sequence[str]) -> None:
         return
     command = chosen(arguments)
     # Imported here: it takes seconds, and an interrupt in it is one like any other.
-    from models.errors import UserError
+    from widesym.models.errors import UserError
 
     configure_jax()
     if "--dry-run" in arguments:
@@ -123,7 +123,7 @@ def asked(kind: Any, options: Sequence[str], program: str) -> Any:
     """The command with its options; exits with 2 where they are not right."""
     import tyro
 
-    from launch.numeric_options import numbers_as_in_files
+    from widesym.launch.config.numeric_options import numbers_as_in_files
 
     with numbers_as_in_files():
         return tyro.cli(kind, args=options, prog=program)
@@ -131,7 +131,7 @@ def asked(kind: Any, options: Sequence[str], program: str) -> Any:
 
 def print_completion(options: Sequence[str]) -> None:
     """Print the script of `widesym completion`."""
-    from launch.completion import CompletionCommand, completion_script
+    from widesym.launch.commands.completion import CompletionCommand, completion_script
 
     shell = asked(CompletionCommand, options, "widesym completion").shell
     groups = {name: loaded(choices) for name, choices in GROUPS.items()}

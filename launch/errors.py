@@ -1,6 +1,6 @@
 """What `widesym` tells people is wrong, with exit code 2 and no traceback."""
 
-from models.errors import UserError
+from widesym.models.errors import UserError
 
 
 class ConfigError(UserError):

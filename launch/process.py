@@ -16,7 +16,7 @@ def configure_jax() -> None:
     """
     import jax
 
-    from models.numerics import GENERATOR
+    from widesym.models.numerics import GENERATOR
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jax.config.update("jax_num_cpu_devices", cores)
@@ -26,8 +26,8 @@ def configure_jax() -> None:
     jax.config.update("jax_threefry_partitionable", True)
     jax.config.update("jax_numpy_dtype_promotion", "standard")
     jax.config.update("jax_numpy_rank_promotion", "allow")
-    from ensembles.data import DataError
-    from ensembles.data.cache import cache_home
+    from widesym.ensembles.data import DataError
+    from widesym.ensembles.data.cache import cache_home
 
     with contextlib.suppress(DataError):  # nothing is kept, then
         jax.config.update("jax_compilation_cache_dir", str(cache_home() / "compiled"))

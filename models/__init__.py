@@ -1,22 +1,22 @@
 """The model zoo: layer specs, each with its finite-width module and its infinite-width covariance side by side."""
 
-from models.activations import Abs, Erf, Gelu, LeakyRelu, Relu, Sin
-from models.architecture import Architecture
-from models.conv import Conv
-from models.counterpart import group_counterpart
-from models.dense import Dense
-from models.group_conv import GroupConv, LiftingConv
-from models.group_flatten import GroupFlatten
-from models.groups import Group, cyclic, dihedral
-from models.invariants import Canonicalize, InvariantScalars
-from models.layer import NoClosedFormError
-from models.normalization import LayerNorm
-from models.parts import AtomSum, OrbitAverage
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
-from models.quadrature import Elementwise, Tanh
-from models.residual import Identity, Residual
-from models.so3 import SO3
-from models.spherical import SO3Conv, SO3Pool, SphereLifting
+from widesym.models.architecture import Architecture
+from widesym.models.counterpart import group_counterpart
+from widesym.models.groups import Group, cyclic, dihedral
+from widesym.models.layer import NoClosedFormError
+from widesym.models.layers.activations import Abs, Erf, Gelu, LeakyRelu, Relu, Sin
+from widesym.models.layers.conv import Conv
+from widesym.models.layers.dense import Dense
+from widesym.models.layers.group_conv import GroupConv, LiftingConv
+from widesym.models.layers.group_flatten import GroupFlatten
+from widesym.models.layers.invariants import Canonicalize, InvariantScalars
+from widesym.models.layers.normalization import LayerNorm
+from widesym.models.layers.parts import AtomSum, OrbitAverage
+from widesym.models.layers.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
+from widesym.models.layers.quadrature import Elementwise, Tanh
+from widesym.models.layers.residual import Identity, Residual
+from widesym.models.spherical.conv import SO3Conv, SO3Pool, SphereLifting
+from widesym.models.spherical.so3 import SO3
 
 __all__ = [
     "SO3",

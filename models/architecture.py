@@ -12,11 +12,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key, PyTree
 
-from models.correlation import Formulation
-from models.layer import Layer
-from models.network import Network, checked_layers, signals_through
-from models.parametrization import Parametrization, place_scales
-from models.signal import Signal, to_layout
+from widesym.models.correlation import Formulation
+from widesym.models.layer import Layer
+from widesym.models.network import Network, checked_layers, signals_through
+from widesym.models.parametrization import Parametrization, place_scales
+from widesym.models.signal import Signal, to_layout
 
 
 @dataclass(frozen=True)

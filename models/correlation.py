@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.window import Window
+from widesym.models.window import Window
 
 Formulation = Literal["patches", "reverse", "lax"]
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from models.architecture import Architecture
-from models.conv import Conv
-from models.dense import Dense
-from models.group_conv import GroupConv, LiftingConv
-from models.group_flatten import GroupFlatten
-from models.groups import Group
-from models.layer import Layer, Nonlinearity
-from models.parts import OrbitAverage, check_acting
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
-from models.residual import Identity, Residual
+from widesym.models.architecture import Architecture
+from widesym.models.groups import Group
+from widesym.models.layer import Layer, Nonlinearity
+from widesym.models.layers.conv import Conv
+from widesym.models.layers.dense import Dense
+from widesym.models.layers.group_conv import GroupConv, LiftingConv
+from widesym.models.layers.group_flatten import GroupFlatten
+from widesym.models.layers.parts import OrbitAverage, check_acting
+from widesym.models.layers.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool, MaxPool
+from widesym.models.layers.residual import Identity, Residual
 
 KNOWN = Conv | Dense | Nonlinearity | AvgPool | MaxPool | Flatten | GlobalAvgPool | Identity | Residual
 POINTWISE = Dense | Nonlinearity | Identity
@@ -26,8 +26,8 @@ def group_counterpart(architecture: Architecture, group: Group) -> Architecture:
     once the grid is left: what follows is linear. A network without convolutions is averaged over the orbit of its
     input (`OrbitAverage`), as one with global filters would be (theorem 7).
 
-    Features stay as they are; `models.width.at_width` changes them. Raises ValueError where there is no counterpart,
-    and for filters that the group moves.
+    Features stay as they are; `widesym.models.width.at_width` changes them. Raises ValueError where there is no
+    counterpart, and for filters that the group moves.
     """
     check_acting("group_counterpart", group)
     layers, parametrization = architecture.layers, architecture.parametrization

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from models.window import Window
+from widesym.models.window import Window
 
 PointField = Float[Array, "*point pair"]
 Dual = Callable[[PointField, Any, Any], tuple[PointField, PointField]]

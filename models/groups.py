@@ -16,7 +16,7 @@ class Group:
 
     It acts on functions by (ρ_g f)(t) = f(ρ_g⁻¹ t), about the centre of the grid. For n = 1, 2, 4 that maps pixels to
     pixels; other groups act on features alone, and LiftingConv's and GroupConv's filters are sampled anew for each of
-    their elements (models/circular_harmonics.py).
+    their elements (models/layers/circular_harmonics.py).
     """
 
     rotations: int

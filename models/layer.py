@@ -10,11 +10,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from models.correlation import Formulation
-from models.covariance import Lag
-from models.errors import UserError
-from models.signal import Signal
-from models.smooth_roots import root
+from widesym.models.correlation import Formulation
+from widesym.models.covariance import Lag
+from widesym.models.errors import UserError
+from widesym.models.signal import Signal
+from widesym.models.smooth_roots import root
 
 AffineLayer = TypeVar("AffineLayer", bound="Affine")
 

@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.layer import AffineModule, Layer
-from models.signal import Signal
+from widesym.models.layer import AffineModule, Layer
+from widesym.models.signal import Signal
 
 
 def checked_layers(name: str, layers: Iterable[Layer]) -> tuple[Layer, ...]:

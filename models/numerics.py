@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, UInt32
 
-from models.checks import check_seed
+from widesym.models.checks import check_seed
 
 GENERATOR = "threefry2x32"
 

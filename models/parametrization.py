@@ -15,7 +15,7 @@ Biases are weights on one constant input: of the first kind in every layer but t
 
 from typing import Literal
 
-from models.network import Network
+from widesym.models.network import Network
 
 Parametrization = Literal["ntk", "standard", "mup"]
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, cast
 
-from models.architecture import Architecture
-from models.groups import Group
+from widesym.models.architecture import Architecture
+from widesym.models.groups import Group
 
 
 def substituted(spec: Any, name: str, change: Callable[[Any], Any]) -> Any:

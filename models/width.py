@@ -3,8 +3,8 @@
 import math
 from dataclasses import replace
 
-from models.architecture import Architecture
-from models.substitution import substituted
+from widesym.models.architecture import Architecture
+from widesym.models.substitution import substituted
 
 
 def hidden_features(architecture: Architecture) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.signal import Domain, Signal
+from widesym.models.signal import Domain, Signal
 
 Padding = Literal["SAME", "VALID", "CIRCULAR"]
 

@@ -6,19 +6,19 @@ Hidden layers have σ_w² = 2, which keeps K constant through ReLUs, and the las
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from models.activations import Relu
-from models.architecture import Architecture
-from models.conv import Conv
-from models.dense import Dense
-from models.group_conv import GroupConv, LiftingConv
-from models.groups import Group, cyclic, dihedral
-from models.invariants import Canonicalize, InvariantScalars
-from models.layer import Layer
-from models.normalization import LayerNorm
-from models.parts import AtomSum, OrbitAverage
-from models.pooling import Flatten, GlobalAvgPool, GroupPool, MaxPool
-from models.residual import Residual
-from models.spherical import SO3Conv, SO3Pool, SphereLifting
+from widesym.models.architecture import Architecture
+from widesym.models.groups import Group, cyclic, dihedral
+from widesym.models.layer import Layer
+from widesym.models.layers.activations import Relu
+from widesym.models.layers.conv import Conv
+from widesym.models.layers.dense import Dense
+from widesym.models.layers.group_conv import GroupConv, LiftingConv
+from widesym.models.layers.invariants import Canonicalize, InvariantScalars
+from widesym.models.layers.normalization import LayerNorm
+from widesym.models.layers.parts import AtomSum, OrbitAverage
+from widesym.models.layers.pooling import Flatten, GlobalAvgPool, GroupPool, MaxPool
+from widesym.models.layers.residual import Residual
+from widesym.models.spherical.conv import SO3Conv, SO3Pool, SphereLifting
 
 HIDDEN_STD = 2**0.5
 C4, D4, C8 = cyclic(4), dihedral(4), cyclic(8)

@@ -4,15 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from analysis.comparison import compare
-from analysis.comparison.ensembles import Compared, Times
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.power_law import fit_power_law
-from analysis.regression import NestedSubsets
-from analysis.resampling import estimate_mean, half_samples, subset_means
-from ensembles import Trainer, TrainingRecipe, train_ensemble
-from ensembles.augmentation import DrawnRotations
-from ensembles.data import (
+from widesym.analysis.comparison import compare
+from widesym.analysis.comparison.ensembles import Compared, Times
+from widesym.analysis.dynamics.regression import NestedSubsets
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import estimate_mean, half_samples, subset_means
+from widesym.analysis.estimators.power_law import fit_power_law
+from widesym.ensembles import Trainer, TrainingRecipe, train_ensemble
+from widesym.ensembles.augmentation import DrawnRotations
+from widesym.ensembles.data import (
     CifarBinary,
     CrossProduct,
     Dataset,
@@ -24,14 +24,14 @@ from ensembles.data import (
     Qm9,
     Tfds,
     Toy,
-    letters,
     ood_sets,
 )
-from launch.convergence_run import KernelSample
-from launch.kernel import KernelConfig
-from launch.train_config import TrainConfig
-from models import Architecture, Dense, Flatten
-from models.checks import MOST_SEED
+from widesym.ensembles.data.generators import letters
+from widesym.launch.commands.kernel import KernelConfig
+from widesym.launch.kernels.sampled import KernelSample
+from widesym.launch.training.config import TrainConfig
+from widesym.models import Architecture, Dense, Flatten
+from widesym.models.checks import MOST_SEED
 
 NETWORK, X = Architecture((Flatten(), Dense(2))), np.ones((3, 4), np.float32)
 PICTURES = Dataset("pictures", np.random.default_rng(0).normal(size=(9, 8, 8, 1)).astype(np.float32), None, (), "here")

@@ -1,6 +1,6 @@
 """What every column of the tables of a comparison is (docs/analysis.md)."""
 
-from analysis.comparison.tables import Column
+from widesym.analysis.comparison.tables import Column
 
 INTERVAL = ("end",)
 MINE = "‖mean logits − the reference's‖₂, mean over inputs"

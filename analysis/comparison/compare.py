@@ -12,10 +12,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float32
 
-from analysis.comparison.ensembles import Compared, Numbers, Times, check, of_name
-from analysis.comparison.gathered import BIN_EDGES, Gathered, tables_of
-from analysis.comparison.pairing import Pair, numbers_sharing, pair_of
-from analysis.comparison.rows import (
+from widesym.analysis.comparison.ensembles import Compared, Numbers, Times, check, of_name
+from widesym.analysis.comparison.gathered import BIN_EDGES, Gathered, tables_of
+from widesym.analysis.comparison.pairing import Pair, numbers_sharing, pair_of
+from widesym.analysis.comparison.rows import (
     accuracy_row,
     calibrated,
     divergence_row,
@@ -28,14 +28,14 @@ from analysis.comparison.rows import (
     theory_row,
     training_row,
 )
-from analysis.comparison.tables import Row
-from analysis.comparison.widths import width_table
-from analysis.divergence import divergence_by_size
-from analysis.ensemble_logits import Block
-from analysis.equivariance import OrbitStatistics
-from analysis.orbit_statistics import joined, mean_orbit_statistics
-from analysis.resampling import EstimatedMean, estimate_with_subsets, signs_among
-from models.checks import MOST_SEED, check_seed
+from widesym.analysis.comparison.tables import Row
+from widesym.analysis.comparison.widths import width_table
+from widesym.analysis.estimators.divergence import divergence_by_size
+from widesym.analysis.estimators.logits import Block
+from widesym.analysis.estimators.means import EstimatedMean, estimate_with_subsets, signs_among
+from widesym.analysis.estimators.orbit_statistics import joined, mean_orbit_statistics
+from widesym.analysis.estimators.orbits import OrbitStatistics
+from widesym.models.checks import MOST_SEED, check_seed
 
 SUBSETS = 20  # of each size
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from analysis.dynamics import Prediction
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.orbit_statistics import OrbitSet
+from widesym.analysis.dynamics import Prediction
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.orbit_statistics import OrbitSet
 
 MemberValues = Float[np.ndarray, "time member"]
 Numbers = Shaped[np.ndarray, " member"]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from analysis.comparison.columns import (
+from widesym.analysis.comparison.columns import (
     CALIBRATION,
     DIVERGENCE,
     DIVERGENCE_BY_SIZE,
@@ -18,9 +18,9 @@ from analysis.comparison.columns import (
     THEORY,
     TRAINING,
 )
-from analysis.comparison.ensembles import Compared, Times
-from analysis.comparison.pairing import Pair
-from analysis.comparison.tables import Column, Row, table
+from widesym.analysis.comparison.ensembles import Compared, Times
+from widesym.analysis.comparison.pairing import Pair
+from widesym.analysis.comparison.tables import Column, Row, table
 
 BIN_EDGES = np.linspace(-6, 6, 49)  # of z
 

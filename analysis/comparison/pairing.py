@@ -1,7 +1,8 @@
 """Which members of two ensembles are held against each other, and whether they belong together in pairs.
 
 Ensembles that share their members' randomness are compared by the differences of members of one number, whose mean's
-expectation is held against zero (`analysis.differences`). Members that only one of them has are left out.
+expectation is held against zero (`widesym.analysis.estimators.differences`). Members that only one of them has are left
+out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.comparison.ensembles import Compared, Numbers
-from analysis.differences import Differences, Part
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.resampling import FEWEST
+from widesym.analysis.comparison.ensembles import Compared, Numbers
+from widesym.analysis.estimators.differences import Differences, Part
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import FEWEST
 
 
 class Pair(NamedTuple):

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from analysis.calibration import Calibration, calibration
-from analysis.comparison.tables import Row
-from analysis.divergence import (
+from widesym.analysis.comparison.tables import Row
+from widesym.analysis.estimators.calibration import Calibration, calibration
+from widesym.analysis.estimators.divergence import (
     BySize,
     divergence,
     divergence_interval,
@@ -17,9 +17,9 @@ from analysis.divergence import (
     squared_divergence,
     squared_divergence_interval,
 )
-from analysis.equivariance import OrbitStatistics
-from analysis.orbit_statistics import OrbitSet, mean_orbit_statistics, orbit_statistics_interval
-from analysis.resampling import FEWEST, EstimatedMean
+from widesym.analysis.estimators.means import FEWEST, EstimatedMean
+from widesym.analysis.estimators.orbit_statistics import OrbitSet, mean_orbit_statistics, orbit_statistics_interval
+from widesym.analysis.estimators.orbits import OrbitStatistics
 
 Means = Float[np.ndarray, "sample logit"]
 SPREAD = (0.05, 0.95)  # of members, in training tables

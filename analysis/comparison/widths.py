@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from analysis.comparison.columns import WIDTHS
-from analysis.comparison.ensembles import Compared
-from analysis.comparison.tables import Row, table
-from analysis.resampling import FEWEST, EstimatedMean
-from analysis.width_scaling import WidthScaling, width_scaling
+from widesym.analysis.comparison.columns import WIDTHS
+from widesym.analysis.comparison.ensembles import Compared
+from widesym.analysis.comparison.tables import Row, table
+from widesym.analysis.estimators.means import FEWEST, EstimatedMean
+from widesym.analysis.estimators.widths import WidthScaling, width_scaling
 
 
 def width_table(ensembles: Sequence[Compared], means: Mapping[str, EstimatedMean]) -> xr.Dataset | None:

@@ -1,8 +1,8 @@
 """Infinitely wide ensembles in training: mean and covariance of their logits at all times (docs/dynamics.md)."""
 
-from analysis.dynamics.eigenbasis import Eigenbasis, decompose, largest_eigenvalue
-from analysis.dynamics.prediction import Prediction, covariance, largest_learning_rate, predict
-from analysis.dynamics.progress import Descent, Flow, Progress
+from widesym.analysis.dynamics.eigenbasis import Eigenbasis, decompose, largest_eigenvalue
+from widesym.analysis.dynamics.prediction import Prediction, covariance, largest_learning_rate, predict
+from widesym.analysis.dynamics.progress import Descent, Flow, Progress
 
 __all__ = [
     "Descent",

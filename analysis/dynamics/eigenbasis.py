@@ -10,10 +10,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Shaped
 
-from analysis.kernels import GroupCirculant, Kernel, OrbitKernel
-from analysis.kernels.accuracy import entry_error, precision, spectral_error
-from analysis.kernels.irreps import irreps, to_sectors
-from models.groups import Group
+from widesym.analysis.kernels import GroupCirculant, Kernel, OrbitKernel
+from widesym.analysis.kernels.accuracy import entry_error, precision, spectral_error
+from widesym.analysis.kernels.irreps import irreps, to_sectors
+from widesym.models.groups import Group
 
 Matrix = Shaped[np.ndarray, "entry entry"]
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from analysis.dynamics.eigenbasis import Eigenbasis, Sector, decompose
-from analysis.dynamics.progress import Progress, stable_below
-from analysis.kernels import Kernel, OrbitKernel
-from analysis.kernels.accuracy import entry_error, warn_if_unresolved
+from widesym.analysis.dynamics.eigenbasis import Eigenbasis, Sector, decompose
+from widesym.analysis.dynamics.progress import Progress, stable_below
+from widesym.analysis.kernels import Kernel, OrbitKernel
+from widesym.analysis.kernels.accuracy import entry_error, warn_if_unresolved
 
 Train = Kernel | OrbitKernel | Eigenbasis
 Coefficients = Shaped[np.ndarray, "copy entry column"]

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from analysis.empirical.factors import Params
-from analysis.empirical.functions import Apply
-from ensembles.checks import listed
-from models.architecture import Architecture
+from widesym.analysis.empirical.factors import Params
+from widesym.analysis.empirical.functions import Apply
+from widesym.ensembles.checks import listed
+from widesym.models.architecture import Architecture
 
 Network = Architecture | Apply
 Inputs = Float[Array, "n *point channel"]

@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from models.architecture import Architecture
-from models.layer import AffineModule
-from models.network import Around, Network
-from models.parts import PartSumModule
-from models.signal import to_layout
+from widesym.models.architecture import Architecture
+from widesym.models.layer import AffineModule
+from widesym.models.layers.parts import PartSumModule
+from widesym.models.network import Around, Network
+from widesym.models.signal import to_layout
 
 Params = PyTree[Float[Array, "..."]]
 Tree = Any  # of arrays

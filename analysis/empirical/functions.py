@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from analysis.empirical.factors import Params
-from analysis.empirical.structured import Output, Values
+from widesym.analysis.empirical.factors import Params
+from widesym.analysis.empirical.structured import Output, Values
 
 Batch = Float[Array, "sample *point channel"]
 Apply = Callable[[Params, Batch], Float[Array, "sample logit"]]

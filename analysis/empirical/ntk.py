@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from analysis.devices import on_devices
-from analysis.empirical.checks import Given, Inputs, Network, Params, applied, check_choice, checked
-from analysis.empirical.plan import Method, Plan, make_plan, tile_ntk
-from analysis.empirical.structured import Output
-from analysis.gram import Progress
-from models.numerics import settled
+from widesym.analysis.empirical.checks import Given, Inputs, Network, Params, applied, check_choice, checked
+from widesym.analysis.empirical.plan import Method, Plan, make_plan, tile_ntk
+from widesym.analysis.empirical.structured import Output
+from widesym.analysis.gram import Progress
+from widesym.analysis.programs.devices import on_devices
+from widesym.models.numerics import settled
 
 DEFAULT_MEMORY = 4 * 2**30
 

@@ -6,14 +6,14 @@ from typing import Any, Literal, NamedTuple
 import jax
 from jaxtyping import Array, Float, PyTree
 
-from analysis.devices import devices_sharing_memory
-from analysis.empirical.checks import Given, Network, applied
-from analysis.empirical.factors import gradient_factors
-from analysis.empirical.functions import jacobian_ntk, vector_product_ntk
-from analysis.empirical.structured import Output, Values, layer_ntk
-from analysis.flops import product_flops
-from analysis.memory import peak_bytes
-from models.architecture import Architecture
+from widesym.analysis.empirical.checks import Given, Network, applied
+from widesym.analysis.empirical.factors import gradient_factors
+from widesym.analysis.empirical.functions import jacobian_ntk, vector_product_ntk
+from widesym.analysis.empirical.structured import Output, Values, layer_ntk
+from widesym.analysis.programs.devices import devices_sharing_memory
+from widesym.analysis.programs.flops import product_flops
+from widesym.analysis.programs.memory import peak_bytes
+from widesym.models.architecture import Architecture
 
 Method = Literal["structured", "jacobian", "vector_products"]
 

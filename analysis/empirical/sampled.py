@@ -8,14 +8,14 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from analysis.empirical.factors import gradient_factors
-from analysis.empirical.structured import layer_ntk
-from analysis.kernels import Kernel
-from models.architecture import Architecture
-from models.invariants import Canonicalize
-from models.layer import Affine, Reduction
-from models.numerics import settled
-from models.parts import PartSum
+from widesym.analysis.empirical.factors import gradient_factors
+from widesym.analysis.empirical.structured import layer_ntk
+from widesym.analysis.kernels import Kernel
+from widesym.models.architecture import Architecture
+from widesym.models.layer import Affine, Reduction
+from widesym.models.layers.invariants import Canonicalize
+from widesym.models.layers.parts import PartSum
+from widesym.models.numerics import settled
 
 
 @partial(jax.jit, static_argnums=0)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse.linalg
 from jaxtyping import Array, Float
 
-from analysis.empirical.checks import Inputs, Network, Params, applied, checked
+from widesym.analysis.empirical.checks import Inputs, Network, Params, applied, checked
 
 Logits = Float[np.ndarray, " sample_and_logit"]
 

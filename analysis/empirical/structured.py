@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from analysis.empirical.factors import Factors, each
+from widesym.analysis.empirical.factors import Factors, each
 
 Output = Literal["trace", "diagonal", "full"]
 Values = Float[Array, "n1 n2 *logits"]

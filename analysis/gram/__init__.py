@@ -1,10 +1,10 @@
 """Gram matrices at scale: tile by tile, into a store that can be gone on with (docs/kernels.md)."""
 
-from analysis.gram.compute import Progress, computed
-from analysis.gram.quality import GramError, Quality, measure_quality
-from analysis.gram.spec import Gram
-from analysis.gram.store import create_store, pending_tiles, read_gram
-from analysis.gram.tiling import Info, Tiling, choose_tiling, info
+from widesym.analysis.gram.compute import Progress, computed
+from widesym.analysis.gram.quality import GramError, Quality, measure_quality
+from widesym.analysis.gram.spec import Gram
+from widesym.analysis.gram.store import create_store, pending_tiles, read_gram
+from widesym.analysis.gram.tiling import Info, Tiling, choose_tiling, info
 
 __all__ = [
     "Gram",

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from analysis.devices import on_devices
-from analysis.gram.quality import GramError
-from analysis.gram.spec import Gram
-from analysis.gram.store import open_store, stored_tiling, write_tile
-from analysis.gram.tiling import Tile
-from analysis.kernels.analytic import not_finite_message
+from widesym.analysis.gram.quality import GramError
+from widesym.analysis.gram.spec import Gram
+from widesym.analysis.gram.store import open_store, stored_tiling, write_tile
+from widesym.analysis.gram.tiling import Tile
+from widesym.analysis.kernels.analytic import not_finite_message
+from widesym.analysis.programs.devices import on_devices
 
 Values = Float[np.ndarray, "row column"]
 

@@ -7,8 +7,8 @@ import scipy.linalg
 from jaxtyping import Float
 from scipy.sparse.linalg import eigsh
 
-from analysis.kernels.accuracy import entry_error, spectral_error
-from models.errors import UserError
+from widesym.analysis.kernels.accuracy import entry_error, spectral_error
+from widesym.models.errors import UserError
 
 EXACT_UP_TO = 2048  # rows whose eigenvalues are all computed
 

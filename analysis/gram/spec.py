@@ -11,11 +11,11 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from analysis.kernels import AnalyticKernel, Kernel
-from analysis.kernels.analytic import check_inputs
-from models.architecture import Architecture
-from models.description import describe
-from models.numerics import settled
+from widesym.analysis.kernels import AnalyticKernel, Kernel
+from widesym.analysis.kernels.analytic import check_inputs
+from widesym.models.architecture import Architecture
+from widesym.models.description import describe
+from widesym.models.numerics import settled
 
 Precision = Literal["float32", "float64"]
 Inputs = Float[np.ndarray, "n *point channel"]

@@ -15,9 +15,9 @@ import numpy as np
 import zarr
 from jaxtyping import Float
 
-from analysis.gram.spec import Gram
-from analysis.gram.tiling import Tile, Tiling
-from analysis.kernels import Kernel
+from widesym.analysis.gram.spec import Gram
+from widesym.analysis.gram.tiling import Tile, Tiling
+from widesym.analysis.kernels import Kernel
 
 ARRAYS = ("nngp", "ntk")
 WRITTEN = 1 << 32  # added to checksums of 32 bits, which may be zero

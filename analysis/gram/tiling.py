@@ -10,20 +10,20 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from analysis.devices import devices_sharing_memory
-from analysis.gram.spec import Gram
-from analysis.kernels.engines import choose_engine
-from analysis.kernels.full import FullEngine
-from analysis.kernels.lag_plan import LagPlan, MixedLagsError
-from analysis.memory import peak_bytes
-from models.invariants import InputMap
-from models.parts import PartSum
+from widesym.analysis.gram.spec import Gram
+from widesym.analysis.kernels.engines import choose_engine
+from widesym.analysis.kernels.full import FullEngine
+from widesym.analysis.kernels.lag_plan import LagPlan, MixedLagsError
+from widesym.analysis.programs.devices import devices_sharing_memory
+from widesym.analysis.programs.memory import peak_bytes
+from widesym.models.layers.invariants import InputMap
+from widesym.models.layers.parts import PartSum
 
 GIB = 2**30
 DEFAULT_MEMORY = 2 * GIB
 # Tiles are what a killed computation loses: values of pairs in one, about minutes on a core and seconds on a GPU.
 TILE_WORK = 2**30
-COMPILED = 2  # times the traced program's memory, at most (analysis/memory.py)
+COMPILED = 2  # times the traced program's memory, at most (analysis/programs/memory.py)
 PROBE_SIDE, PROBE_SECONDS = 8, 0.05
 
 

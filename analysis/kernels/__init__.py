@@ -1,8 +1,8 @@
 """Analytic infinite-width kernels."""
 
-from analysis.kernels.analytic import AnalyticKernel, Kernel, analytic_kernel
-from analysis.kernels.group_circulant import GroupCirculant, OrbitKernel
-from analysis.kernels.orbits import orbit_blocks, orbit_kernel
+from widesym.analysis.kernels.analytic import AnalyticKernel, Kernel, analytic_kernel
+from widesym.analysis.kernels.group_circulant import GroupCirculant, OrbitKernel
+from widesym.analysis.kernels.orbits import orbit_blocks, orbit_kernel
 
 __all__ = [
     "AnalyticKernel",

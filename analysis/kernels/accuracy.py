@@ -10,13 +10,13 @@ import warnings
 import numpy as np
 from jax.typing import ArrayLike
 
-from analysis.kernels.lag_plan import LagPlan, MixedLagsError, with_signals
-from models.activations import PiecewiseLinear
-from models.architecture import Architecture
-from models.invariants import InputMap
-from models.layer import Nonlinearity
-from models.normalization import LayerNorm
-from models.parts import PartSum
+from widesym.analysis.kernels.lag_plan import LagPlan, MixedLagsError, with_signals
+from widesym.models.architecture import Architecture
+from widesym.models.layer import Nonlinearity
+from widesym.models.layers.activations import PiecewiseLinear
+from widesym.models.layers.invariants import InputMap
+from widesym.models.layers.normalization import LayerNorm
+from widesym.models.layers.parts import PartSum
 
 ROUNDINGS = 16  # of entries where angles are kept: an upper bound, measured up to ten layers (docs/kernels.md)
 RESOLVED = 0.01  # of the targets' root mean square: larger errors are warned of

@@ -9,13 +9,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from analysis.kernels import composite
-from analysis.kernels.closed_form import check_kinds, check_layers, check_parametrization, check_readout
-from analysis.kernels.full import FullEngine, between_points
-from models.architecture import Architecture
-from models.covariance import Covariance
-from models.invariants import InputMap
-from models.parts import PartSum
+from widesym.analysis.kernels import composite
+from widesym.analysis.kernels.closed_form import check_kinds, check_layers, check_parametrization, check_readout
+from widesym.analysis.kernels.full import FullEngine, between_points
+from widesym.models.architecture import Architecture
+from widesym.models.covariance import Covariance
+from widesym.models.layers.invariants import InputMap
+from widesym.models.layers.parts import PartSum
 
 
 class Kernel(NamedTuple):

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis.kernels.order import late_order
-from models.architecture import Architecture
-from models.group_flatten import GroupFlatten
-from models.groups import Group
-from models.invariants import Canonicalize, InputMap
-from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity, Reduction
-from models.network import signals_through
-from models.normalization import LayerNorm
-from models.parts import PartSum
-from models.pooling import Flatten
-from models.residual import Identity, Residual
-from models.signal import Signal
+from widesym.analysis.kernels.order import late_order
+from widesym.models.architecture import Architecture
+from widesym.models.groups import Group
+from widesym.models.layer import Affine, Layer, NoClosedFormError, Nonlinearity, Reduction
+from widesym.models.layers.group_flatten import GroupFlatten
+from widesym.models.layers.invariants import Canonicalize, InputMap
+from widesym.models.layers.normalization import LayerNorm
+from widesym.models.layers.parts import PartSum
+from widesym.models.layers.pooling import Flatten
+from widesym.models.layers.residual import Identity, Residual
+from widesym.models.network import signals_through
+from widesym.models.signal import Signal
 
 
 class Law(NamedTuple):

@@ -1,7 +1,7 @@
 """Kernels of networks that act on parts of their input, or on a function of it; engines do the rest.
 
-Layers that act on the input (models/parts.py, models/invariants.py) are peeled off one after the other, until a network
-is left that an engine computes.
+Layers that act on the input (models/layers/parts.py, models/layers/invariants.py) are peeled off one after the other,
+until a network is left that an engine computes.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from analysis.kernels import engines
-from analysis.kernels.closed_form import check_layers
-from analysis.kernels.engines import Batch
-from analysis.kernels.lag_plan import with_signals
-from analysis.kernels.order import flattening_late
-from analysis.kernels.propagation import Independent, Rules, propagate, recorded, replayed
-from models.architecture import Architecture
-from models.covariance import Covariance
-from models.dense import Dense
-from models.invariants import Canonicalize, InputMap
-from models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
-from models.parts import PartSum
-from models.pooling import Flatten
-from models.residual import Identity
-from models.signal import Signal
+from widesym.analysis.kernels import engines
+from widesym.analysis.kernels.closed_form import check_layers
+from widesym.analysis.kernels.engines import Batch
+from widesym.analysis.kernels.lag_plan import with_signals
+from widesym.analysis.kernels.order import flattening_late
+from widesym.analysis.kernels.propagation import Independent, Rules, propagate, recorded, replayed
+from widesym.models.architecture import Architecture
+from widesym.models.covariance import Covariance
+from widesym.models.layer import Affine, Layer, NoClosedFormError, Nonlinearity
+from widesym.models.layers.dense import Dense
+from widesym.models.layers.invariants import Canonicalize, InputMap
+from widesym.models.layers.parts import PartSum
+from widesym.models.layers.pooling import Flatten
+from widesym.models.layers.residual import Identity
+from widesym.models.signal import Signal
 
 
 def gram(layers: Sequence[Layer], x1: Batch, x2: Batch | None, independent: bool = False) -> Covariance:

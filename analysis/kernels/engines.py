@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from analysis.kernels.blocks import in_lanes
-from analysis.kernels.full import FullEngine
-from analysis.kernels.lag_plan import MixedLagsError
-from analysis.kernels.lags import LagEngine
-from analysis.kernels.spherical import SphericalEngine
-from models.architecture import Architecture
-from models.covariance import Covariance
+from widesym.analysis.kernels.blocks import in_lanes
+from widesym.analysis.kernels.full import FullEngine
+from widesym.analysis.kernels.lag_plan import MixedLagsError
+from widesym.analysis.kernels.lags import LagEngine
+from widesym.analysis.kernels.spherical import SphericalEngine
+from widesym.models.architecture import Architecture
+from widesym.models.covariance import Covariance
 
 # Array elements of one row of a tile: on a CPU enough for vector registers, elsewhere what fills the device.
 TILE_ELEMENTS = {"cpu": 2**18}

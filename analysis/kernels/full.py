@@ -13,13 +13,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from analysis.kernels.lag_plan import with_signals
-from analysis.kernels.pairwise import PairwiseEngine
-from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
-from models.architecture import Architecture
-from models.covariance import Covariance
-from models.layer import Affine, Layer
-from models.signal import Signal, to_layout
+from widesym.analysis.kernels.lag_plan import with_signals
+from widesym.analysis.kernels.pairwise import PairwiseEngine
+from widesym.analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
+from widesym.models.architecture import Architecture
+from widesym.models.covariance import Covariance
+from widesym.models.layer import Affine, Layer
+from widesym.models.signal import Signal, to_layout
 
 PointByPoint = Float[Array, "point1 point2"]
 

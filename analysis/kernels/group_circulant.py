@@ -12,8 +12,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Complex, Float
 
-from analysis.kernels.irreps import from_sectors, irreps, to_sectors
-from models.groups import Group
+from widesym.analysis.kernels.irreps import from_sectors, irreps, to_sectors
+from widesym.models.groups import Group
 
 Block = Float[np.ndarray, "entry entry"] | Complex[np.ndarray, "entry entry"]
 OnOrbit = Float[np.ndarray, "orbit column"]

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Complex, Float
 
-from models.groups import Group
+from widesym.models.groups import Group
 
 Coefficients = Float[np.ndarray, "copy entry column"] | Complex[np.ndarray, "copy entry column"]
 

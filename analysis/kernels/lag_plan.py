@@ -8,16 +8,16 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Int
 
-from models.architecture import Architecture
-from models.conv import Conv
-from models.dense import Dense
-from models.group_conv import GroupConv, LiftingConv
-from models.group_flatten import GroupFlatten
-from models.groups import Group, cyclic
-from models.layer import Layer, Nonlinearity
-from models.pooling import Flatten, GlobalAvgPool, GroupPool
-from models.residual import Identity, Residual
-from models.signal import Signal
+from widesym.models.architecture import Architecture
+from widesym.models.groups import Group, cyclic
+from widesym.models.layer import Layer, Nonlinearity
+from widesym.models.layers.conv import Conv
+from widesym.models.layers.dense import Dense
+from widesym.models.layers.group_conv import GroupConv, LiftingConv
+from widesym.models.layers.group_flatten import GroupFlatten
+from widesym.models.layers.pooling import Flatten, GlobalAvgPool, GroupPool
+from widesym.models.layers.residual import Identity, Residual
+from widesym.models.signal import Signal
 
 OFF_GRID = Flatten | GroupFlatten | GlobalAvgPool | GroupPool
 

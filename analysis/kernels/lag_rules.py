@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from analysis.kernels.propagation import Rules
-from models.covariance import Covariance, Lag
-from models.layer import Affine, Layer, Nonlinearity
-from models.separation import Separation, Split, spread
-from models.signal import Signal
-from models.smooth_roots import root
+from widesym.analysis.kernels.propagation import Rules
+from widesym.models.covariance import Covariance, Lag
+from widesym.models.layer import Affine, Layer, Nonlinearity
+from widesym.models.layers.separation import Separation, Split, spread
+from widesym.models.signal import Signal
+from widesym.models.smooth_roots import root
 
 Sides = list[Any]  # what each layer needs of one signal, in the order of the layers
 

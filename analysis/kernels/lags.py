@@ -15,15 +15,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from analysis.kernels.blocks import in_blocks
-from analysis.kernels.lag_plan import LagPlan
-from analysis.kernels.lag_rules import LagRules, PairRules, Recording, Sides
-from analysis.kernels.propagation import Independent, Rules, propagate
-from models.architecture import Architecture
-from models.covariance import Covariance, Lag
-from models.layer import Nonlinearity
-from models.separation import Separation, spread_over_points
-from models.smooth_roots import root
+from widesym.analysis.kernels.blocks import in_blocks
+from widesym.analysis.kernels.lag_plan import LagPlan
+from widesym.analysis.kernels.lag_rules import LagRules, PairRules, Recording, Sides
+from widesym.analysis.kernels.propagation import Independent, Rules, propagate
+from widesym.models.architecture import Architecture
+from widesym.models.covariance import Covariance, Lag
+from widesym.models.layer import Nonlinearity
+from widesym.models.layers.separation import Separation, spread_over_points
+from widesym.models.smooth_roots import root
 
 Images = Float[Array, "n row column channel"]
 

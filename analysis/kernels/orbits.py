@@ -7,18 +7,18 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from analysis.kernels.analytic import AnalyticKernel, Kernel
-from analysis.kernels.group_circulant import GroupCirculant, OrbitKernel
-from analysis.kernels.lag_plan import OFF_GRID, with_signals
-from models.architecture import Architecture
-from models.conv import Conv
-from models.dense import Dense
-from models.group_conv import GroupConv, LiftingConv
-from models.groups import Group
-from models.layer import Layer, Nonlinearity
-from models.pooling import AvgPool
-from models.residual import Identity, Residual
-from models.signal import Signal
+from widesym.analysis.kernels.analytic import AnalyticKernel, Kernel
+from widesym.analysis.kernels.group_circulant import GroupCirculant, OrbitKernel
+from widesym.analysis.kernels.lag_plan import OFF_GRID, with_signals
+from widesym.models.architecture import Architecture
+from widesym.models.groups import Group
+from widesym.models.layer import Layer, Nonlinearity
+from widesym.models.layers.conv import Conv
+from widesym.models.layers.dense import Dense
+from widesym.models.layers.group_conv import GroupConv, LiftingConv
+from widesym.models.layers.pooling import AvgPool
+from widesym.models.layers.residual import Identity, Residual
+from widesym.models.signal import Signal
 
 
 def orbit_kernel(kernel: AnalyticKernel, group: Group, x: Float[ArrayLike, "n row column channel"]) -> Kernel:

@@ -5,10 +5,10 @@ Flattened pixels differ in variance, which the recursion keeps apart as long as 
 
 from collections.abc import Sequence
 
-from models.activations import Activation
-from models.layer import Layer
-from models.pooling import Flatten
-from models.residual import Identity
+from widesym.models.layer import Layer
+from widesym.models.layers.activations import Activation
+from widesym.models.layers.pooling import Flatten
+from widesym.models.layers.residual import Identity
 
 
 def flattening_late(layers: Sequence[Layer]) -> tuple[Layer, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from models.covariance import Covariance
+from widesym.models.covariance import Covariance
 
 ELEMENTS = {"cpu": 2**18}  # array elements worked on at once: on a CPU what its caches hold, elsewhere what fills it
 ELEMENTS_ELSEWHERE = 2**26

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from models.covariance import Covariance
-from models.layer import Affine, Layer, Nonlinearity
-from models.residual import Residual
-from models.separation import Separation
-from models.signal import Signal
+from widesym.models.covariance import Covariance
+from widesym.models.layer import Affine, Layer, Nonlinearity
+from widesym.models.layers.residual import Residual
+from widesym.models.layers.separation import Separation
+from widesym.models.signal import Signal
 
 State = TypeVar("State", Covariance, Separation)  # (K, Θ), or what takes the place of K
 Ends = Callable[[Nonlinearity, Any], tuple[Callable, Any, Any]]

@@ -14,19 +14,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from analysis.kernels.blocks import in_blocks_of, in_lanes
-from analysis.kernels.lag_plan import MixedLagsError, with_signals
-from analysis.kernels.pairwise import ELEMENTS, ELEMENTS_ELSEWHERE
-from analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
-from models.architecture import Architecture
-from models.covariance import Covariance, Dual
-from models.dense import Dense
-from models.layer import Affine, Layer, Nonlinearity
-from models.pooling import Flatten
-from models.residual import Identity, Residual
-from models.signal import Signal
-from models.spherical import SO3Conv, SO3Pool, SphereLifting, values
-from models.wigner import gauss_and_pole, so3_bandlimit, so3_grid
+from widesym.analysis.kernels.blocks import in_blocks_of, in_lanes
+from widesym.analysis.kernels.lag_plan import MixedLagsError, with_signals
+from widesym.analysis.kernels.pairwise import ELEMENTS, ELEMENTS_ELSEWHERE
+from widesym.analysis.kernels.propagation import Ends, Independent, Rules, propagate, recorded, replayed
+from widesym.models.architecture import Architecture
+from widesym.models.covariance import Covariance, Dual
+from widesym.models.layer import Affine, Layer, Nonlinearity
+from widesym.models.layers.dense import Dense
+from widesym.models.layers.pooling import Flatten
+from widesym.models.layers.residual import Identity, Residual
+from widesym.models.signal import Signal
+from widesym.models.spherical.conv import SO3Conv, SO3Pool, SphereLifting, values
+from widesym.models.spherical.wigner import gauss_and_pole, so3_bandlimit, so3_grid
 
 # κ is sampled this many times finer than its bandlimit asks, and no coarser than bandlimit 12 asks: nonlinearities
 # broaden its band, and where inputs are turns of one another, Θ has a cusp. Measured with Relu and Abs at bandlimits 2

@@ -1,6 +1,6 @@
 """The bridge to neural-tangents: optional interop, and the oracle of the analytic kernels (docs/neural-tangents.md)."""
 
-from analysis.tangents.bridge import to_stax
-from analysis.tangents.patch import import_neural_tangents
+from widesym.analysis.tangents.bridge import to_stax
+from widesym.analysis.tangents.patch import import_neural_tangents
 
 __all__ = ["import_neural_tangents", "to_stax"]

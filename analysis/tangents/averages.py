@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from analysis.kernels.full import PointByPoint, scaled_average
-from models.group_conv import GroupConv, LiftingConv
-from models.harmonics import so3_analysis, so3_synthesis, sphere_analysis
-from models.layer import Affine
-from models.signal import Signal
-from models.spherical import SO3Conv, SphereLifting
-from models.wigner import norms
+from widesym.analysis.kernels.full import PointByPoint, scaled_average
+from widesym.models.layer import Affine
+from widesym.models.layers.group_conv import GroupConv, LiftingConv
+from widesym.models.signal import Signal
+from widesym.models.spherical.conv import SO3Conv, SphereLifting
+from widesym.models.spherical.harmonics import so3_analysis, so3_synthesis, sphere_analysis
+from widesym.models.spherical.wigner import norms
 
 
 def averaged(layer: Affine, signal: Signal, covariance: PointByPoint) -> PointByPoint:

@@ -4,27 +4,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-from analysis.kernels.closed_form import Law, check_kinds, check_layers, check_parametrization
-from analysis.kernels.order import flattening_late
-from analysis.tangents.covariances import full_covariance_layer, uncorrelated_sum
-from analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
-from analysis.tangents.patch import import_neural_tangents
-from models.activations import Abs, Erf, Gelu, LeakyRelu, Relu, Sin
-from models.architecture import Architecture
-from models.conv import Conv
-from models.dense import Dense
-from models.group_conv import GroupConv, LiftingConv
-from models.group_flatten import GroupFlatten
-from models.invariants import InputMap
-from models.layer import Layer, NoClosedFormError, Nonlinearity
-from models.network import checked_layers
-from models.normalization import LayerNorm
-from models.parts import PartSum
-from models.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool
-from models.residual import Identity, Residual
-from models.signal import Domain
-from models.so3 import SO3
-from models.spherical import SO3Conv, SO3Pool, SphereLifting
+from widesym.analysis.kernels.closed_form import Law, check_kinds, check_layers, check_parametrization
+from widesym.analysis.kernels.order import flattening_late
+from widesym.analysis.tangents.covariances import full_covariance_layer, uncorrelated_sum
+from widesym.analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
+from widesym.analysis.tangents.patch import import_neural_tangents
+from widesym.models.architecture import Architecture
+from widesym.models.layer import Layer, NoClosedFormError, Nonlinearity
+from widesym.models.layers.activations import Abs, Erf, Gelu, LeakyRelu, Relu, Sin
+from widesym.models.layers.conv import Conv
+from widesym.models.layers.dense import Dense
+from widesym.models.layers.group_conv import GroupConv, LiftingConv
+from widesym.models.layers.group_flatten import GroupFlatten
+from widesym.models.layers.invariants import InputMap
+from widesym.models.layers.normalization import LayerNorm
+from widesym.models.layers.parts import PartSum
+from widesym.models.layers.pooling import AvgPool, Flatten, GlobalAvgPool, GroupPool
+from widesym.models.layers.residual import Identity, Residual
+from widesym.models.network import checked_layers
+from widesym.models.signal import Domain
+from widesym.models.spherical.conv import SO3Conv, SO3Pool, SphereLifting
+from widesym.models.spherical.so3 import SO3
 
 # Layers that neural-tangents has, too.
 OURS = {Dense, Conv, AvgPool, GlobalAvgPool, GroupPool, Flatten, Identity, LayerNorm, Residual}

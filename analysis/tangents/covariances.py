@@ -16,11 +16,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from analysis.kernels.full import PointByPoint, channel_mean
-from analysis.tangents.averages import averaged
-from analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
-from models.layer import Affine, Layer
-from models.signal import Domain, Signal
+from widesym.analysis.kernels.full import PointByPoint, channel_mean
+from widesym.analysis.tangents.averages import averaged
+from widesym.analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
+from widesym.models.layer import Affine, Layer
+from widesym.models.signal import Domain, Signal
 
 Interleaved = Float[Array, "*batch_and_axis_twice"]  # neural-tangents' layout: rows, rows, columns, columns, …
 

@@ -7,10 +7,10 @@ from typing import Any
 from flax import nnx
 from jaxtyping import Array, Float, Key, PyTree
 
-from models.architecture import Architecture
-from models.layer import Layer
-from models.network import Network, signals_through
-from models.signal import Domain, Signal, to_layout
+from widesym.models.architecture import Architecture
+from widesym.models.layer import Layer
+from widesym.models.network import Network, signals_through
+from widesym.models.signal import Domain, Signal, to_layout
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import optax
 
 from benchmarks.peers.flax_networks import ensemble_of
 from benchmarks.published import BATCH, IMAGES, LEARNING_RATE, LOGITS, OPTIMIZER, PIXELS
-from ensembles import Adam, IndependentDraws, MeanSquaredError, Sgd, Trainer, TrainingRecipe
-from launch.process import configure_jax
-from models.zoo import mnist_cnn, mnist_gcnn
+from widesym.ensembles import Adam, IndependentDraws, MeanSquaredError, Sgd, Trainer, TrainingRecipe
+from widesym.launch.process import configure_jax
+from widesym.models.zoo import mnist_cnn, mnist_gcnn
 
 ARCHITECTURES = {"cnn": mnist_cnn, "gcnn": mnist_gcnn}
 SQUARE = 2048  # side of the matrices whose product gives the peak

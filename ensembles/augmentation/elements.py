@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from ensembles.augmentation.images import Images
-from ensembles.augmentation.policy import FixedCopies, Inputs, Targets, merged
-from ensembles.augmentation.representations import (
+from widesym.ensembles.augmentation.images import Images
+from widesym.ensembles.augmentation.policy import FixedCopies, Inputs, Targets, merged
+from widesym.ensembles.augmentation.representations import (
     Invariant,
     Representation,
     Space,
@@ -19,8 +19,8 @@ from ensembles.augmentation.representations import (
     turned_copies,
     turned_each,
 )
-from models.circular_harmonics import turn
-from models.groups import Group
+from widesym.models.groups import Group
+from widesym.models.layers.circular_harmonics import turn
 
 
 @dataclass(frozen=True)

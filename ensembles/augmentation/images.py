@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ensembles.augmentation.representations import Matrix
+from widesym.ensembles.augmentation.representations import Matrix
 
 Method = Literal["nearest", "bilinear", "bicubic"]
 Outside = Literal["zeros", "edge"]

@@ -5,7 +5,7 @@ from numbers import Integral
 
 from jaxtyping import Array, Float
 
-from ensembles.augmentation.representations import Matrix, turned_vectors
+from widesym.ensembles.augmentation.representations import Matrix, turned_vectors
 
 
 @dataclass(frozen=True)

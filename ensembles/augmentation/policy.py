@@ -14,8 +14,9 @@ Targets = Float[Array, "sample target"]
 class Policy(Protocol):
     """A pure function (key, x, y) → (x, y) on a batch, applied at every training step (arXiv:2403.03103, sec. 3).
 
-    Any callable of this signature is one if it is hashable and a frozen dataclass that `models.description.describe`
-    can write down; it is traced by `jit`, and mapped over members' keys by `vmap` and `lax.map`.
+    Any callable of this signature is one if it is hashable and a frozen dataclass that
+    `widesym.models.description.describe` can write down; it is traced by `jit`, and mapped over members' keys by `vmap`
+    and `lax.map`.
     """
 
     def __call__(self, key: Key[Array, ""], x: Inputs, y: Targets) -> tuple[Inputs, Targets]:

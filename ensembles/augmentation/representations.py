@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ensembles.augmentation.policy import Targets
+from widesym.ensembles.augmentation.policy import Targets
 
 Batch = Float[Array, "sample *shape"]
 Matrix = Float[Array, "d d"]

@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from models.checks import check_seed
+from widesym.models.checks import check_seed
 
 Rotations = Float[np.ndarray, "rotation d d"]
 Solid = Literal["tetrahedron", "octahedron", "icosahedron"]

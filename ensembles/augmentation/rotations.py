@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ensembles.augmentation.policy import FixedCopies, Inputs, Targets
-from ensembles.augmentation.representations import (
+from widesym.ensembles.augmentation.policy import FixedCopies, Inputs, Targets
+from widesym.ensembles.augmentation.representations import (
     Invariant,
     Representation,
     Space,
@@ -15,7 +15,7 @@ from ensembles.augmentation.representations import (
     turned_copies,
     turned_each,
 )
-from ensembles.augmentation.rotation_sets import RotationSet
+from widesym.ensembles.augmentation.rotation_sets import RotationSet
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ensembles.augmentation.representations import Matrix
-from models.harmonics import sphere_analysis, sphere_synthesis
-from models.wigner import real_wigner, sphere_grid
+from widesym.ensembles.augmentation.representations import Matrix
+from widesym.models.spherical.harmonics import sphere_analysis, sphere_synthesis
+from widesym.models.spherical.wigner import real_wigner, sphere_grid
 
 Angle = Float[Array, ""]
 
@@ -15,7 +15,7 @@ Angle = Float[Array, ""]
 @dataclass(frozen=True)
 class SphereSignals:
     """Functions on the sphere, [sample, theta, phi, channel] or [sample, atom, theta, phi, channel], of bandlimit L on
-    the grid (2L, 2L−1) of models/wigner.py, moved by (ρ_R f)(x) = f(R⁻¹x) for R ∈ SO(3).
+    the grid (2L, 2L−1) of models/spherical/wigner.py, moved by (ρ_R f)(x) = f(R⁻¹x) for R ∈ SO(3).
 
     Exact for band-limited signals, f_l ↦ R^l f_l; what is not band-limited is projected first. Raises ValueError for
     inputs on other grids.

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from ensembles.augmentation.policy import Targets
+from widesym.ensembles.augmentation.policy import Targets
 
 Outside = Literal["zeros", "circular"]
 Pixels = Float[Array, "sample row column channel"]

@@ -4,25 +4,25 @@ A source is a frozen dataclass; its `load()` gives `Splits(train, test)` of `Dat
 name.
 """
 
-from ensembles.data.arrays import from_arrays
-from ensembles.data.cache import Cacheable
-from ensembles.data.catalogue import SETS, find_source, ood_sets
-from ensembles.data.cifar import CifarBinary
-from ensembles.data.cross_product import CrossProduct
-from ensembles.data.dataset import DataError, Dataset, Quantity, Source, Splits, standardise_each
-from ensembles.data.digits import Digits
-from ensembles.data.idx import IdxFiles
-from ensembles.data.image_folders import ImageFolders
-from ensembles.data.ising import IsingEnergies
-from ensembles.data.letters import letters
-from ensembles.data.noise import matched_noise
-from ensembles.data.normalisation import Normalisation
-from ensembles.data.npz import Npz
-from ensembles.data.out_of_distribution import like
-from ensembles.data.qm9 import Qm9
-from ensembles.data.tfds import Tfds
-from ensembles.data.toy import Toy
-from ensembles.data.transforms import standardised, transformed
+from widesym.ensembles.data.cache import Cacheable
+from widesym.ensembles.data.catalogue import SETS, find_source, ood_sets
+from widesym.ensembles.data.dataset import DataError, Dataset, Quantity, Source, Splits, standardise_each
+from widesym.ensembles.data.generators.cross_product import CrossProduct
+from widesym.ensembles.data.generators.ising import IsingEnergies
+from widesym.ensembles.data.generators.letters import letters
+from widesym.ensembles.data.generators.noise import matched_noise
+from widesym.ensembles.data.generators.toy import Toy
+from widesym.ensembles.data.normalisation import Normalisation
+from widesym.ensembles.data.out_of_distribution import like
+from widesym.ensembles.data.readers.arrays import from_arrays
+from widesym.ensembles.data.readers.cifar import CifarBinary
+from widesym.ensembles.data.readers.digits import Digits
+from widesym.ensembles.data.readers.idx import IdxFiles
+from widesym.ensembles.data.readers.image_folders import ImageFolders
+from widesym.ensembles.data.readers.npz import Npz
+from widesym.ensembles.data.readers.qm9 import Qm9
+from widesym.ensembles.data.readers.tfds import Tfds
+from widesym.ensembles.data.transforms import standardised, transformed
 
 __all__ = [
     "SETS",

@@ -19,9 +19,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ensembles.data.dataset import DataError, Quantity, Splits
-from ensembles.data.raw import Part, Raw
-from models.description import describe
+from widesym.ensembles.data.dataset import DataError, Quantity, Splits
+from widesym.ensembles.data.raw import Part, Raw
+from widesym.models.description import describe
 
 LONGEST = 80  # characters of a name; file systems take 255 bytes
 FACTS = {"format", "name", "provenance", "source", "classes", "quantities", "files", "versions"}

@@ -8,22 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ensembles.data.cifar import CifarBinary
-from ensembles.data.corruptions import blur, contrast
-from ensembles.data.cross_product import COMPONENTS, CrossProduct, other_norms
-from ensembles.data.dataset import DataError, Dataset, Source
-from ensembles.data.digits import Digits
-from ensembles.data.files import contents
-from ensembles.data.idx import IdxFiles
-from ensembles.data.image_folders import ImageFolders
-from ensembles.data.ising import ENERGY, IsingEnergies, at_temperature, continuous_spins
-from ensembles.data.noise import matched_noise, pixel_noise, uniform_noise, white_noise
-from ensembles.data.npz import Npz
-from ensembles.data.out_of_distribution import corrupted, permuted_pixels, printed_letters
-from ensembles.data.picture_trees import holds_pictures
-from ensembles.data.qm9 import Qm9
-from ensembles.data.tfds import Tfds
-from ensembles.data.toy import HEIGHT, Toy, further_out
+from widesym.ensembles.data.corruptions import blur, contrast
+from widesym.ensembles.data.dataset import DataError, Dataset, Source
+from widesym.ensembles.data.generators.cross_product import COMPONENTS, CrossProduct, other_norms
+from widesym.ensembles.data.generators.ising import ENERGY, IsingEnergies, at_temperature, continuous_spins
+from widesym.ensembles.data.generators.noise import matched_noise, pixel_noise, uniform_noise, white_noise
+from widesym.ensembles.data.generators.toy import HEIGHT, Toy, further_out
+from widesym.ensembles.data.out_of_distribution import corrupted, permuted_pixels, printed_letters
+from widesym.ensembles.data.readers.cifar import CifarBinary
+from widesym.ensembles.data.readers.digits import Digits
+from widesym.ensembles.data.readers.files import contents
+from widesym.ensembles.data.readers.idx import IdxFiles
+from widesym.ensembles.data.readers.image_folders import ImageFolders
+from widesym.ensembles.data.readers.npz import Npz
+from widesym.ensembles.data.readers.picture_trees import holds_pictures
+from widesym.ensembles.data.readers.qm9 import Qm9
+from widesym.ensembles.data.readers.tfds import Tfds
 
 OodSet = Callable[[Dataset, int, int], Dataset]  # of the training set, a number of samples, and a seed
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ensembles.data.transforms.images import Images, Kernel, check_images, separable
+from widesym.ensembles.data.transforms.images import Images, Kernel, check_images, separable
 
 CONTRASTS = (0.75, 0.5, 0.4, 0.3, 0.15)
 WIDTHS = (0.4, 0.6, 0.7, 0.8, 1.0)  # in pixels

@@ -8,10 +8,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
-from ensembles.data.normalisation import Normalisation
-from ensembles.data.statistics import blocks, divisor
-from ensembles.losses import Loss, MeanSquaredError
-from models.errors import UserError
+from widesym.ensembles.data.normalisation import Normalisation
+from widesym.ensembles.data.statistics import blocks, divisor
+from widesym.ensembles.losses import Loss, MeanSquaredError
+from widesym.models.errors import UserError
 
 Inputs = Float[np.ndarray, "sample *point channel"]
 Images = Float[np.ndarray, "sample row column channel"]

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Num
 
-from ensembles.data.dataset import DataError
+from widesym.ensembles.data.dataset import DataError
 
 Layout = Literal["NHW", "NHWC", "NCHW"]  # sample, row (height), column (width), channel
 MOST_CHANNELS = 4  # of pictures: grey or red, green and blue, with or without transparency

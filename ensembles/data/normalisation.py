@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Num
 
-from ensembles.data.statistics import blocks
+from widesym.ensembles.data.statistics import blocks
 
 
 @dataclass(frozen=True)

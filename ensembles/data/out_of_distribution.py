@@ -1,8 +1,8 @@
 """Inputs to probe networks with that were trained on other data: each a function of the data set they were trained on.
 
-Noise with the data's statistics is in ensembles/data/noise.py, spins at other temperatures or with continuous values in
-ising.py, longer vectors in cross_product.py. `matched_noise` and `printed_letters` bring every image to mean 0 and
-variance 1; `standardised(data)` does so with those of the others.
+Noise with the data's statistics is in ensembles/data/generators/noise.py, spins at other temperatures or with
+continuous values in ising.py, longer vectors in cross_product.py. `matched_noise` and `printed_letters` bring every
+image to mean 0 and variance 1; `standardised(data)` does so with those of the others.
 """
 
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ensembles.data.cross_product import other_norms
-from ensembles.data.dataset import DataError, Dataset, Inputs
-from ensembles.data.ising import at_temperature, continuous_spins
-from ensembles.data.letters import letters
-from ensembles.data.noise import matched_noise, pixel_noise, uniform_noise, white_noise
-from ensembles.data.streams import other_stream, stream
-from ensembles.data.transforms import grayscale, resize, rgb, standardised, transformed
-from ensembles.data.transforms.images import Images, check_images
-from models.checks import check_positive
+from widesym.ensembles.data.dataset import DataError, Dataset, Inputs
+from widesym.ensembles.data.generators.cross_product import other_norms
+from widesym.ensembles.data.generators.ising import at_temperature, continuous_spins
+from widesym.ensembles.data.generators.letters import letters
+from widesym.ensembles.data.generators.noise import matched_noise, pixel_noise, uniform_noise, white_noise
+from widesym.ensembles.data.streams import other_stream, stream
+from widesym.ensembles.data.transforms import grayscale, resize, rgb, standardised, transformed
+from widesym.ensembles.data.transforms.images import Images, check_images
+from widesym.models.checks import check_positive
 
 __all__ = [
     "at_temperature",

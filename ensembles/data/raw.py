@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from ensembles.data.dataset import (
+from widesym.ensembles.data.dataset import (
     DataError,
     Dataset,
     Inputs,
@@ -18,9 +18,9 @@ from ensembles.data.dataset import (
     check_labels,
     check_values,
 )
-from ensembles.data.normalisation import Normalisation
-from ensembles.data.statistics import divisor, moments
-from ensembles.data.streams import stream
+from widesym.ensembles.data.normalisation import Normalisation
+from widesym.ensembles.data.statistics import divisor, moments
+from widesym.ensembles.data.streams import stream
 
 HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
 APART = 8  # digits run to 16, bytes to 255

@@ -8,8 +8,8 @@ from typing import IO
 
 import numpy as np
 
-from ensembles.data.dataset import DataError, Dataset, Quantity
-from ensembles.data.normalisation import Normalisation
+from widesym.ensembles.data.dataset import DataError, Dataset, Quantity
+from widesym.ensembles.data.normalisation import Normalisation
 
 ARRAYS = ("inputs", "labels", "values")
 

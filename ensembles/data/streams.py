@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.checks import check_seed
+from widesym.models.checks import check_seed
 
 
 def stream(seed: int) -> np.random.Generator:

@@ -9,27 +9,28 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from analysis.demo_figure import comparison_figure
-from analysis.drawing import save_figure
-from analysis.dynamics import largest_learning_rate
-from analysis.gram.tiling import DEFAULT_MEMORY
-from analysis.predictions import training_kernel
-from ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
-from ensembles.augmentation import Policy
-from ensembles.data import Dataset, Digits, letters, matched_noise
-from ensembles.data.out_of_distribution import at_temperature, standardised
-from launch.analyze import AnalysisOptions, analyse, tell
-from launch.begun import unstated_told
-from launch.matching import runs_in
-from launch.recipes.options import check_limits, check_output
-from launch.run import Run
-from launch.run_directory import claim
-from launch.runner import peak_memory, run_ensemble
-from launch.theory import KernelStore
-from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
-from models.checks import MOST_SEED
-from models.description import describe
-from models.zoo import HIDDEN_STD
+from widesym.analysis.dynamics import largest_learning_rate
+from widesym.analysis.dynamics.ensembles import training_kernel
+from widesym.analysis.figures.demo import comparison_figure
+from widesym.analysis.figures.drawing import save_figure
+from widesym.analysis.gram.tiling import DEFAULT_MEMORY
+from widesym.ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
+from widesym.ensembles.augmentation import Policy
+from widesym.ensembles.data import Dataset, Digits, matched_noise
+from widesym.ensembles.data.generators import letters
+from widesym.ensembles.data.out_of_distribution import at_temperature, standardised
+from widesym.launch.analyses.analyze import AnalysisOptions, analyse, tell
+from widesym.launch.analyses.matching import runs_in
+from widesym.launch.analyses.theory import KernelStore
+from widesym.launch.config.checks import check_limits, check_output
+from widesym.launch.runs.begun import unstated_told
+from widesym.launch.runs.directory import claim
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import peak_memory, run_ensemble
+from widesym.models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
+from widesym.models.checks import MOST_SEED
+from widesym.models.description import describe
+from widesym.models.zoo import HIDDEN_STD
 
 C4 = cyclic(4)
 # Small logits at initialisation: their scatter over members, which the mean has to average away, is then of the order

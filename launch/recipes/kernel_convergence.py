@@ -10,15 +10,15 @@ import tyro
 from jaxtyping import Float
 from rich.console import Console
 
-from ensembles.data import Digits
-from ensembles.data.transforms import resize, to_sphere
-from launch.begun import unstated_told
-from launch.convergence_report import report
-from launch.convergence_run import KernelSample, sample_kernels
-from launch.recipes.options import check_limits, check_output
-from launch.run_directory import claim
-from launch.runner import peak_memory
-from models import (
+from widesym.ensembles.data import Digits
+from widesym.ensembles.data.transforms import resize, to_sphere
+from widesym.launch.config.checks import check_limits, check_output
+from widesym.launch.kernels.sampled import KernelSample, sample_kernels
+from widesym.launch.kernels.sampled_report import report
+from widesym.launch.runs.begun import unstated_told
+from widesym.launch.runs.directory import claim
+from widesym.launch.training.execution import peak_memory
+from widesym.models import (
     Architecture,
     Dense,
     GroupConv,
@@ -30,9 +30,9 @@ from models import (
     SphereLifting,
     cyclic,
 )
-from models.checks import MOST_SEED
-from models.description import describe
-from models.zoo import HIDDEN_STD
+from widesym.models.checks import MOST_SEED
+from widesym.models.description import describe
+from widesym.models.zoo import HIDDEN_STD
 
 MEMBERS, PAPER_MEMBERS = 100, 1000
 WIDTHS, PAPER_WIDTHS = (8, 16, 32, 64), (4, 8, 16, 32, 64, 128, 256)

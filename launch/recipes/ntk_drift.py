@@ -19,28 +19,28 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.drawing import save_figure
-from analysis.drift_by_width import FITTED, DriftLaws, drift_figure, drift_laws, last_drifts
-from analysis.dynamics import largest_eigenvalue
-from analysis.empirical import empirical_ntk
-from analysis.kernels import analytic_kernel
-from analysis.power_law import LEVEL
-from ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
-from ensembles.data import Dataset, Digits
-from launch.begun import unstated_told
-from launch.errors import RunDirectoryError
-from launch.files import write_json
-from launch.ntk_run import ntk_of_run
-from launch.recipes.options import check_limits, check_output
-from launch.run import Run
-from launch.run_directory import claim
-from launch.runner import Execution, peak_memory, run_ensemble
-from launch.snapshots import Parameters
-from launch.stored_members import StoredRun
-from models import Architecture, Conv, Dense, Flatten, MaxPool, Relu
-from models.checks import MOST_SEED
-from models.description import describe
-from models.zoo import HIDDEN_STD
+from widesym.analysis.dynamics import largest_eigenvalue
+from widesym.analysis.empirical import empirical_ntk
+from widesym.analysis.estimators.power_law import LEVEL
+from widesym.analysis.figures.drawing import save_figure
+from widesym.analysis.figures.drift_by_width import FITTED, DriftLaws, drift_figure, drift_laws, last_drifts
+from widesym.analysis.kernels import analytic_kernel
+from widesym.ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
+from widesym.ensembles.data import Dataset, Digits
+from widesym.launch.config.checks import check_limits, check_output
+from widesym.launch.config.snapshots import Parameters
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.kernels.ntk import ntk_of_run
+from widesym.launch.runs.begun import unstated_told
+from widesym.launch.runs.directory import claim
+from widesym.launch.runs.files import write_json
+from widesym.launch.runs.run import Run
+from widesym.launch.runs.stored import StoredRun
+from widesym.launch.training.execution import Execution, peak_memory, run_ensemble
+from widesym.models import Architecture, Conv, Dense, Flatten, MaxPool, Relu
+from widesym.models.checks import MOST_SEED
+from widesym.models.description import describe
+from widesym.models.zoo import HIDDEN_STD
 
 # A trial for each of fifteen small ensembles would take longer than their training.
 EXECUTION = Execution(Strategy(4))

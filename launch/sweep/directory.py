@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ensembles import Strategy
-from ensembles.randomness import Randomness, check_randomness
-from launch.begun import DEFAULT, unstated
-from launch.config import built, made
-from launch.errors import ConfigError, RunDirectoryError
-from launch.files import write_json
-from launch.train_config import TrainConfig, described
-from models.description import describe
+from widesym.ensembles import Strategy
+from widesym.ensembles.randomness import Randomness, check_randomness
+from widesym.launch.config.specs import built, made
+from widesym.launch.errors import ConfigError, RunDirectoryError
+from widesym.launch.runs.begun import DEFAULT, unstated
+from widesym.launch.runs.files import write_json
+from widesym.launch.training.config import TrainConfig, described
+from widesym.models.description import describe
 
 
 class Source(NamedTuple):
@@ -139,7 +139,7 @@ class SweepDirectory:
 
     def unstated(self) -> Randomness:
         """The randomness of runs that do not say it: what plans in the directory have; "shared" in a directory of an
-        earlier version, whose runs all are, so that they are found by their names and go on (launch/begun.py).
+        earlier version, whose runs all are, so that they are found by their names and go on (launch/runs/begun.py).
 
         Plans that are damaged are about to be written anew, and runs that are have messages of their own.
         """

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from launch.disk import size
-from launch.errors import ConfigError
-from launch.predicted_time import PredictedTime, predicted_time, spoken
-from launch.run import Run
-from launch.sweep.directory import StoredJob, SweepDirectory
-from launch.sweep.jobs import program
-from launch.sweep.plan import Runs, planned
-from launch.sweep.sweep_config import Point, SweepConfig, told
-from launch.training_cost import TrainingCost, training_cost
-from launch.yaml_text import dumped
+from widesym.launch.config.yaml import dumped
+from widesym.launch.errors import ConfigError
+from widesym.launch.runs.disk import size
+from widesym.launch.runs.run import Run
+from widesym.launch.sweep.config import Point, SweepConfig, told
+from widesym.launch.sweep.directory import StoredJob, SweepDirectory
+from widesym.launch.sweep.jobs import program
+from widesym.launch.sweep.plan import Runs, planned
+from widesym.launch.training.cost import TrainingCost, training_cost
+from widesym.launch.training.duration import PredictedTime, predicted_time, spoken
 
 MOST_TRIALS = 8
 

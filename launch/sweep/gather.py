@@ -9,22 +9,22 @@ import numpy as np
 import zarr
 from jaxtyping import Shaped
 
-from ensembles.data import Dataset
-from ensembles.data.stored import load_dataset
-from ensembles.recorder import create_store
-from ensembles.trainer import DivergedError, Record
-from launch.errors import RunDirectoryError
-from launch.failures import note_failure
-from launch.files import write_json
-from launch.integrity import digests
-from launch.moments import write_moment
-from launch.run import Run
-from launch.run_directory import holder
-from launch.stability import FILE as STABILITY
-from launch.stored_data import file_of, write_sets
-from launch.stored_members import run_config
-from launch.sweep.directory import Source, SweepDirectory
-from launch.sweep.jobs import digest
+from widesym.ensembles.data import Dataset
+from widesym.ensembles.data.stored import load_dataset
+from widesym.ensembles.recorder import create_store
+from widesym.ensembles.trainer import DivergedError, Record
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.integrity.files import digests
+from widesym.launch.runs.data import file_of, write_sets
+from widesym.launch.runs.directory import holder
+from widesym.launch.runs.failures import note_failure
+from widesym.launch.runs.files import write_json
+from widesym.launch.runs.records import write_moment
+from widesym.launch.runs.run import Run
+from widesym.launch.runs.stored import run_config
+from widesym.launch.sweep.directory import Source, SweepDirectory
+from widesym.launch.sweep.jobs import digest
+from widesym.launch.training.stability import FILE as STABILITY
 
 
 def gather(directory: SweepDirectory, job: str | None = None) -> dict[str, str]:

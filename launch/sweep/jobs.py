@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from ensembles.hyperparameters import PerMember, numbers_of
-from ensembles.recipe import TrainingRecipe
-from launch.begun import as_earlier
-from launch.train_config import TrainConfig, described
+from widesym.ensembles.hyperparameters import PerMember, numbers_of
+from widesym.ensembles.recipe import TrainingRecipe
+from widesym.launch.runs.begun import as_earlier
+from widesym.launch.training.config import TrainConfig, described
 
 
 class Entry(NamedTuple):

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from launch.progress import member_progress
-from launch.sweep.directory import StoredPlan, SweepDirectory
-from launch.sweep.executors import End, Ended
-from launch.sweep.gather import gather
-from launch.sweep.standing import Standing, State, standings
-from launch.sweep.sweep_config import told
+from widesym.launch.runs.progress import member_progress
+from widesym.launch.sweep.config import told
+from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
+from widesym.launch.sweep.executors.pool import End, Ended
+from widesym.launch.sweep.gather import gather
+from widesym.launch.sweep.states import Standing, State, standings
 
 UNFINISHED = 1  # exit code: something is left to be done
 SECONDS_BETWEEN_LOOKS = 2.0

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ensembles.data import Dataset
-from launch.errors import ConfigError, RunDirectoryError
-from launch.failures import FILE as FAILED
-from launch.run import Run
-from launch.sweep.directory import Source, StoredJob, StoredPlan, SweepDirectory, Wanted
-from launch.sweep.gather import gather
-from launch.sweep.jobs import Entry, Job, digest, digest_of_part, packed, program, whole
-from launch.sweep.sweep_config import Point, SweepConfig, place_of
-from launch.train_config import TrainConfig, described
-from launch.training_cost import batch_shapes
+from widesym.ensembles.data import Dataset
+from widesym.launch.errors import ConfigError, RunDirectoryError
+from widesym.launch.runs.failures import FILE as FAILED
+from widesym.launch.runs.run import Run
+from widesym.launch.sweep.config import Point, SweepConfig, place_of
+from widesym.launch.sweep.directory import Source, StoredJob, StoredPlan, SweepDirectory, Wanted
+from widesym.launch.sweep.gather import gather
+from widesym.launch.sweep.jobs import Entry, Job, digest, digest_of_part, packed, program, whole
+from widesym.launch.training.config import TrainConfig, described
+from widesym.launch.training.cost import batch_shapes
 
 Runs = Callable[[TrainConfig], Run]
 

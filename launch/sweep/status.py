@@ -10,12 +10,12 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from launch.failures import failure_in
-from launch.run_directory import runs_within
-from launch.sweep.cluster import queued_if_known
-from launch.sweep.directory import SweepDirectory
-from launch.sweep.standing import Standing, State, of_directory, settled, standings
-from launch.sweep.sweep_config import Changes, told
+from widesym.launch.runs.directory import runs_within
+from widesym.launch.runs.failures import failure_in
+from widesym.launch.sweep.config import Changes, told
+from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.executors.slurm.jobs import queued_if_known
+from widesym.launch.sweep.states import Standing, State, of_directory, settled, standings
 
 COLUMNS = ("run", "what", "state", "steps", "member-steps/s", "left", "where, or why")
 ALWAYS = COLUMNS[:3]

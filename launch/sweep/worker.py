@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ensembles.sharding import agreed, on_first
-from launch.errors import InUseError, RunDirectoryError
-from launch.failures import FILE, note_failure
-from launch.runner import Execution, run_ensemble
-from launch.sweep.directory import SweepDirectory
-from launch.sweep.gather import gather
-from launch.sweep.jobs import digest, digest_of_part
+from widesym.ensembles.sharding import agreed, on_first
+from widesym.launch.errors import InUseError, RunDirectoryError
+from widesym.launch.runs.failures import FILE, note_failure
+from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.gather import gather
+from widesym.launch.sweep.jobs import digest, digest_of_part
+from widesym.launch.training.execution import Execution, run_ensemble
 
 
 def work(directory: Path, name: str, console: Console, execution: Execution = Execution()) -> None:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis.agreement import agreements, spoken
-from analysis.comparison import Compared, Times, compare
-from analysis.dynamics import Prediction
-from analysis.ensemble_logits import EnsembleLogits
+from widesym.analysis.comparison import Compared, Times, compare
+from widesym.analysis.comparison.agreement import agreements, spoken
+from widesym.analysis.dynamics import Prediction
+from widesym.analysis.estimators.logits import EnsembleLogits
 
 SAMPLES, LOGITS = 6, 4
 SETS = {"test": slice(0, 3), "noise": slice(3, 6)}

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, MIXING, NETWORKS, inputs
-from oracles import kernel
 
-from analysis import analytic_kernel
-from models import Architecture, Dense, GroupPool, LiftingConv, Relu
+from tests.support.networks import C2, MIXING, NETWORKS, inputs
+from tests.support.oracles import kernel
+from widesym.analysis import analytic_kernel
+from widesym.models import Architecture, Dense, GroupPool, LiftingConv, Relu
 
 # Float32 rounds the sums of each layer, some 1e-7 of the result.
 NNGP = {"rtol": 3e-6}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from analysis import analytic_kernel
-from models import (
+from widesym.analysis import analytic_kernel
+from widesym.models import (
     Architecture,
     AtomSum,
     Conv,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from analysis.calibration import calibration, z_scores
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.resampling import EstimatedMean, estimate_mean
+from widesym.analysis.estimators.calibration import calibration, z_scores
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import EstimatedMean, estimate_mean
 
 
 def estimated(seed, members, samples=3, logits=2, shift=0.0):

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from analysis import analytic_kernel
-from analysis.kernels.closed_form import check_layers
-from analysis.kernels.engines import choose_engine
-from analysis.kernels.lags import LagEngine
-from models import (
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels.closed_form import check_layers
+from widesym.analysis.kernels.engines import choose_engine
+from widesym.analysis.kernels.lags import LagEngine
+from widesym.models import (
     Architecture,
     Conv,
     Dense,
@@ -23,8 +23,8 @@ from models import (
     Relu,
     cyclic,
 )
-from models.layer import Layer
-from models.signal import Signal
+from widesym.models.layer import Layer
+from widesym.models.signal import Signal
 
 C2, C4 = cyclic(2), cyclic(4)
 IMAGE = (5, 5, 1)

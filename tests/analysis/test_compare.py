@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.comparison import Compared, Times, compare
-from analysis.comparison.compare import SUBSETS
-from analysis.comparison.rows import orbit_row
-from analysis.dynamics import Prediction
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.equivariance import orbit_statistics
-from analysis.orbit_statistics import OrbitSet, member_orbit_statistics
-from analysis.resampling import estimate_mean, subset_means
+from widesym.analysis.comparison import Compared, Times, compare
+from widesym.analysis.comparison.compare import SUBSETS
+from widesym.analysis.comparison.rows import orbit_row
+from widesym.analysis.dynamics import Prediction
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import estimate_mean, subset_means
+from widesym.analysis.estimators.orbit_statistics import OrbitSet, member_orbit_statistics
+from widesym.analysis.estimators.orbits import orbit_statistics
 
 LOGITS, TIMES = 3, Times((0.0, 0.5, 2.0), (0, 1, 4))
 SIZES = {"train": 4, "letters": 5}  # inputs by set; letters on an orbit of two elements in `orbit`

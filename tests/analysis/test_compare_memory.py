@@ -4,9 +4,9 @@ import tracemalloc
 
 import numpy as np
 
-from analysis.comparison import Compared, Times, compare
-from analysis.ensemble_logits import BLOCK_BYTES, EnsembleLogits
-from analysis.orbit_statistics import OrbitSet
+from widesym.analysis.comparison import Compared, Times, compare
+from widesym.analysis.estimators.logits import BLOCK_BYTES, EnsembleLogits
+from widesym.analysis.estimators.orbit_statistics import OrbitSet
 
 TIMES, MEMBERS, SAMPLES, LOGITS, DISTINCT = 2, 4000, 2000, 10, 40
 TURNED = 16  # samples recorded on two elements, the last of all

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from artists import check_band, check_laid_out, check_line, legend, lines
-from synthetic_tables import NAMES, SIZES, TIMES, divergence, divergence_by_size
 
-from analysis.comparison_figures import divergence_by_size_figure, divergence_over_time
-from analysis.drawing import PALETTE
+from tests.support.artists import check_band, check_laid_out, check_line, legend, lines
+from tests.support.synthetic_tables import NAMES, SIZES, TIMES, divergence, divergence_by_size
+from widesym.analysis.figures.comparison import divergence_by_size_figure, divergence_over_time
+from widesym.analysis.figures.drawing import PALETTE
 
 
 def seven(table):

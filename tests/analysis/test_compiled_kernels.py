@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from gradient_networks import INSTRUCTIONS
-from jax_processes import run_processes
 
-SCRIPT = Path(__file__).with_name("compiled_kernels.py")
+from tests.support.gradient_networks import INSTRUCTIONS
+from tests.support.jax_processes import run_processes
+
+SCRIPT = Path(__file__).parents[1] / "support" / "compiled_kernels.py"
 # Float32 sums of some hundred products err by less than 1e-6 of the largest entry; a window left out is 1e-3 or more.
 TOLERANCE = 1e-5
 

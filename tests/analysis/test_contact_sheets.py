@@ -5,8 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.contact_sheets import contact_sheet, telling
-from ensembles.data import CrossProduct, Dataset, Digits, IsingEnergies, Quantity, Splits, Toy, from_arrays, ood_sets
+from widesym.analysis.figures.contact_sheets import contact_sheet, telling
+from widesym.ensembles.data import (
+    CrossProduct,
+    Dataset,
+    Digits,
+    IsingEnergies,
+    Quantity,
+    Splits,
+    Toy,
+    from_arrays,
+    ood_sets,
+)
 
 
 def sheet(splits, ood=True):

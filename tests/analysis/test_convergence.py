@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from analysis.convergence import (
+from widesym.analysis.estimators.convergence import (
     add_member,
     bias_law,
     bootstrap_weights,
@@ -16,8 +16,8 @@ from analysis.convergence import (
     no_moments,
     relative_errors,
 )
-from analysis.convergence_figures import convergence_figure
-from analysis.drawing import save_figure
+from widesym.analysis.figures.convergence import convergence_figure
+from widesym.analysis.figures.drawing import save_figure
 
 EXACT = np.array([[1.0, 0.5], [0.5, -2.0]])  # relative errors have the sign and the size taken out
 WIDTHS = (4, 8, 16, 32)

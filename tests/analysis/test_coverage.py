@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.divergence import squared_divergence
-from analysis.resampling import EstimatedMean
 from examples.coverage import (
     HEADER,
     Population,
@@ -26,6 +24,8 @@ from examples.coverage import (
     profile,
     rms_covered,
 )
+from widesym.analysis.estimators.divergence import squared_divergence
+from widesym.analysis.estimators.means import EstimatedMean
 
 TABLE = Path(__file__).parents[2] / "docs" / "figures" / "coverage.csv"
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.divergence import (
+from widesym.analysis.estimators.divergence import (
     divergence,
     divergence_by_size,
     divergence_interval,
@@ -18,8 +18,8 @@ from analysis.divergence import (
     squared_divergence,
     squared_divergence_interval,
 )
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.resampling import EstimatedMean, estimate_mean, subset_means
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import EstimatedMean, estimate_mean, subset_means
 
 
 def gaussian(seed, members, samples, logits=10, shift=0.0, spread=1.0):

@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
-from linear_models import FLOAT64, LOGITS, TEST, TRAIN, kernels, problem
 
-from analysis.dynamics import (
+from tests.support.linear_models import FLOAT64, LOGITS, TEST, TRAIN, kernels, problem
+from widesym.analysis.dynamics import (
     Descent,
     Flow,
     covariance,
@@ -16,8 +16,8 @@ from analysis.dynamics import (
     largest_learning_rate,
     predict,
 )
-from analysis.kernels import Kernel
-from analysis.kernels.accuracy import UnresolvedWarning
+from widesym.analysis.kernels import Kernel
+from widesym.analysis.kernels.accuracy import UnresolvedWarning
 
 STEPS = (0, 1, 2, 7, 60)
 assert_close = np.testing.assert_allclose

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from networks import inputs, random_params
 
-from analysis.empirical import empirical_kernel, sampled_kernel
-from models import Architecture, Dense, Flatten, Identity, OrbitAverage, Relu, Residual, cyclic
+from tests.support.networks import inputs, random_params
+from widesym.analysis.empirical import empirical_kernel, sampled_kernel
+from widesym.models import Architecture, Dense, Flatten, Identity, OrbitAverage, Relu, Residual, cyclic
 
 SHAPE = (3, 3, 1)
 BODY = (Flatten(), Dense(4, b_std=0.5), Relu(), Dense(2, b_std=0.5))

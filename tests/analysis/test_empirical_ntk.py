@@ -4,14 +4,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import COMPOSITES, LOGITS, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow, random_params
 
-from analysis import analytic_kernel
-from analysis.devices import devices_sharing_memory
-from analysis.empirical import empirical_nngp, empirical_ntk, structured
-from analysis.empirical.plan import tile_ntk
-from analysis.tangents import import_neural_tangents, to_stax
-from models import (
+from tests.support.networks import (
+    COMPOSITES,
+    LOGITS,
+    MIXING,
+    NETWORKS,
+    SPHERES,
+    STDS,
+    inputs,
+    partly_slow,
+    random_params,
+)
+from widesym.analysis import analytic_kernel
+from widesym.analysis.empirical import empirical_nngp, empirical_ntk, structured
+from widesym.analysis.empirical.plan import tile_ntk
+from widesym.analysis.programs.devices import devices_sharing_memory
+from widesym.analysis.tangents import import_neural_tangents, to_stax
+from widesym.models import (
     Architecture,
     Conv,
     Dense,

@@ -3,13 +3,13 @@
 import jax
 import numpy as np
 import pytest
-from networks import NETWORKS, SPHERES, STDS, inputs, random_params
 
-from analysis.devices import devices_sharing_memory
-from analysis.empirical import empirical_nngp, empirical_ntk
-from analysis.empirical.checks import checked
-from analysis.empirical.plan import make_plan, tile_ntk
-from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu
+from tests.support.networks import NETWORKS, SPHERES, STDS, inputs, random_params
+from widesym.analysis.empirical import empirical_nngp, empirical_ntk
+from widesym.analysis.empirical.checks import checked
+from widesym.analysis.empirical.plan import make_plan, tile_ntk
+from widesym.analysis.programs.devices import devices_sharing_memory
+from widesym.models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu
 
 METHODS = ("structured", "jacobian", "vector_products")
 SMALL = Architecture((Flatten(), Dense(8, **STDS), Relu(), Dense(3, **STDS)))

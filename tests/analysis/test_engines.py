@@ -3,14 +3,14 @@
 import jax
 import numpy as np
 import pytest
-from networks import COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow
 
-from analysis import analytic_kernel
-from analysis.kernels import engines
-from analysis.kernels.full import FullEngine
-from analysis.kernels.lags import LagEngine
-from analysis.kernels.spherical import SphericalEngine
-from models import (
+from tests.support.networks import COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels import engines
+from widesym.analysis.kernels.full import FullEngine
+from widesym.analysis.kernels.lags import LagEngine
+from widesym.analysis.kernels.spherical import SphericalEngine
+from widesym.models import (
     Architecture,
     Conv,
     Dense,
@@ -23,7 +23,7 @@ from models import (
     cyclic,
     zoo,
 )
-from models.harmonics import rotate_sphere
+from widesym.models.spherical.harmonics import rotate_sphere
 
 # Θ of an input with itself rounds by the square root of K's rounding (test_analytic_kernel.py); in float64, 1e-8.
 ROUNDING = {"rtol": 1e-7, "atol": 1e-10}

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from artists import check_band, check_laid_out, check_line, legend, lines
-from synthetic_tables import NAMES, SETS, SIZES, TIMES, equivariance, equivariance_by_size, training
 
-from analysis.drawing import PALETTE
-from analysis.equivariance_figures import equivariance_over_time, osp_by_size
-from analysis.training_figures import training_curves
+from tests.support.artists import check_band, check_laid_out, check_line, legend, lines
+from tests.support.synthetic_tables import NAMES, SETS, SIZES, TIMES, equivariance, equivariance_by_size, training
+from widesym.analysis.figures.drawing import PALETTE
+from widesym.analysis.figures.equivariance import equivariance_over_time, osp_by_size
+from widesym.analysis.figures.training import training_curves
 
 
 def seven(table):

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 import jax
 import numpy as np
 import pytest
-from networks import STDS, inputs, random_params
 
-from analysis import analytic_kernel
-from analysis.tangents import to_stax
-from models import Architecture, AtomSum, Conv, Dense, Flatten, Identity, Relu
+from tests.support.networks import STDS, inputs, random_params
+from widesym.analysis import analytic_kernel
+from widesym.analysis.tangents import to_stax
+from widesym.models import Architecture, AtomSum, Conv, Dense, Flatten, Identity, Relu
 
 LOGITS = Dense(1, **STDS)
 CASES = {

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from analysis.flops import product_flops
+from widesym.analysis.programs.flops import product_flops
 
 A, B, X = jnp.ones((3, 4)), jnp.ones((4, 5)), jnp.ones((2, 6, 6, 3))
 FILTER = jnp.ones((2, 2, 3, 7))

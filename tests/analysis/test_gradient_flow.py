@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.linalg
-from linear_models import FLOAT64, LOGITS, TEST, TRAIN, kernels, problem
 
-from analysis.dynamics import Descent, Flow, covariance, predict
-from analysis.kernels import Kernel
-from analysis.tangents import import_neural_tangents
+from tests.support.linear_models import FLOAT64, LOGITS, TEST, TRAIN, kernels, problem
+from widesym.analysis.dynamics import Descent, Flow, covariance, predict
+from widesym.analysis.kernels import Kernel
+from widesym.analysis.tangents import import_neural_tangents
 
 TIMES = (0.0, 0.3, 2.0, 40.0)
 RIDGES = pytest.mark.parametrize("ridge", [0.0, 0.7], ids=["no ridge", "ridge"])

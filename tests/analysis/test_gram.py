@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from networks import HIDDEN, LOGITS, NETWORKS
 
-from analysis import analytic_kernel
-from analysis.devices import on_devices
-from analysis.gram import (
+from tests.support.networks import HIDDEN, LOGITS, NETWORKS
+from widesym.analysis import analytic_kernel
+from widesym.analysis.gram import (
     Gram,
     GramError,
     Tiling,
@@ -21,9 +20,10 @@ from analysis.gram import (
     pending_tiles,
     read_gram,
 )
-from analysis.gram.store import stored_tiling
-from analysis.kernels import Kernel
-from models import Architecture, Dense, MaxPool, NoClosedFormError, Relu
+from widesym.analysis.gram.store import stored_tiling
+from widesym.analysis.kernels import Kernel
+from widesym.analysis.programs.devices import on_devices
+from widesym.models import Architecture, Dense, MaxPool, NoClosedFormError, Relu
 
 MLP = Architecture((HIDDEN, Relu(), LOGITS))
 # Float32 kernels from programs of other batch sizes: 1e-7 a term; Θ of an input with itself to √1e-7 (docs/kernels.md).

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.gram import GramError, measure_quality, quality
+from widesym.analysis.gram import GramError, measure_quality, quality
 
 
 def spectrum(eigenvalues, seed=0):

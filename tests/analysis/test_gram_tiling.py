@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from networks import HIDDEN, LOGITS, NETWORKS
 
-from analysis import analytic_kernel
-from analysis.devices import devices_sharing_memory
-from analysis.gram import Gram, Tiling, choose_tiling, info
-from analysis.gram.tiling import COMPILED, lag_arrays, tile_bytes
-from analysis.memory import peak_bytes
-from models import Architecture, Relu
+from tests.support.networks import HIDDEN, LOGITS, NETWORKS
+from widesym.analysis import analytic_kernel
+from widesym.analysis.gram import Gram, Tiling, choose_tiling, info
+from widesym.analysis.gram.tiling import COMPILED, lag_arrays, tile_bytes
+from widesym.analysis.programs.devices import devices_sharing_memory
+from widesym.analysis.programs.memory import peak_bytes
+from widesym.models import Architecture, Relu
 
 MLP = Architecture((HIDDEN, Relu(), LOGITS))
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from networks import C4, LOGITS, NETWORKS, inputs
 
-from analysis import analytic_kernel
-from analysis.dynamics import Descent, Flow, covariance, largest_eigenvalue, largest_learning_rate, predict
-from analysis.kernels import GroupCirculant, Kernel, OrbitKernel, orbit_blocks, orbit_kernel
-from analysis.kernels.group_circulant import eigenvalues, invariant_block, multiply, on_orbit, solve
-from analysis.kernels.irreps import from_sectors, irreps, to_sectors
-from models import Architecture, Conv, Flatten, Relu, cyclic, dihedral
+from tests.support.networks import C4, LOGITS, NETWORKS, inputs
+from widesym.analysis import analytic_kernel
+from widesym.analysis.dynamics import Descent, Flow, covariance, largest_eigenvalue, largest_learning_rate, predict
+from widesym.analysis.kernels import GroupCirculant, Kernel, OrbitKernel, orbit_blocks, orbit_kernel
+from widesym.analysis.kernels.group_circulant import eigenvalues, invariant_block, multiply, on_orbit, solve
+from widesym.analysis.kernels.irreps import from_sectors, irreps, to_sectors
+from widesym.models import Architecture, Conv, Flatten, Relu, cyclic, dihedral
 
 GROUPS = [cyclic(1), cyclic(2), cyclic(3), cyclic(4), cyclic(7), cyclic(8), *map(dihedral, (1, 2, 3, 4, 6))]
 # Sums of at most a hundred float64 terms of order one, and solves at condition numbers below 100.

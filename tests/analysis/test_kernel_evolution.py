@@ -4,9 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from analysis.drawing import save_figure
-from analysis.empirical import empirical_ntk
-from analysis.kernel_evolution import (
+from widesym.analysis.empirical import empirical_ntk
+from widesym.analysis.estimators.kernel_evolution import (
     distance,
     drift,
     kernel_evolution,
@@ -15,8 +14,9 @@ from analysis.kernel_evolution import (
     spectra,
     target_alignment,
 )
-from analysis.kernel_evolution_figures import evolution_figure
-from analysis.power_law import fit_power_law
+from widesym.analysis.estimators.power_law import fit_power_law
+from widesym.analysis.figures.drawing import save_figure
+from widesym.analysis.figures.kernel_evolution import evolution_figure
 
 TIMES, MEMBERS, N = 3, 4, 5
 

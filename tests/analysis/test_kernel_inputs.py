@@ -6,19 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import COMPOSITES, inputs
 
-from analysis import analytic_kernel
-from analysis.kernels import analytic, engines
-from models import (
-    Architecture,
-    Dense,
-    GlobalAvgPool,
-    GroupPool,
-    LiftingConv,
-    Relu,
-    cyclic,
-)
+from tests.support.networks import COMPOSITES, inputs
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels import analytic, engines
+from widesym.models import Architecture, Dense, GlobalAvgPool, GroupPool, LiftingConv, Relu, cyclic
 
 SHAPE = (2, 3, 1)
 

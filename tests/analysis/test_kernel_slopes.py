@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, C4
-from oracles import pair_kernel
 
-from analysis import analytic_kernel
-from models import (
+from tests.support.networks import C2, C4
+from tests.support.oracles import pair_kernel
+from widesym.analysis import analytic_kernel
+from widesym.models import (
     Abs,
     Architecture,
     AtomSum,

@@ -4,11 +4,11 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
-from networks import C2, C4, LOGITS, NETWORKS, STDS, inputs
 
-from analysis import analytic_kernel
-from analysis.kernels import orbit_kernel
-from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, dihedral
+from tests.support.networks import C2, C4, LOGITS, NETWORKS, STDS, inputs
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels import orbit_kernel
+from widesym.models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, dihedral
 
 # Between inputs unlike at every pixel float32 rounds K and Θ by 1e-7 per layer; Θ between nearly equal signals by
 # √1e-7 (test_analytic_kernel.py).

@@ -6,16 +6,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C4, LOGITS, STDS, inputs
-from oracles import kernel
 from scipy.ndimage import gaussian_filter
 
-from analysis import analytic_kernel
-from analysis.kernels import blocks, engines
-from analysis.kernels.lags import LagEngine
-from analysis.tangents import import_neural_tangents
-from models import Abs, Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupConv, GroupPool, LiftingConv, Relu
-from models.arc_cosine import angle_and_sine
+from tests.support.networks import C4, LOGITS, STDS, inputs
+from tests.support.oracles import kernel
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels import blocks, engines
+from widesym.analysis.kernels.lags import LagEngine
+from widesym.analysis.tangents import import_neural_tangents
+from widesym.models import (
+    Abs,
+    Architecture,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalAvgPool,
+    GroupConv,
+    GroupPool,
+    LiftingConv,
+    Relu,
+)
+from widesym.models.layers.arc_cosine import angle_and_sine
 
 POOLED, FLAT = (GlobalAvgPool(), LOGITS), (Flatten(), LOGITS)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.equivariance import (
+from widesym.analysis.estimators.orbits import (
     equivariance_error,
     orbit_same_prediction,
     orbit_statistics,
@@ -17,7 +17,7 @@ from analysis.equivariance import (
     relative_orbit_deviation,
     target_matrices,
 )
-from ensembles.augmentation import (
+from widesym.ensembles.augmentation import (
     DrawnRotations,
     FixedElements,
     FixedRotations,
@@ -29,7 +29,7 @@ from ensembles.augmentation import (
     RegularSolid,
     Vectors,
 )
-from models import Architecture, Dense, GroupPool, LiftingConv, Relu, cyclic, dihedral
+from widesym.models import Architecture, Dense, GroupPool, LiftingConv, Relu, cyclic, dihedral
 
 ROUNDING = 1e-12  # of sums of some hundred float64 terms
 SOLID = FixedRotations(RegularSolid("octahedron"), Points(), targets=Vectors())

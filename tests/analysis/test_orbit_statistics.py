@@ -5,8 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from analysis.equivariance import OrbitStatistics, orbit_statistics, target_matrices
-from analysis.orbit_statistics import (
+from widesym.analysis.estimators.orbit_statistics import (
     OrbitSet,
     mean_orbit_statistics,
     member_orbit_statistics,
@@ -15,8 +14,9 @@ from analysis.orbit_statistics import (
     orbit_sets,
     orbit_statistics_interval,
 )
-from ensembles.augmentation import FullOrbit, Vectors
-from models import cyclic
+from widesym.analysis.estimators.orbits import OrbitStatistics, orbit_statistics, target_matrices
+from widesym.ensembles.augmentation import FullOrbit, Vectors
+from widesym.models import cyclic
 
 ELEMENTS, SAMPLES, LOGITS = 4, 20, 3
 ORBIT = OrbitSet(slice(0, ELEMENTS * SAMPLES), ELEMENTS)

@@ -5,8 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from analysis.equivariance import pooled_orbit_deviation
-from analysis.orbit_theory import expected_orbit_deviation, expected_pooled_deviation, mean_orbit_deviation
+from widesym.analysis.estimators.orbit_theory import (
+    expected_orbit_deviation,
+    expected_pooled_deviation,
+    mean_orbit_deviation,
+)
+from widesym.analysis.estimators.orbits import pooled_orbit_deviation
 
 ELEMENTS, SAMPLES, LOGITS = 4, 5, 2
 

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from analysis.comparison import Compared
-from analysis.comparison.pairing import pair_of
-from analysis.divergence import divergence_by_size, squared_divergence_interval
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.resampling import EstimatedMean, estimate_mean, subset_means
-from analysis.width_scaling import width_scaling
-from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
+from widesym.analysis.comparison import Compared
+from widesym.analysis.comparison.pairing import pair_of
+from widesym.analysis.estimators.divergence import divergence_by_size, squared_divergence_interval
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import EstimatedMean, estimate_mean, subset_means
+from widesym.analysis.estimators.widths import width_scaling
+from widesym.models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
 
 SAMPLES, LOGITS = 6, 3
 WIDTHS = (16, 32, 64)

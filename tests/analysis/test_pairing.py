@@ -10,16 +10,16 @@ import pytest
 import xarray as xr
 import zarr
 
-from analysis.comparison import Compared, Times, compare
-from analysis.comparison.pairing import pair_of
-from analysis.differences import Differences, Part
-from analysis.divergence import divergence_interval, squared_divergence_interval
-from analysis.drift_by_width import drift_laws
-from analysis.dynamics import Prediction
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.power_law import fit_power_law
-from analysis.resampling import EstimatedMean, estimate_mean, half_samples, signs_among
-from analysis.width_scaling import width_scaling
+from widesym.analysis.comparison import Compared, Times, compare
+from widesym.analysis.comparison.pairing import pair_of
+from widesym.analysis.dynamics import Prediction
+from widesym.analysis.estimators.differences import Differences, Part
+from widesym.analysis.estimators.divergence import divergence_interval, squared_divergence_interval
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import EstimatedMean, estimate_mean, half_samples, signs_among
+from widesym.analysis.estimators.power_law import fit_power_law
+from widesym.analysis.estimators.widths import width_scaling
+from widesym.analysis.figures.drift_by_width import drift_laws
 
 TIMES, LOGITS = Times((0.0, 0.5), (0, 1)), 2
 NUMBERS = {"cnn": [7, 2, 3, 11, 5, 0, 13, 4], "gcnn": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}

@@ -5,14 +5,14 @@ import warnings
 import jax
 import numpy as np
 import pytest
-from networks import C4
 
-from analysis import analytic_kernel
-from analysis.dynamics import Flow, decompose, predict
-from analysis.gram import measure_quality
-from analysis.kernels.accuracy import UnresolvedWarning, entry_error, kernel_error
-from analysis.regression import choose_ridge, kernel_regression
-from models import (
+from tests.support.networks import C4
+from widesym.analysis import analytic_kernel
+from widesym.analysis.dynamics import Flow, decompose, predict
+from widesym.analysis.dynamics.regression import choose_ridge, kernel_regression
+from widesym.analysis.gram import measure_quality
+from widesym.analysis.kernels.accuracy import UnresolvedWarning, entry_error, kernel_error
+from widesym.models import (
     Abs,
     Architecture,
     Conv,

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from analysis.dynamics import Descent, largest_learning_rate
-from analysis.kernels import analytic_kernel
-from analysis.predictions import predict_ensemble, training_kernel
-from ensembles import FullOrbit, NoAugmentation, RandomElement
-from launch.recipes.digits_c4 import DigitsC4
-from models import cyclic
+from widesym.analysis.dynamics import Descent, largest_learning_rate
+from widesym.analysis.dynamics.ensembles import predict_ensemble, training_kernel
+from widesym.analysis.kernels import analytic_kernel
+from widesym.ensembles import FullOrbit, NoAugmentation, RandomElement
+from widesym.launch.recipes.digits_c4 import DigitsC4
+from widesym.models import cyclic
 
 STEPS = (0, 1, 8, 64)
 

@@ -6,20 +6,20 @@ import scipy.linalg
 import xarray as xr
 from sklearn.kernel_ridge import KernelRidge
 
-from analysis import analytic_kernel
-from analysis.dynamics import Descent, largest_eigenvalue, predict
-from analysis.kernels import Kernel, orbit_kernel
-from analysis.kernels.group_circulant import invariant_block, on_orbit
-from analysis.kernels.orbits import orbit_blocks
-from analysis.regression import (
+from widesym.analysis import analytic_kernel
+from widesym.analysis.dynamics import Descent, largest_eigenvalue, predict
+from widesym.analysis.dynamics.regression import (
     NestedSubsets,
     accuracy_by_size,
     choose_ridge,
     kernel_regression,
     mean_absolute_error_by_size,
 )
-from ensembles.data.dataset import Quantity
-from models import Architecture, Conv, Dense, GlobalAvgPool, Relu, cyclic
+from widesym.analysis.kernels import Kernel, orbit_kernel
+from widesym.analysis.kernels.group_circulant import invariant_block, on_orbit
+from widesym.analysis.kernels.orbits import orbit_blocks
+from widesym.ensembles.data.dataset import Quantity
+from widesym.models import Architecture, Conv, Dense, GlobalAvgPool, Relu, cyclic
 
 TRAIN, TEST, CLASSES = 40, 12, 3
 # Solves in float64 at condition numbers up to 2e5, of numbers up to 100.

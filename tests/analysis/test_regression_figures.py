@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from analysis.regression_figures import gram_by_class, learning_curve
+from widesym.analysis.figures.regression import gram_by_class, learning_curve
 
 SIZES = [5, 20, 80]
 

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 import zarr
 
-from analysis.divergence import divergence, squared_divergence_interval
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.resampling import EstimatedMean, estimate_mean, estimate_with_subsets, half_samples, subset_means
+from widesym.analysis.estimators.divergence import divergence, squared_divergence_interval
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import (
+    EstimatedMean,
+    estimate_mean,
+    estimate_with_subsets,
+    half_samples,
+    subset_means,
+)
 
 
 def logits(seed=0, times=2, members=11, samples=3, outputs=2, offset=0.0):

@@ -5,9 +5,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from analysis.empirical import empirical_ntk
-from analysis.empirical.sharpness import largest_ntk_eigenvalue
-from models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, MaxPool, Relu, cyclic
+from widesym.analysis.empirical import empirical_ntk
+from widesym.analysis.empirical.sharpness import largest_ntk_eigenvalue
+from widesym.models import (
+    Architecture,
+    Conv,
+    Dense,
+    Flatten,
+    GroupConv,
+    GroupPool,
+    LiftingConv,
+    MaxPool,
+    Relu,
+    cyclic,
+)
 
 C4 = cyclic(4)
 HIDDEN = {"w_std": 2**0.5}

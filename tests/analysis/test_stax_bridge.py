@@ -7,13 +7,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, C4, D2, D4, LOGITS, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow, random_params
 
-from analysis import analytic_kernel
-from analysis.kernels.full import scaled_average
-from analysis.tangents import import_neural_tangents, to_stax
-from analysis.tangents.averages import averaged
-from models import (
+from tests.support.networks import (
+    C2,
+    C4,
+    D2,
+    D4,
+    LOGITS,
+    MIXING,
+    NETWORKS,
+    SPHERES,
+    STDS,
+    inputs,
+    partly_slow,
+    random_params,
+)
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels.full import scaled_average
+from widesym.analysis.tangents import import_neural_tangents, to_stax
+from widesym.analysis.tangents.averages import averaged
+from widesym.models import (
     SO3,
     Architecture,
     Conv,
@@ -38,7 +51,7 @@ from models import (
     Tanh,
     cyclic,
 )
-from models.signal import Signal
+from widesym.models.signal import Signal
 
 pytestmark = pytest.mark.skipif(find_spec("neural_tangents") is None, reason="neural-tangents is not installed")
 

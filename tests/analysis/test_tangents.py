@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from jax.interpreters import ad
 
-from analysis import analytic_kernel
-from analysis.tangents import import_neural_tangents, to_stax
-from models import (
+from widesym.analysis import analytic_kernel
+from widesym.analysis.tangents import import_neural_tangents, to_stax
+from widesym.models import (
     Architecture,
     AvgPool,
     Conv,
@@ -53,7 +53,7 @@ def test_import_leaves_no_trace_in_jax_and_needs_no_tensorflow(nt):
         sys.modules["tensorflow"] = sys.modules["tf2jax"] = None  # importing either raises ImportError
         import jax, jax.core
         from jax.interpreters import ad
-        from analysis.tangents import import_neural_tangents, to_stax
+        from widesym.analysis.tangents import import_neural_tangents, to_stax
         from models import Architecture, Dense
 
         def state():

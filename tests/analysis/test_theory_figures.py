@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from artists import check_band, check_laid_out, check_line, legend, lines
 from matplotlib.colors import to_hex
 from scipy.special import gamma
-from synthetic_tables import NAMES, SETS, TIMES, calibration, mean_logits, theory, widths
 
-from analysis.drawing import PALETTE
-from analysis.theory_figures import calibration_figure, mean_logits_figure, theory_over_time
-from analysis.width_figures import discrepancy_by_width
+from tests.support.artists import check_band, check_laid_out, check_line, legend, lines
+from tests.support.synthetic_tables import NAMES, SETS, TIMES, calibration, mean_logits, theory, widths
+from widesym.analysis.figures.drawing import PALETTE
+from widesym.analysis.figures.theory import calibration_figure, mean_logits_figure, theory_over_time
+from widesym.analysis.figures.widths import discrepancy_by_width
 
 CHOSEN = [(0, 3), (2, 4), (2, 5), (3, 0)]
 PICTURES = {0: np.arange(32.0).reshape(4, 8, 1), 2: np.random.default_rng(0).random((5, 5, 3))}

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from analysis import analytic_kernel
-from analysis.dynamics import Descent, covariance, largest_learning_rate, predict
-from ensembles import TrainingRecipe, train_ensemble
-from models import Architecture, Dense, Relu
+from widesym.analysis import analytic_kernel
+from widesym.analysis.dynamics import Descent, covariance, largest_learning_rate, predict
+from widesym.ensembles import TrainingRecipe, train_ensemble
+from widesym.models import Architecture, Dense, Relu
 
 LOGITS, TRAIN, TEST = 2, 4, 3
 STEPS = (0, 1, 4, 30)

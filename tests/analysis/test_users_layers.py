@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from analysis import analytic_kernel
-from analysis.tangents import to_stax
-from models import Architecture, AtomSum, Dense, Elementwise, NoClosedFormError, Relu
-from models.layer import Layer, Nonlinearity, Reduction
+from widesym.analysis import analytic_kernel
+from widesym.analysis.tangents import to_stax
+from widesym.models import Architecture, AtomSum, Dense, Elementwise, NoClosedFormError, Relu
+from widesym.models.layer import Layer, Nonlinearity, Reduction
 
 pytestmark = pytest.mark.skipif(find_spec("neural_tangents") is None, reason="neural-tangents is not installed")
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from analysis.divergence import squared_divergence, squared_divergence_interval
-from analysis.ensemble_logits import EnsembleLogits
-from analysis.resampling import EstimatedMean, estimate_mean
-from analysis.width_scaling import width_scaling
+from widesym.analysis.estimators.divergence import squared_divergence, squared_divergence_interval
+from widesym.analysis.estimators.logits import EnsembleLogits
+from widesym.analysis.estimators.means import EstimatedMean, estimate_mean
+from widesym.analysis.estimators.widths import width_scaling
 
 WIDTHS = (64, 16, 32)
 

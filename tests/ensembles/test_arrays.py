@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from stored_pictures import CLASSES, check_splits, pictures
 
-from ensembles.data import DataError, from_arrays
+from tests.support.stored_pictures import CLASSES, check_splits, pictures
+from widesym.ensembles.data import DataError, from_arrays
 
 
 def test_arrays_are_normalised_with_their_own_test_set_or_one_that_is_drawn():

@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 import pytest
-from stored_pictures import pictures
 from test_tfds import library, pet
 
-from ensembles.data import (
+from tests.support.stored_pictures import pictures
+from widesym.ensembles.data import (
     SETS,
     CifarBinary,
     CrossProduct,
@@ -26,7 +26,7 @@ from ensembles.data import (
     ood_sets,
     standardised,
 )
-from ensembles.data.catalogue import OF_PICTURES, OF_QUANTITIES
+from widesym.ensembles.data.catalogue import OF_PICTURES, OF_QUANTITIES
 
 
 @pytest.fixture(autouse=True)

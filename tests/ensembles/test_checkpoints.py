@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from failed_loads import FAILED_LOADS
-from jax_settings import SETTINGS
 
-from ensembles import Adam, Trainer, TrainingRecipe
-from ensembles.checkpoints import CheckpointError, Checkpoints, MisfitError, checksums, ocp, saved_steps
-from models import Architecture, Conv, Dense, Flatten, Relu
+from tests.support.failed_loads import FAILED_LOADS
+from tests.support.jax_settings import SETTINGS
+from widesym.ensembles import Adam, Trainer, TrainingRecipe
+from widesym.ensembles.checkpoints import CheckpointError, Checkpoints, MisfitError, checksums, ocp, saved_steps
+from widesym.models import Architecture, Conv, Dense, Flatten, Relu
 
 ARCH = Architecture((Conv(2, 2, "VALID"), Relu(), Flatten(), Dense(3, b_std=0.1)))
 TRAINER = Trainer(ARCH, TrainingRecipe(0.1, Adam()), members=3)

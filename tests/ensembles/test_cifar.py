@@ -4,10 +4,10 @@ import struct
 
 import numpy as np
 import pytest
-from stored_pictures import CLASSES, check_splits, pictures
 
-from ensembles.data import DataError
-from ensembles.data.cifar import CifarBinary
+from tests.support.stored_pictures import CLASSES, check_splits, pictures
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.readers.cifar import CifarBinary
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The gradient that a compiled training step descends along is that of the loss, in every formulation and strategy.
 
 A compiler is no oracle, and two of its programs none for each other: steps are held against central differences of a
-forward pass in NumPy (forward_pass.py). Compiled with full optimisation, which the suite's quick run turns off.
+forward pass in NumPy (tests/support/forward_pass.py). Compiled with full optimisation, which the suite's quick run
+turns off.
 """
 
 import json
@@ -9,10 +10,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from gradient_networks import ALL_NETWORKS, INSTRUCTIONS, QUICK
-from jax_processes import run_processes
 
-SCRIPT = Path(__file__).with_name("compiled_gradients.py")
+from tests.support.gradient_networks import ALL_NETWORKS, INSTRUCTIONS, QUICK
+from tests.support.jax_processes import run_processes
+
+SCRIPT = Path(__file__).parents[1] / "support" / "compiled_gradients.py"
 # Formulation, members, and how many of them at once: one by one, and under a vmap.
 TURNS = [(how, *who) for how, who in product(("reverse", "patches", "lax"), ((1, 1), (2, 1), (2, 2)))]
 # Float32 sums of some hundred terms err by less than 1e-6 of a gradient's norm, and central differences by 1e-9 of the

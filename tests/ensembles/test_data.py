@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from ensembles import CrossEntropy
-from ensembles.data import DataError, Dataset, Digits, Quantity, matched_noise, noise, standardise_each
+from widesym.ensembles import CrossEntropy
+from widesym.ensembles.data import DataError, Dataset, Digits, Quantity, matched_noise, standardise_each
+from widesym.ensembles.data.generators import noise
 
 
 def dataset(images, labels=None, classes=("a", "b")):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from raw_sets import molecules, raw
 
-from ensembles.data import DataError
-from ensembles.data.cache import cached, entries, entry_of, folder
+from tests.support.raw_sets import molecules, raw
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.cache import cached, entries, entry_of, folder
 
 SOURCE = {"from": "made up", "version": 3}
 
@@ -157,7 +157,7 @@ PROCESSES = """
 import json, os, signal, sys, time
 import numpy as np
 from pathlib import Path
-from ensembles.data.cache import cached
+from widesym.ensembles.data.cache import cached
 from test_data_cache import SOURCE, raw
 
 def die(*_, **__):

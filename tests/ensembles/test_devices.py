@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jax_processes import run_processes
 from test_trainer import records
+
+from tests.support.jax_processes import run_processes
 
 ROOT, STEPS = Path(__file__).parents[2], (0, 3, 7, 100)
 
 
 def trained(output, devices, processes=1):
     """What five members gave on so many devices of so many processes, as the first and as the last process know it."""
-    script = Path(__file__).with_name("two_devices.py")
+    script = Path(__file__).parents[1] / "support" / "two_devices.py"
     codes, outputs = run_processes(script, [(output,)] * processes, devices, options=("-W", "error"))
     assert codes == [0] * processes, outputs
     found = [dict(np.load(output / f"found{process}.npz")) for process in range(processes)]

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from ensembles.data import DataError, Source
-from ensembles.data.cifar import CifarBinary
-from ensembles.data.files import class_names, explained, read_bytes
-from ensembles.data.idx import IdxFiles
-from ensembles.data.image_folders import ImageFolders
-from ensembles.data.npz import Npz
-from models.description import describe
+from widesym.ensembles.data import DataError, Source
+from widesym.ensembles.data.readers.cifar import CifarBinary
+from widesym.ensembles.data.readers.files import class_names, explained, read_bytes
+from widesym.ensembles.data.readers.idx import IdxFiles
+from widesym.ensembles.data.readers.image_folders import ImageFolders
+from widesym.ensembles.data.readers.npz import Npz
+from widesym.models.description import describe
 
 
 def test_reading_says_which_file_and_why(tmp_path):

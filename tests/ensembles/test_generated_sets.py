@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 
-from ensembles.augmentation import DrawnRotations
-from ensembles.data import DataError, Dataset, Source
-from ensembles.data.cross_product import CrossProduct, other_norms
-from ensembles.data.ising import IsingEnergies
-from ensembles.data.letters import FONTS, draw, rendered
-from ensembles.data.toy import Toy, evenly_spaced
-from models.description import describe
+from widesym.ensembles.augmentation import DrawnRotations
+from widesym.ensembles.data import DataError, Dataset, Source
+from widesym.ensembles.data.generators.cross_product import CrossProduct, other_norms
+from widesym.ensembles.data.generators.ising import IsingEnergies
+from widesym.ensembles.data.generators.letters import FONTS, draw, rendered
+from widesym.ensembles.data.generators.toy import Toy, evenly_spaced
+from widesym.models.description import describe
 
 SOURCES = (IsingEnergies(4, 6, 5), Toy(6, 5), Toy(6, 5, dimension=2), CrossProduct(6, 5))
 

@@ -7,13 +7,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import turned_fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensembles.augmentation import FixedElements, FullOrbit, Images, Points, RandomElement, RandomElements, Vectors
-from ensembles.augmentation.elements import matrices
-from models import cyclic, dihedral
+from widesym.ensembles.augmentation import (
+    FixedElements,
+    FullOrbit,
+    Images,
+    Points,
+    RandomElement,
+    RandomElements,
+    Vectors,
+)
+from widesym.ensembles.augmentation.elements import matrices
+from widesym.models import cyclic, dihedral
 
 EXACT = [make(n) for make in (cyclic, dihedral) for n in (1, 2, 4)]
 INTERPOLATED = [cyclic(3), cyclic(8), cyclic(16), dihedral(8)]

@@ -5,10 +5,10 @@ import struct
 
 import numpy as np
 import pytest
-from stored_pictures import CLASSES, check_splits, pictures
 
-from ensembles.data import DataError
-from ensembles.data.idx import IdxFiles, read_idx
+from tests.support.stored_pictures import CLASSES, check_splits, pictures
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.readers.idx import IdxFiles, read_idx
 
 IDX = {"train": (6, 4), "t10k": (3, 5)}  # images and seed
 

@@ -6,10 +6,11 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from stored_pictures import standardised
 
-from ensembles.data import DataError, image_folders
-from ensembles.data.image_folders import ImageFolders, read_image
+from tests.support.stored_pictures import standardised
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.readers import image_folders
+from widesym.ensembles.data.readers.image_folders import ImageFolders, read_image
 
 SIDE, SIZE = 12, 4
 COUNTS = {"ADI": 3, "STR": 5, "TUM": 4}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from ensembles.augmentation import (
+from widesym.ensembles.augmentation import (
     FixedElements,
     FixedRotations,
     FullOrbit,
@@ -24,7 +24,7 @@ from ensembles.augmentation import (
     RandomTranslation,
     Vectors,
 )
-from models import cyclic, dihedral
+from widesym.models import cyclic, dihedral
 
 KEY = jax.random.key(0)
 METHODS = ("nearest", "bilinear", "bicubic")

@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ensembles.data import DataError, Dataset
-from ensembles.data.ising import (
+from widesym.ensembles.data import DataError, Dataset
+from widesym.ensembles.data.generators.ising import (
     CRITICAL_TEMPERATURE,
     IsingEnergies,
     at_temperature,

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from ensembles.data import letters, standardise_each
-from ensembles.data.letters import FONTS, draw
+from widesym.ensembles.data import standardise_each
+from widesym.ensembles.data.generators import letters
+from widesym.ensembles.data.generators.letters import FONTS, draw
 
 
 @pytest.fixture(scope="module")

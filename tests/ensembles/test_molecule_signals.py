@@ -4,11 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.polynomial.legendre import Legendre, leggauss
-from so3_oracles import dh_sphere
 
-from ensembles.augmentation import DrawnRotations, SphereSignals
-from ensembles.data.transforms import signals_at, spherical_signals
-from models.wigner import sphere_weights
+from tests.support.so3_oracles import dh_sphere
+from widesym.ensembles.augmentation import DrawnRotations, SphereSignals
+from widesym.ensembles.data.transforms import signals_at, spherical_signals
+from widesym.models.spherical.wigner import sphere_weights
 
 METHANAL = np.array([[6, 8, 1, 1]])
 PLACES = np.array([[[0, 0, 0], [1.2, 0, 0], [-0.6, 0.9, 0.1], [-0.6, -0.9, 0]]])
@@ -108,7 +108,7 @@ def test_molecules_in_batches(monkeypatch):
     z, r = random_molecules(7)
     expected = spherical_signals(z, r, bandlimit=3, elements=(1, 6, 7, 8, 9, 16), powers=(1, 2, 3))
     assert expected.shape == (7, 29, 6, 5, 18)
-    monkeypatch.setattr("ensembles.data.transforms.molecules.AT_ONCE", 3)
+    monkeypatch.setattr("widesym.ensembles.data.transforms.molecules.AT_ONCE", 3)
     # Matrix products of other sizes may round differently.
     close(spherical_signals(z, r, bandlimit=3, elements=(1, 6, 7, 8, 9, 16), powers=(1, 2, 3)), expected)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ensembles.data import (
+from widesym.ensembles.data import (
     DataError,
     Dataset,
     Digits,
@@ -16,9 +16,9 @@ from ensembles.data import (
     ood_sets,
     standardised,
 )
-from ensembles.data.corruptions import CONTRASTS, blur, contrast
-from ensembles.data.out_of_distribution import corrupted, drawn, permuted_pixels, printed_letters
-from ensembles.data.transforms import grayscale, in_grey, pad_or_crop, resize, rgb, to_sphere, transformed
+from widesym.ensembles.data.corruptions import CONTRASTS, blur, contrast
+from widesym.ensembles.data.out_of_distribution import corrupted, drawn, permuted_pixels, printed_letters
+from widesym.ensembles.data.transforms import grayscale, in_grey, pad_or_crop, resize, rgb, to_sphere, transformed
 
 ROUNDING = 1e-5  # inputs are float32 numbers of up to about 10 deviations; undone, of up to 255
 

@@ -4,10 +4,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from stored_pictures import CLASSES, check_splits, pictures, standardised
 
-from ensembles.data import DataError
-from ensembles.data.npz import Npz
+from tests.support.stored_pictures import CLASSES, check_splits, pictures, standardised
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.readers.npz import Npz
 
 
 def medmnist(path, **changes):

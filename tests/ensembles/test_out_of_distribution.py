@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ensembles.data import DataError, Dataset, Normalisation, Quantity
-from ensembles.data.corruptions import CONTRASTS, WIDTHS, blur, contrast
-from ensembles.data.out_of_distribution import (
+from widesym.ensembles.data import DataError, Dataset, Normalisation, Quantity
+from widesym.ensembles.data.corruptions import CONTRASTS, WIDTHS, blur, contrast
+from widesym.ensembles.data.out_of_distribution import (
     corrupted,
     drawn,
     like,
@@ -18,7 +18,7 @@ from ensembles.data.out_of_distribution import (
     uniform_noise,
     white_noise,
 )
-from ensembles.data.transforms import grayscale, resize, rgb
+from widesym.ensembles.data.transforms import grayscale, resize, rgb
 
 ROUNDING = 2e-6  # of a few float32 operations on numbers of order one
 

@@ -4,11 +4,11 @@ import struct
 
 import numpy as np
 import pytest
-from picture_bytes import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, exif, jpeg, png, tags_of, tiff
 from PIL import Image
 
-from ensembles.data import DataError
-from ensembles.data.picture_files import read_square, side_of
+from tests.support.picture_bytes import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, exif, jpeg, png, tags_of, tiff
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.readers.picture_files import read_square, side_of
 
 SIDE = 4
 COLOURS = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
-from stored_pictures import standardised
 
-from ensembles.data import DataError, ImageFolders
-from ensembles.data.cache import cached
-from ensembles.data.raw import Part, Raw
+from tests.support.stored_pictures import standardised
+from widesym.ensembles.data import DataError, ImageFolders
+from widesym.ensembles.data.cache import cached
+from widesym.ensembles.data.raw import Part, Raw
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from analysis.predictions import training_kernel
-from ensembles import TrainingRecipe, train_ensemble
-from ensembles.augmentation import (
+from widesym.analysis.dynamics.ensembles import training_kernel
+from widesym.ensembles import TrainingRecipe, train_ensemble
+from widesym.ensembles.augmentation import (
     Compose,
     DrawnRotations,
     FixedCopies,
@@ -28,8 +28,8 @@ from ensembles.augmentation import (
     SphereSignals,
     Vectors,
 )
-from models import Architecture, Dense, Flatten, cyclic, dihedral
-from models.description import describe
+from widesym.models import Architecture, Dense, Flatten, cyclic, dihedral
+from widesym.models.description import describe
 
 KEY = jax.random.key(0)
 C4, D4 = cyclic(4), dihedral(4)
@@ -137,7 +137,9 @@ def test_policies_are_hashable_and_written_down(policy, shape):
     described = describe(policy)
     assert json.loads(json.dumps(described)) == described
     assert described["type"] == type(policy).__name__
-    assert {policy: 1}[eval(repr(policy), vars(__import__("ensembles.augmentation").augmentation) | GROUPS)] == 1
+    assert {policy: 1}[
+        eval(repr(policy), vars(__import__("widesym.ensembles.augmentation").augmentation) | GROUPS)
+    ] == 1
 
 
 GROUPS = {"Group": type(C4)}

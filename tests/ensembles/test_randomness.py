@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ensembles import (
+from widesym.ensembles import (
     Adam,
     CrossEntropy,
     FullOrbit,
@@ -21,9 +21,9 @@ from ensembles import (
     train,
     train_ensemble,
 )
-from ensembles.randomness import identity
-from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
-from models.description import describe
+from widesym.ensembles.randomness import identity
+from widesym.models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
+from widesym.models.description import describe
 
 C4 = cyclic(4)
 NETWORKS = {

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from raw_sets import molecules, raw
 
-from ensembles.data import DataError
-from ensembles.data.raw import Part, moments
+from tests.support.raw_sets import molecules, raw
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.raw import Part, moments
 
 
 def test_pixels_are_normalised_with_training_statistics_channel_by_channel():

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ensembles.data.idx import IdxFiles
-from ensembles.data.image_folders import ImageFolders
-from ensembles.data.npz import Npz
-from ensembles.data.qm9 import Qm9, energies_of
+from widesym.ensembles.data.readers.idx import IdxFiles
+from widesym.ensembles.data.readers.image_folders import ImageFolders
+from widesym.ensembles.data.readers.npz import Npz
+from widesym.ensembles.data.readers.qm9 import Qm9, energies_of
 
 pytestmark = pytest.mark.slow
 

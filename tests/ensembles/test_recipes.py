@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ensembles import (
+from widesym.ensembles import (
     Adam,
     Constant,
     Cosine,
@@ -25,8 +25,8 @@ from ensembles import (
     adamw,
     train_ensemble,
 )
-from models import Architecture, Dense
-from models.description import describe
+from widesym.models import Architecture, Dense
+from widesym.models.description import describe
 
 LINEAR = Architecture((Dense(2),))
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ensembles.recorder import (
+from widesym.ensembles.recorder import (
     METRICS,
     Layout,
     SickMembersError,
@@ -163,7 +163,7 @@ def test_snapshots_and_sizes(tmp_path):
 
 def test_large_records_are_cut_into_files_of_some_members(tmp_path, monkeypatch):
     """And a record leaves the numbers of others alone."""
-    monkeypatch.setattr("ensembles.recorder.CHUNK_BYTES", 4 * 20 * 3)
+    monkeypatch.setattr("widesym.ensembles.recorder.CHUNK_BYTES", 4 * 20 * 3)
     layout = Layout(STEPS, np.zeros((1, 3)), 7, SETS, 4)
     create_store(tmp_path / "logits.zarr", layout)
     values = np.random.default_rng(0).standard_normal((3, 7, 5, 4)).astype("f")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from so3_oracles import BandLimited, dh_sphere, rotation
 
-from ensembles.augmentation import (
+from tests.support.so3_oracles import BandLimited, dh_sphere, rotation
+from widesym.ensembles.augmentation import (
     DrawnRotations,
     FixedRotations,
     GivenRotations,
@@ -22,8 +22,8 @@ from ensembles.augmentation import (
     SphereSignals,
     Vectors,
 )
-from ensembles.augmentation.representations import turned_each
-from models.wigner import sphere_weights
+from widesym.ensembles.augmentation.representations import turned_each
+from widesym.models.spherical.wigner import sphere_weights
 
 KEY = jax.random.key(0)
 SOLIDS = {"tetrahedron": 12, "octahedron": 24, "icosahedron": 60}

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from test_trainer import CNN, RECIPE, TRAINED_ON, data, records
 
-from ensembles import Adam, Trainer, TrainingRecipe, train
-from ensembles.member import HEALTHY
+from widesym.ensembles import Adam, Trainer, TrainingRecipe, train
+from widesym.ensembles.member import HEALTHY
 
 
 def injected(step=3, recipe=RECIPE):

@@ -5,9 +5,9 @@ import io
 import numpy as np
 import pytest
 
-from ensembles.data import DataError, Dataset, Digits, Toy
-from ensembles.data.dataset import Quantity
-from ensembles.data.stored import load_dataset, save_dataset
+from widesym.ensembles.data import DataError, Dataset, Digits, Toy
+from widesym.ensembles.data.dataset import Quantity
+from widesym.ensembles.data.stored import load_dataset, save_dataset
 
 INPUTS = np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4)
 SETS = {

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from test_trainer import CNN, RECIPE, data, records
 
-from ensembles import Strategy, Trainer, sharding, trial
-from ensembles.sharding import Placement, placement
-from ensembles.trial import Trial, measured_strategy
-from models import Architecture, Dense
+from widesym.ensembles import Strategy, Trainer, sharding, trial
+from widesym.ensembles.sharding import Placement, placement
+from widesym.ensembles.trial import Trial, measured_strategy
+from widesym.models import Architecture, Dense
 
 STEPS = (0, 100)
 

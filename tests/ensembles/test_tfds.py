@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ensembles.data import DataError, Quantity, Source, tfds
-from ensembles.data.cache import entries
-from ensembles.data.tfds import QUANTITIES, Tfds
+from widesym.ensembles.data import DataError, Quantity, Source
+from widesym.ensembles.data.cache import entries
+from widesym.ensembles.data.readers import tfds
+from widesym.ensembles.data.readers.tfds import QUANTITIES, Tfds
 
 
 @pytest.fixture(autouse=True)

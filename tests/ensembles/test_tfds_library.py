@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensembles.data import DataError
-from ensembles.data.cache import entries
-from ensembles.data.tfds import Tfds
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.cache import entries
+from widesym.ensembles.data.readers.tfds import Tfds
 
 MISSING = [name for name in ("tensorflow_datasets", "array_record") if find_spec(name) is None]
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
@@ -69,8 +69,8 @@ def own_builder():
 # What happens in a process of its own, in which nothing has been imported: whether TensorFlow was, and what was read.
 READING = """
 import json, sys
-from ensembles.data import DataError
-from ensembles.data.tfds import Tfds
+from widesym.ensembles.data import DataError
+from widesym.ensembles.data.readers.tfds import Tfds
 def read(name):
     try:
         return [part.fingerprint for part in Tfds(name).load()]

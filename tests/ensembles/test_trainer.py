@@ -6,10 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ensembles import FullOrbit, IndependentDraws, Strategy, Trainer, TrainingRecipe, train, train_ensemble, trainer
-from ensembles.randomness import fingerprint
-from ensembles.trainer import DivergedError
-from models import Architecture, Conv, Dense, Flatten, Relu, cyclic
+from widesym.ensembles import (
+    FullOrbit,
+    IndependentDraws,
+    Strategy,
+    Trainer,
+    TrainingRecipe,
+    train,
+    train_ensemble,
+    trainer,
+)
+from widesym.ensembles.randomness import fingerprint
+from widesym.ensembles.trainer import DivergedError
+from widesym.models import Architecture, Conv, Dense, Flatten, Relu, cyclic
 
 CNN = Architecture((Conv(4, 2, "VALID", w_std=2**0.5), Relu(), Flatten(), Dense(2, b_std=0.1)))
 RECIPE = TrainingRecipe(

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ensembles import (
+from widesym.ensembles import (
     FullOrbit,
     IndependentDraws,
     NoAugmentation,
@@ -17,7 +17,7 @@ from ensembles import (
     train,
     train_ensemble,
 )
-from models import Architecture, Conv, Dense, Flatten, Relu, cyclic
+from widesym.models import Architecture, Conv, Dense, Flatten, Relu, cyclic
 
 C4 = cyclic(4)
 # float32 against NumPy's float64: a handful of steps, each of sums over a dozen terms, round by a few 1e-7.

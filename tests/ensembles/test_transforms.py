@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from so3_oracles import dh_sphere, rotation
 
-from ensembles.augmentation import DrawnRotations, SphereSignals
-from ensembles.data import Dataset, Quantity
-from ensembles.data.transforms import (
+from tests.support.so3_oracles import dh_sphere, rotation
+from widesym.ensembles.augmentation import DrawnRotations, SphereSignals
+from widesym.ensembles.data import Dataset, Quantity
+from widesym.ensembles.data.transforms import (
     grayscale,
     pad_or_crop,
     resize,
@@ -16,7 +16,7 @@ from ensembles.data.transforms import (
     to_sphere,
     transformed,
 )
-from ensembles.data.transforms.sphere import interpolated
+from widesym.ensembles.data.transforms.sphere import interpolated
 
 ROUNDING = 2e-6  # of a few float32 operations on numbers of order one
 
@@ -171,7 +171,7 @@ def test_each_image_is_turned_on_its_own_by_the_seed():
 def test_images_in_batches(monkeypatch):
     images = noise(7, 4, 4, 2)
     expected = to_sphere(images, 4, seed=2)
-    monkeypatch.setattr("ensembles.data.transforms.sphere.AT_ONCE", 3)
+    monkeypatch.setattr("widesym.ensembles.data.transforms.sphere.AT_ONCE", 3)
     np.testing.assert_array_equal(to_sphere(images, 4, seed=2), expected)
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 from rich.console import Console
-from stored_runs import TRAIN, with_parameters
 
-from launch import cli
-from launch.ntk_run import ntk_of_run
-from launch.stored_members import StoredRun
+from tests.support.stored_runs import TRAIN, with_parameters
+from widesym.launch import cli
+from widesym.launch.kernels.ntk import ntk_of_run
+from widesym.launch.runs.stored import StoredRun
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def command(monkeypatch, tmp_path, capsys):
     """Run `widesym` in this process, in an empty directory: its exit code, output and error output."""
     monkeypatch.setattr(cli, "configure_jax", lambda: None)  # JAX runs here already
     monkeypatch.setattr(cli, "compile_anew", lambda: None)
-    monkeypatch.setattr("launch.sweep.command.keep_off_devices", lambda: None)
+    monkeypatch.setattr("widesym.launch.commands.sweep.keep_off_devices", lambda: None)
     monkeypatch.setenv("WIDESYM_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 

@@ -11,18 +11,30 @@ import pytest
 import xarray as xr
 import zarr
 from rich.console import Console
-from stored_runs import TEST, TRAIN
 
-from ensembles import Adam, FullOrbit, Strategy, TrainingRecipe
-from ensembles.recorder import read_logits
-from launch import analyze, drawn_analysis
-from launch.analysis_files import frame_of, read_tables
-from launch.analyze import AnalysisOptions
-from launch.analyze_command import AnalyzeCommand
-from launch.run import Run
-from launch.run_directory import claim
-from launch.runner import Execution, run_ensemble
-from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, MaxPool, Relu, cyclic, group_counterpart
+from tests.support.stored_runs import TEST, TRAIN
+from widesym.ensembles import Adam, FullOrbit, Strategy, TrainingRecipe
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.analyses import analyze
+from widesym.launch.analyses import figures as drawn_analysis
+from widesym.launch.analyses.analyze import AnalysisOptions
+from widesym.launch.analyses.files import frame_of, read_tables
+from widesym.launch.commands.analyze import AnalyzeCommand
+from widesym.launch.runs.directory import claim
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.models import (
+    Architecture,
+    Conv,
+    Dense,
+    Flatten,
+    GroupPool,
+    LiftingConv,
+    MaxPool,
+    Relu,
+    cyclic,
+    group_counterpart,
+)
 
 C4, STEPS, RATE = cyclic(4), (0, 1, 4), 2.0
 HIDDEN = {"size": 8, "padding": "VALID", "w_std": 2**0.5}
@@ -148,7 +160,7 @@ def test_figures_and_findings_are_there(analysed, runs):
 def test_kernels_are_computed_once_and_figures_redrawn(analysed, runs, command, monkeypatch):
     output, _ = analysed
     before = (output / "tables" / "theory.nc").read_bytes()
-    monkeypatch.setattr("launch.kernel_run._fill", None)  # computing one more would fail
+    monkeypatch.setattr("widesym.launch.kernels.gram._fill", None)  # computing one more would fail
     (output / "figures" / "theory.png").unlink()
     code, text, _ = command("analyze", str(runs), "--theory", "--reference", "gcnn", "--output", str(output))
     assert code == 0

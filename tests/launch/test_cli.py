@@ -8,8 +8,8 @@ from pathlib import Path
 import jax
 import pytest
 
-from launch import cli
-from models.zoo import MODELS
+from widesym.launch import cli
+from widesym.models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = "train, sweep, status, work, kernel, ntk, analyze, plot, report, models, doctor, data, reproduce, completion"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from launch import cli
+from widesym.launch import cli
 
 ASK = """
 source ./script

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 import yaml
-from small_configs import read_config
 
-from ensembles import (
+from tests.support.small_configs import read_config
+from widesym.ensembles import (
     Adam,
     Compose,
     Cosine,
@@ -22,14 +22,14 @@ from ensembles import (
     ShuffledEpochs,
     TrainingRecipe,
 )
-from ensembles.augmentation import Points, RegularSolid
-from ensembles.data import SETS, Digits, Npz
-from launch.config import architecture_of, built, source_of
-from launch.errors import ConfigError
-from launch.snapshots import EmpiricalNtk, Parameters
-from models import Architecture, Conv, GroupConv, Relu, cyclic, dihedral
-from models.description import describe
-from models.zoo import MODELS
+from widesym.ensembles.augmentation import Points, RegularSolid
+from widesym.ensembles.data import SETS, Digits, Npz
+from widesym.launch.config.snapshots import EmpiricalNtk, Parameters
+from widesym.launch.config.specs import architecture_of, built, source_of
+from widesym.launch.errors import ConfigError
+from widesym.models import Architecture, Conv, GroupConv, Relu, cyclic, dihedral
+from widesym.models.description import describe
+from widesym.models.zoo import MODELS
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from analysis.kernels import Kernel
-from launch import convergence_run
-from launch.recipes import RECIPES
-from launch.recipes.kernel_convergence import KernelConvergenceC4, KernelConvergenceSO3
-from models import Relu
+from widesym.analysis.kernels import Kernel
+from widesym.launch.kernels import sampled as convergence_run
+from widesym.launch.recipes import RECIPES
+from widesym.launch.recipes.kernel_convergence import KernelConvergenceC4, KernelConvergenceSO3
+from widesym.models import Relu
 
 TINY = ("--members", "12", "--widths", "2", "4", "--inputs", "2")
 
@@ -94,7 +94,7 @@ def test_samples_of_earlier_versions_are_gone_on_with(command, tmp_path, monkeyp
     for output in ("earlier", "new"):
         with monkeypatch.context() as patch:
             if output == "earlier":
-                patch.setattr("launch.begun.DEFAULT", "shared")
+                patch.setattr("widesym.launch.runs.begun.DEFAULT", "shared")
             assert command("reproduce", "kernel-convergence-so3", *TINY, "--output", output)[0] == 0
         summaries.append(json.loads((tmp_path / output / "summary.json").read_text()))
     assert summaries[0]["ntk"]["error"] != summaries[1]["ntk"]["error"]

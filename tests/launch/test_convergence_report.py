@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from analysis.convergence import add_member, bootstrap_weights, no_moments
-from analysis.kernels import Kernel
-from launch.convergence_report import report
-from launch.errors import SampleError
+from widesym.analysis.estimators.convergence import add_member, bootstrap_weights, no_moments
+from widesym.analysis.kernels import Kernel
+from widesym.launch.errors import SampleError
+from widesym.launch.kernels.sampled_report import report
 
 EXACT = Kernel(np.array([[1.0, 0.5], [0.5, 2.0]]), np.array([[3.0, 1.0], [1.0, 4.0]]))
 

@@ -7,21 +7,21 @@ import signal
 import jax
 import numpy as np
 import pytest
-from faulty import raising
 from rich.console import Console
 
-from analysis.convergence import Moments
-from analysis.empirical import empirical_kernel
-from analysis.gram.spec import described_inputs
-from analysis.kernels import Kernel, analytic_kernel
-from ensembles.randomness import own_key
-from launch import convergence_run
-from launch.convergence_report import of_kernel
-from launch.convergence_run import KernelSample, computed, sample_kernels
-from launch.errors import RunDirectoryError, SampleError
-from launch.interrupts import PreemptedError
-from models import Architecture, Dense, Flatten, MaxPool, Relu
-from models.description import describe
+from tests.support.faulty import raising
+from widesym.analysis.empirical import empirical_kernel
+from widesym.analysis.estimators.convergence import Moments
+from widesym.analysis.gram.spec import described_inputs
+from widesym.analysis.kernels import Kernel, analytic_kernel
+from widesym.ensembles.randomness import own_key
+from widesym.launch.errors import RunDirectoryError, SampleError
+from widesym.launch.kernels import sampled as convergence_run
+from widesym.launch.kernels.sampled import KernelSample, computed, sample_kernels
+from widesym.launch.kernels.sampled_report import of_kernel
+from widesym.launch.runs.interrupts import PreemptedError
+from widesym.models import Architecture, Dense, Flatten, MaxPool, Relu
+from widesym.models.description import describe
 
 CONSOLE = Console(quiet=True)
 X = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)

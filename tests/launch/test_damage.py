@@ -9,18 +9,18 @@ import threading
 
 import numpy as np
 import pytest
-from failed_loads import FAILED_LOADS
 from rich.console import Console
-from small_recipe import EXECUTION, Small
 
-from ensembles import checkpoints
-from ensembles.recorder import read_logits
-from launch import run_directory
-from launch.errors import RunDirectoryError
-from launch.interrupts import PreemptedError, heed, stops_noted
-from launch.metrics import read_metrics
-from launch.run_directory import claim
-from launch.runner import run_ensemble
+from tests.support.failed_loads import FAILED_LOADS
+from tests.support.small_recipe import EXECUTION, Small
+from widesym.ensembles import checkpoints
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs import directory as run_directory
+from widesym.launch.runs.directory import claim
+from widesym.launch.runs.interrupts import PreemptedError, heed, stops_noted
+from widesym.launch.runs.metrics import read_metrics
+from widesym.launch.training.execution import run_ensemble
 
 CONSOLE = Console(quiet=True)
 

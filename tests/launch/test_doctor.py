@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import optax
 import pytest
-from damaged_runs import RUN, edit, halve, only, problems, start_again, store, unlink, whole_run
-from failed_loads import FAILED_LOADS
-from stored_runs import trained
 
-from ensembles import Adam, TrainingRecipe
-from launch import examination
-from launch.examination import examine
-from launch.run_directory import Holder, claim, runs_within
+from tests.support.damaged_runs import RUN, edit, halve, only, problems, start_again, store, unlink, whole_run
+from tests.support.failed_loads import FAILED_LOADS
+from tests.support.stored_runs import trained
+from widesym.ensembles import Adam, TrainingRecipe
+from widesym.launch.integrity import run as examination
+from widesym.launch.integrity.run import examine
+from widesym.launch.runs.directory import Holder, claim, runs_within
 
 pytestmark = FAILED_LOADS
 

@@ -6,14 +6,14 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from small_configs import SMALL
-from stored_runs import TRAIN, trained
-from sweeps import plan_of, runs_by_changes, sweep_file
 
-from ensembles import FullOrbit, TrainingRecipe
-from ensembles.recorder import read_logits
-from launch.stored_members import StoredRun, stored_parameters
-from models import cyclic
+from tests.support.small_configs import SMALL
+from tests.support.stored_runs import TRAIN, trained
+from tests.support.sweeps import plan_of, runs_by_changes, sweep_file
+from widesym.ensembles import FullOrbit, TrainingRecipe
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.runs.stored import StoredRun, stored_parameters
+from widesym.models import cyclic
 
 SAID = "begun by an earlier version, whose runs of one seed share random numbers"
 

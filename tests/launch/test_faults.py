@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ensembles.recorder import read_logits
-from launch.disk import size
-from launch.errors import RunDirectoryError
-from launch.metrics import read_metrics
-from launch.runner import run_ensemble
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs.disk import size
+from widesym.launch.runs.metrics import read_metrics
+from widesym.launch.training.execution import run_ensemble
 
 ROOT = Path(__file__).parents[2]
-FAULTS = Path(__file__).with_name("faults.py")
+FAULTS = Path(__file__).parents[1] / "support" / "faults.py"
 
 
 def run_faults(tmp_path_factory, *arguments, before=()):
@@ -86,10 +86,10 @@ def test_a_disk_that_fills_up(undisturbed, tmp_path_factory, small_disk):
 
 
 def test_a_run_that_the_disk_has_no_space_for(tmp_path, monkeypatch):
-    from faults import the_run
+    from tests.support.faults import the_run
 
     said = Console(file=io.StringIO(), width=200)
-    monkeypatch.setattr("launch.disk.shutil.disk_usage", lambda path: type("Usage", (), {"free": 5000})())
+    monkeypatch.setattr("widesym.launch.runs.disk.shutil.disk_usage", lambda path: type("Usage", (), {"free": 5000})())
     with pytest.raises(RunDirectoryError, match=r"may grow to .*, but the disk has 4.88 KiB left; record fewer"):
         run_ensemble(the_run(), tmp_path / "run", said)
     assert "takes about" in said.file.getvalue()

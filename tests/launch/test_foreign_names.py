@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from small_configs import SMALL, created
 
-from analysis.contact_sheets import contact_sheet
-from analysis.regression_figures import gram_by_class
-from ensembles.data import DataError, Dataset, Splits
-from ensembles.data.cache import cache_home
-from launch.errors import SlurmError
-from launch.integrity import once_more
-from launch.progress import member_progress, training_progress
-from launch.recipes.options import check_output
-from launch.slurm import SlurmOptions, check_folder
-from launch.sweep.standing import Standing
-from launch.sweep.status import Row, shown
+from tests.support.small_configs import SMALL, created
+from widesym.analysis.figures.contact_sheets import contact_sheet
+from widesym.analysis.figures.regression import gram_by_class
+from widesym.ensembles.data import DataError, Dataset, Splits
+from widesym.ensembles.data.cache import cache_home
+from widesym.launch.config.checks import check_output
+from widesym.launch.errors import SlurmError
+from widesym.launch.integrity.files import once_more
+from widesym.launch.runs.progress import member_progress, training_progress
+from widesym.launch.sweep.executors.slurm.array import SlurmOptions, check_folder
+from widesym.launch.sweep.states import Standing
+from widesym.launch.sweep.status import Row, shown
 
 ROOT = Path(__file__).parents[2]
 SWEEP = "base:\n" + "\n".join("  " + line for line in SMALL.splitlines()) + "\nproduct: {seed: [0, 1]}\n"
@@ -84,7 +84,7 @@ def test_who_has_no_home_can_train(tmp_path):
         import pwd, sys
         def unknown(user): raise KeyError(user)
         pwd.getpwuid = unknown
-        from launch.cli import main
+        from widesym.launch.cli import main
         main(sys.argv[1:])
     """
     (tmp_path / "run.yaml").write_text(SMALL)

@@ -8,14 +8,14 @@ import shutil
 from html.parser import HTMLParser
 
 import pytest
-from analysis_directories import LONG_ROWS, NASTY, RUNS, make
 from PIL import Image
 from rich.console import Console
 
-from launch.analysis_directory import ROWS
-from launch.errors import RunDirectoryError
-from launch.html_report import AGREE, SOUND, render
-from launch.report import ReportCommand
+from tests.support.analysis_directories import LONG_ROWS, NASTY, RUNS, make
+from widesym.launch.analyses.directory import ROWS
+from widesym.launch.analyses.page import AGREE, SOUND, render
+from widesym.launch.commands.report import ReportCommand
+from widesym.launch.errors import RunDirectoryError
 
 
 class Page(HTMLParser):

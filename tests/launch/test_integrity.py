@@ -5,12 +5,23 @@ import shutil
 
 import numpy as np
 import pytest
-from damaged_runs import edit, flip, halve, only, problems, start_again, store, unlink, whole_run, without_digests
-from failed_loads import FAILED_LOADS
-from stored_runs import TRAIN
 
-from launch.examination import examine
-from launch.integrity import Check, digests
+from tests.support.damaged_runs import (
+    edit,
+    flip,
+    halve,
+    only,
+    problems,
+    start_again,
+    store,
+    unlink,
+    whole_run,
+    without_digests,
+)
+from tests.support.failed_loads import FAILED_LOADS
+from tests.support.stored_runs import TRAIN
+from widesym.launch.integrity.files import Check, digests
+from widesym.launch.integrity.run import examine
 
 pytestmark = FAILED_LOADS
 

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faulty import raising
 from rich.console import Console
-from small_recipe import EXECUTION, Small
 
-from ensembles import trainer
-from ensembles.checkpoints import saved_steps
-from ensembles.recorder import read_logits
-from launch import moments, runner
-from launch.errors import RunDirectoryError
-from launch.interrupts import PreemptedError
-from launch.metrics import read_metrics
-from launch.run_directory import claim
-from launch.runner import run_ensemble
+from tests.support.faulty import raising
+from tests.support.small_recipe import EXECUTION, Small
+from widesym.ensembles import trainer
+from widesym.ensembles.checkpoints import saved_steps
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs import records as moments
+from widesym.launch.runs.directory import claim
+from widesym.launch.runs.interrupts import PreemptedError
+from widesym.launch.runs.metrics import read_metrics
+from widesym.launch.training import execution as runner
+from widesym.launch.training.execution import run_ensemble
 
 ROOT = Path(__file__).parents[2]
 CONSOLE = Console(quiet=True)
@@ -133,7 +134,7 @@ def start(tmp_path):
     started = []
 
     def start(recipe):
-        command = [sys.executable, Path(__file__).with_name("small_recipe.py"), "reproduce", "small"]
+        command = [sys.executable, Path(__file__).parents[1] / "support" / "small_recipe.py", "reproduce", "small"]
         options = ["--steps", str(recipe.steps), "--members", str(recipe.members), "--output", recipe.output]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "WIDESYM_CACHE": str(tmp_path / "cache")}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -19,13 +19,13 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
-from jax_settings import SETTINGS
 from rich.console import Console
 
-from analysis.empirical import empirical_kernel, empirical_ntk, sampled_kernel
-from analysis.gram import Gram, Tiling, computed, create_store, pending_tiles, read_gram
-from analysis.kernels import analytic_kernel
-from ensembles import (
+from tests.support.jax_settings import SETTINGS
+from widesym.analysis.empirical import empirical_kernel, empirical_ntk, sampled_kernel
+from widesym.analysis.gram import Gram, Tiling, computed, create_store, pending_tiles, read_gram
+from widesym.analysis.kernels import analytic_kernel
+from widesym.ensembles import (
     Adam,
     Cosine,
     FullOrbit,
@@ -36,14 +36,14 @@ from ensembles import (
     TrainingRecipe,
     train_ensemble,
 )
-from ensembles.checkpoints import saved_steps
-from ensembles.data import Digits
-from launch.convergence_run import KernelSample, sample_kernels
-from launch.interrupts import PreemptedError, StopRequest
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from launch.snapshots import EmpiricalNtk, Parameters
-from models import (
+from widesym.ensembles.checkpoints import saved_steps
+from widesym.ensembles.data import Digits
+from widesym.launch.config.snapshots import EmpiricalNtk, Parameters
+from widesym.launch.kernels.sampled import KernelSample, sample_kernels
+from widesym.launch.runs.interrupts import PreemptedError, StopRequest
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.models import (
     Architecture,
     AtomSum,
     Conv,
@@ -57,7 +57,7 @@ from models import (
     Tanh,
     cyclic,
 )
-from models.numerics import key_of_seed
+from widesym.models.numerics import key_of_seed
 
 ROOT, C4, QUIET = Path(__file__).parents[2], cyclic(4), Console(quiet=True)
 CNN = Architecture((Conv(3, 3, b_std=0.1), Relu(), Flatten(), Dense(2)))
@@ -269,7 +269,7 @@ def test_the_command_goes_on_with_the_same_numbers_in_any_environment(tmp_path):
     usual = {**os.environ, "PYTHONPATH": str(ROOT), "WIDESYM_CACHE": str(tmp_path / "cache")}
 
     def train(environment):
-        command = [sys.executable, "-m", "launch", "train", "run.yaml"]
+        command = [sys.executable, "-m", "widesym.launch", "train", "run.yaml"]
         done = subprocess.run(command, cwd=tmp_path, env=usual | environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout

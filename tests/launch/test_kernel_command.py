@@ -6,12 +6,12 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from analysis import analytic_kernel
-from analysis.gram import read_gram
-from ensembles.data import CrossProduct, Digits
-from launch.kernel import KernelConfig
-from launch.kernel_overrides import KernelOverrides
-from models.zoo import mlp
+from widesym.analysis import analytic_kernel
+from widesym.analysis.gram import read_gram
+from widesym.ensembles.data import CrossProduct, Digits
+from widesym.launch.commands.kernel import KernelConfig
+from widesym.launch.kernels.overrides import KernelOverrides
+from widesym.models.zoo import mlp
 
 MLP = "architecture: mlp\ndata: digits\ntrain: 20\ntest: 10\nseed: 3\ndraws: 2\n"
 

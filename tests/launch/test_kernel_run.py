@@ -9,18 +9,18 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from jax_processes import run_processes
 from rich.console import Console
 
-from analysis.devices import devices_sharing_memory
-from analysis.gram import Gram, compute, info, pending_tiles, read_gram
-from analysis.gram.store import stored_tiling
-from launch import kernel_run
-from launch.errors import RunDirectoryError
-from launch.interrupts import PreemptedError
-from launch.kernel_run import GramWarning, compute_gram, describe_info, quality_on_disk
-from launch.run_directory import claim
-from models import Architecture, Dense, Relu
+from tests.support.jax_processes import run_processes
+from widesym.analysis.gram import Gram, compute, info, pending_tiles, read_gram
+from widesym.analysis.gram.store import stored_tiling
+from widesym.analysis.programs.devices import devices_sharing_memory
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.kernels import gram as kernel_run
+from widesym.launch.kernels.gram import GramWarning, compute_gram, describe_info, quality_on_disk
+from widesym.launch.runs.directory import claim
+from widesym.launch.runs.interrupts import PreemptedError
+from widesym.models import Architecture, Dense, Relu
 
 ROOT = Path(__file__).parents[2]
 CONSOLE = Console(quiet=True)
@@ -188,7 +188,7 @@ def test_info_for_people():
 
 def at_work(path, devices=1, processes=1, stops=("never", "never")):
     """Exit codes and outputs of processes of their own."""
-    script = Path(__file__).with_name("gram_process.py")
+    script = Path(__file__).parents[1] / "support" / "gram_process.py"
     return run_processes(script, [(path, stop) for stop in stops[:processes]], devices)
 
 

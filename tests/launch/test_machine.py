@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from launch import machine
+from widesym.launch.integrity import machine
 
 
 @pytest.fixture(autouse=True)

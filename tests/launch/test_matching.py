@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import xarray as xr
 from rich.console import Console
-from stored_runs import TEST, TRAIN, trained
 
-from analysis.comparison import compare
-from ensembles import Constant, Cosine, Piecewise, Strategy, TrainingRecipe
-from ensembles.data import Toy
-from launch.analysis_files import frame_of
-from launch.errors import MismatchError
-from launch.matching import compared, match, runs_in
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from models import Architecture, Dense, Flatten
+from tests.support.stored_runs import TEST, TRAIN, trained
+from widesym.analysis.comparison import compare
+from widesym.ensembles import Constant, Cosine, Piecewise, Strategy, TrainingRecipe
+from widesym.ensembles.data import Toy
+from widesym.launch.analyses.files import frame_of
+from widesym.launch.analyses.matching import compared, match, runs_in
+from widesym.launch.errors import MismatchError
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.models import Architecture, Dense, Flatten
 
 LETTERS = replace(TEST, name="letters", labels=None, classes=())
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ensembles import CrossEntropy, MeanSquaredError
-from ensembles.data import Dataset
-from ensembles.data.dataset import Quantity
-from ensembles.member import HEALTHY, Metrics
-from ensembles.trainer import Moment
-from launch import progress
-from launch.metrics import add_row, metrics_row, read_metrics
-from launch.progress import standing, training_progress
-from launch.scores import Scores, scores
+from widesym.ensembles import CrossEntropy, MeanSquaredError
+from widesym.ensembles.data import Dataset
+from widesym.ensembles.data.dataset import Quantity
+from widesym.ensembles.member import HEALTHY, Metrics
+from widesym.ensembles.trainer import Moment
+from widesym.launch.runs import progress
+from widesym.launch.runs.metrics import add_row, metrics_row, read_metrics
+from widesym.launch.runs.progress import standing, training_progress
+from widesym.launch.runs.scores import Scores, scores
 
 
 def labelled(name, labels, classes=("a", "b")):

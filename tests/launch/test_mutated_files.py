@@ -5,9 +5,10 @@ import io
 
 import pytest
 from hypothesis import given, settings
-from mutated_files import FILE, MUTANTS
 
-from launch import cli, train
+from tests.support.mutated_files import FILE, MUTANTS
+from widesym.launch import cli
+from widesym.launch.commands import train
 
 
 @pytest.fixture(scope="module")

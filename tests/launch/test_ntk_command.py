@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import xarray as xr
 from rich.console import Console
-from stored_runs import CONV, LINEAR, POOLED, STEPS, TRAIN, trace_ntk, trained, with_parameters
 
-from analysis import analytic_kernel
-from analysis.kernel_evolution import distance, target_alignment
-from ensembles import Adam, TrainingRecipe
-from ensembles.data import Toy
-from launch.ntk_run import ntk_of_run
-from launch.snapshots import EmpiricalNtk, Parameters
-from launch.stored_members import StoredRun, stored_parameters
-from models import Architecture, Dense, Relu
+from tests.support.stored_runs import CONV, LINEAR, POOLED, STEPS, TRAIN, trace_ntk, trained, with_parameters
+from widesym.analysis import analytic_kernel
+from widesym.analysis.estimators.kernel_evolution import distance, target_alignment
+from widesym.ensembles import Adam, TrainingRecipe
+from widesym.ensembles.data import Toy
+from widesym.launch.config.snapshots import EmpiricalNtk, Parameters
+from widesym.launch.kernels.ntk import ntk_of_run
+from widesym.launch.runs.stored import StoredRun, stored_parameters
+from widesym.models import Architecture, Dense, Relu
 
 QUIET = Console(quiet=True)
 
@@ -139,7 +139,7 @@ def test_bad_input_exits_with_2(command, recorded, tmp_path, arguments, message)
 
 def test_progress_is_told_in_lines(recorded, tmp_path, monkeypatch):
     console = Console(file=io.StringIO(), width=200)
-    monkeypatch.setattr("launch.progress.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("widesym.launch.runs.progress.SECONDS_BETWEEN_LINES", 0.0)
     ntk_of_run(StoredRun(recorded), TRAIN, 2, tmp_path / "ntk", console)
     assert "ntk: 3/9 kernels, " in console.file.getvalue()
     assert " s left" in console.file.getvalue()

@@ -9,15 +9,16 @@ import pytest
 import xarray as xr
 import zarr
 from rich.console import Console
-from stored_runs import STEPS, TRAIN, trace_ntk, trained, with_parameters
 
-from ensembles import Adam, TrainingRecipe
-from launch import ntk_files, ntk_run
-from launch.errors import RunDirectoryError
-from launch.ntk_files import KernelFiles
-from launch.ntk_run import ntk_of_run
-from launch.stored_members import StoredRun, stored_parameters, stored_steps
-from models import Architecture, Dense, Flatten, Relu
+from tests.support.stored_runs import STEPS, TRAIN, trace_ntk, trained, with_parameters
+from widesym.ensembles import Adam, TrainingRecipe
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.kernels import ntk as ntk_run
+from widesym.launch.kernels import ntk_files
+from widesym.launch.kernels.ntk import ntk_of_run
+from widesym.launch.kernels.ntk_files import KernelFiles
+from widesym.launch.runs.stored import StoredRun, stored_parameters, stored_steps
+from widesym.models import Architecture, Dense, Flatten, Relu
 
 QUIET = Console(quiet=True)
 

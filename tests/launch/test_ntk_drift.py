@@ -9,13 +9,14 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from analysis.drawing import save_figure
-from analysis.drift_by_width import drift_figure, drift_laws
-from analysis.kernel_evolution import kernel_evolution
-from analysis.power_law import PowerLaw
-from launch import ntk_run, runner
-from launch.errors import RunDirectoryError
-from launch.recipes.ntk_drift import NAMES, NtkDrift, summary, table
+from widesym.analysis.estimators.kernel_evolution import kernel_evolution
+from widesym.analysis.estimators.power_law import PowerLaw
+from widesym.analysis.figures.drawing import save_figure
+from widesym.analysis.figures.drift_by_width import drift_figure, drift_laws
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.kernels import ntk as ntk_run
+from widesym.launch.recipes.ntk_drift import NAMES, NtkDrift, summary, table
+from widesym.launch.training import execution as runner
 
 TINY = ["--widths", "8", "16", "--members", "2", "--steps", "3", "--records", "3", "--train", "6", "--samples", "3"]
 WIDTHS = (8, 16, 32, 64)

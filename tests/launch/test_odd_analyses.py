@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from stored_runs import TEST, TRAIN
 
-from ensembles import Strategy, TrainingRecipe
-from launch.analysis_files import read_tables
-from launch.analyze import standing
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from models import Architecture, Dense, Flatten, Relu
+from tests.support.stored_runs import TEST, TRAIN
+from widesym.ensembles import Strategy, TrainingRecipe
+from widesym.launch.analyses.analyze import standing
+from widesym.launch.analyses.files import read_tables
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.models import Architecture, Dense, Flatten, Relu
 
 
 def damaged(path, pattern, content=b"no"):
@@ -133,7 +133,7 @@ def test_a_full_disk_is_said_and_the_analysis_goes_on_from_it(command, small, tm
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("launch.analyze.write_figures", full)
+        patched.setattr("widesym.launch.analyses.analyze.write_figures", full)
         code, _, error = command("analyze", str(small / "one"), "--output", "out")
     assert code == 2
     assert "No space left on device" in error

@@ -4,12 +4,12 @@ import json
 import shutil
 
 import pytest
-from damaged_runs import edit, only
-from stored_runs import POOLED, trained
 
-from launch.examination import examine
-from launch.old_gradients import wrong_gradient
-from models import Architecture, AtomSum, Conv, Dense, Flatten, MaxPool, OrbitAverage, Relu, Residual, cyclic
+from tests.support.damaged_runs import edit, only
+from tests.support.stored_runs import POOLED, trained
+from widesym.launch.integrity.old_gradients import wrong_gradient
+from widesym.launch.integrity.run import examine
+from widesym.models import Architecture, AtomSum, Conv, Dense, Flatten, MaxPool, OrbitAverage, Relu, Residual, cyclic
 
 CPU, GPU = ({"device": {"platform": platform}} for platform in ("cpu", "gpu"))
 CONV, HEAD = Conv(4, 3, b_std=0.1), (Flatten(), Dense(2))

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from launch.errors import ConfigError
-from launch.overrides import overridden
+from widesym.launch.config.changes import overridden
+from widesym.launch.errors import ConfigError
 
 CONTENT = {
     "architecture": {"type": "Architecture", "layers": [{"type": "Dense", "features": 4}, {"type": "Relu"}]},

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from stored_runs import TEST, TRAIN
 
-from ensembles import FullOrbit, Strategy, TrainingRecipe
-from ensembles.recorder import read_logits
-from launch import analyze
-from launch.analysis_files import read_tables
-from launch.matching import runs_in
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
+from tests.support.stored_runs import TEST, TRAIN
+from widesym.ensembles import FullOrbit, Strategy, TrainingRecipe
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.analyses import analyze
+from widesym.launch.analyses.files import read_tables
+from widesym.launch.analyses.matching import runs_in
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
 
 C4, STEPS = cyclic(4), (0, 2)
 HIDDEN = {"size": 8, "padding": "VALID", "w_std": 2**0.5}

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from sweeps import runs_by_changes, sweep_file
 
-from ensembles.checkpoints import saved_steps
-from launch.sweep import executors
-from launch.sweep.executors import Device, End, Pool, local_devices
+from tests.support.sweeps import runs_by_changes, sweep_file
+from widesym.ensembles.checkpoints import saved_steps
+from widesym.launch.sweep.executors import pool as executors
+from widesym.launch.sweep.executors.pool import Device, End, Pool, local_devices
 
 ROOT = Path(__file__).parents[2]
 HERE = frozenset(os.sched_getaffinity(0))
@@ -125,7 +125,7 @@ def test_a_sweep_that_is_told_to_end_saves_all_its_workers_have(tmp_path, number
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "WIDESYM_CACHE": str(tmp_path / "cache")}
     options = ["--executor", "pool", "--workers", "2", "--checkpoint-seconds", "0"]
     launched = subprocess.Popen(
-        [sys.executable, "-m", "launch", "sweep", str(file), "--output", str(tmp_path / "out"), *options],
+        [sys.executable, "-m", "widesym.launch", "sweep", str(file), "--output", str(tmp_path / "out"), *options],
         env={**environment, "JAX_PLATFORMS": "cpu"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     end = time.monotonic() + 240

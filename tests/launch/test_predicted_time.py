@@ -8,16 +8,16 @@ import jax
 import pytest
 import yaml
 from rich.console import Console
-from small_configs import SMALL, read_config
 
-from ensembles import CrossEntropy, Strategy, TrainingRecipe
-from ensembles.trial import Trial
-from launch import predicted_time as module
-from launch.config import made
-from launch.predicted_time import PredictedTime, RecordTime, predicted_time, record_time, spoken
-from launch.runner import run_ensemble
-from launch.train_config import TrainConfig
-from models import Architecture, Conv, Dense, Flatten, Relu
+from tests.support.small_configs import SMALL, read_config
+from widesym.ensembles import CrossEntropy, Strategy, TrainingRecipe
+from widesym.ensembles.trial import Trial
+from widesym.launch.config.specs import made
+from widesym.launch.training import duration as module
+from widesym.launch.training.config import TrainConfig
+from widesym.launch.training.duration import PredictedTime, RecordTime, predicted_time, record_time, spoken
+from widesym.launch.training.execution import run_ensemble
+from widesym.models import Architecture, Conv, Dense, Flatten, Relu
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "configs" / "digits-gcnn.yaml"
 CONVOLUTION = Architecture((Conv(2, 3), Relu(), Flatten(), Dense(10)))
@@ -95,7 +95,7 @@ def test_a_trial_that_fails_does_not_hide_the_plan(widesym, monkeypatch, error):
     def failing(run):
         raise error("no memory left\nfor this")
 
-    monkeypatch.setattr("launch.train.predicted_time", failing)
+    monkeypatch.setattr("widesym.launch.commands.train.predicted_time", failing)
     code, text, _ = widesym(SMALL, "run.yaml", "--dry-run")
     assert code == 0
     assert text.endswith("# how long it takes was not found out: no memory left")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from jax_processes import run_processes
 
-from launch.run_directory import claim
+from tests.support.jax_processes import run_processes
+from widesym.launch.runs.directory import claim
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def at_work(path, processes, stops=("never", "never")):
     """Exit codes and outputs of all processes."""
-    script = Path(__file__).with_name("two_processes.py")
+    script = Path(__file__).parents[1] / "support" / "two_processes.py"
     return run_processes(script, [(path, stop) for stop in stops[:processes]], devices=2)
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from launch.provenance import circumstances, git_commit, git_diff
+from widesym.launch.runs.provenance import circumstances, git_commit, git_diff
 
 
 @pytest.fixture

@@ -10,22 +10,22 @@ import zarr
 from rich.console import Console
 from test_runs import events
 
-from analysis.comparison import compare
-from ensembles import FullOrbit, Strategy, TrainingRecipe
-from ensembles.data import IsingEnergies
-from ensembles.data.dataset import Quantity
-from ensembles.recorder import METRICS, read_logits
-from launch import run as run_module
-from launch.analysis_files import read_tables
-from launch.analyze import AnalysisOptions
-from launch.analyze_command import AnalyzeCommand
-from launch.errors import MismatchError
-from launch.examination import examine
-from launch.matching import compared, match, runs_in
-from launch.metrics import read_metrics
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from models import Architecture, Dense, Flatten, Relu, cyclic
+from widesym.analysis.comparison import compare
+from widesym.ensembles import FullOrbit, Strategy, TrainingRecipe
+from widesym.ensembles.data import IsingEnergies
+from widesym.ensembles.data.dataset import Quantity
+from widesym.ensembles.recorder import METRICS, read_logits
+from widesym.launch.analyses.analyze import AnalysisOptions
+from widesym.launch.analyses.files import read_tables
+from widesym.launch.analyses.matching import compared, match, runs_in
+from widesym.launch.commands.analyze import AnalyzeCommand
+from widesym.launch.errors import MismatchError
+from widesym.launch.integrity.run import examine
+from widesym.launch.runs import run as run_module
+from widesym.launch.runs.metrics import read_metrics
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.models import Architecture, Dense, Flatten, Relu, cyclic
 
 TRAIN, TEST = IsingEnergies(4, 12, 6, updates=5).load()
 NETWORK = Architecture((Flatten(), Dense(8, w_std=2**0.5), Relu(), Dense(1)))

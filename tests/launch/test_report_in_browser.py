@@ -7,9 +7,9 @@ import shutil
 import subprocess
 
 import pytest
-from analysis_directories import make
 
-from launch.html_report import render
+from tests.support.analysis_directories import make
+from widesym.launch.analyses.page import render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = (320, 390, 1200)

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from analysis.dynamics import largest_learning_rate
-from analysis.predictions import training_kernel
-from ensembles.recorder import read_logits
-from launch import cli, kernel_run, runner
-from launch.analysis_files import read_tables
-from launch.recipes.digits_c4 import DigitsC4
+from widesym.analysis.dynamics import largest_learning_rate
+from widesym.analysis.dynamics.ensembles import training_kernel
+from widesym.ensembles.recorder import read_logits
+from widesym.launch import cli
+from widesym.launch.analyses.files import read_tables
+from widesym.launch.kernels import gram as kernel_run
+from widesym.launch.recipes.digits_c4 import DigitsC4
+from widesym.launch.training import execution as runner
 
 NETWORKS = ("augmented", "gcnn", "control")
 STEPS = [0, 1, 4]

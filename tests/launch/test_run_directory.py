@@ -13,9 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from launch.errors import RunDirectoryError
-from launch.files import write_json, write_text
-from launch.run_directory import SCHEMA, Holder, check_config, claim, differences, holder, read_description, reading
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs.directory import (
+    SCHEMA,
+    Holder,
+    check_config,
+    claim,
+    differences,
+    holder,
+    read_description,
+    reading,
+)
+from widesym.launch.runs.files import write_json, write_text
 
 CONFIG = {"members": 4, "recipe": {"rate": 0.1, "policy": {"group": "C4"}}, "steps": [0, 1], "note": None}
 

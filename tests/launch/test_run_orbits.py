@@ -8,9 +8,9 @@ import pytest
 import yaml
 from rich.console import Console
 
-from analysis.comparison import compare
-from ensembles import FullOrbit, Strategy, TrainingRecipe
-from ensembles.augmentation import (
+from widesym.analysis.comparison import compare
+from widesym.ensembles import FullOrbit, Strategy, TrainingRecipe
+from widesym.ensembles.augmentation import (
     Compose,
     DrawnRotations,
     FixedElements,
@@ -24,15 +24,15 @@ from ensembles.augmentation import (
     SphereSignals,
     Vectors,
 )
-from ensembles.data import Dataset, Digits
-from ensembles.data.dataset import Quantity
-from ensembles.recorder import read_logits, read_orbits
-from launch.config import built
-from launch.matching import compared, match, runs_in
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from models import Architecture, Dense, Flatten, Relu, cyclic, dihedral
-from models.description import describe
+from widesym.ensembles.data import Dataset, Digits
+from widesym.ensembles.data.dataset import Quantity
+from widesym.ensembles.recorder import read_logits, read_orbits
+from widesym.launch.analyses.matching import compared, match, runs_in
+from widesym.launch.config.specs import built
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.models import Architecture, Dense, Flatten, Relu, cyclic, dihedral
+from widesym.models.description import describe
 
 C4 = cyclic(4)
 TRAIN, TEST = Digits(train=8, test=5).load()

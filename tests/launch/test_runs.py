@@ -12,20 +12,21 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from analysis.empirical import empirical_ntk
-from ensembles import Adam, FullOrbit, IndependentDraws, ShuffledEpochs, Strategy, TrainingRecipe
-from ensembles.data import Digits, letters
-from ensembles.recorder import SickMembersError, read_logits, read_orbits
-from ensembles.trial import state_bytes
-from launch import stored_strategy
-from launch.disk import size
-from launch.errors import RunDirectoryError
-from launch.metrics import read_metrics
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from launch.snapshots import EmpiricalNtk, Parameters
-from launch.stored_strategy import strategy_for
-from models import Architecture, Conv, Dense, Flatten, Relu, cyclic
+from widesym.analysis.empirical import empirical_ntk
+from widesym.ensembles import Adam, FullOrbit, IndependentDraws, ShuffledEpochs, Strategy, TrainingRecipe
+from widesym.ensembles.data import Digits
+from widesym.ensembles.data.generators import letters
+from widesym.ensembles.recorder import SickMembersError, read_logits, read_orbits
+from widesym.ensembles.trial import state_bytes
+from widesym.launch.config.snapshots import EmpiricalNtk, Parameters
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs.disk import size
+from widesym.launch.runs.metrics import read_metrics
+from widesym.launch.runs.run import Run
+from widesym.launch.training import strategy as stored_strategy
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.launch.training.strategy import strategy_for
+from widesym.models import Architecture, Conv, Dense, Flatten, Relu, cyclic
 
 ARCH = Architecture((Conv(3, 3, w_std=2**0.5), Relu(), Flatten(), Dense(10, w_std=0.25, b_std=0.1)))
 C4, STEPS = cyclic(4), (0, 3, 8)

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import xarray as xr
 from rich.console import Console
-from stored_runs import CONV, TEST, TRAIN, trained
 
-from ensembles import Strategy, TrainingRecipe, recorder
-from ensembles.recorder import read_logits
-from launch.analysis_directory import read_config
-from launch.errors import RunDirectoryError
-from launch.examination import examine
-from launch.run import Run
-from launch.run_directory import SCHEMA
-from launch.runner import Execution, run_ensemble
-from launch.stored_members import StoredRun
+from tests.support.stored_runs import CONV, TEST, TRAIN, trained
+from widesym.ensembles import Strategy, TrainingRecipe, recorder
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.analyses.directory import read_config
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.integrity.run import examine
+from widesym.launch.runs.directory import SCHEMA
+from widesym.launch.runs.run import Run
+from widesym.launch.runs.stored import StoredRun
+from widesym.launch.training.execution import Execution, run_ensemble
 
 FIRST = ("config", "versions", "git_commit", "device")  # what config.json held at schema 1
 RUN = Run(CONV, TrainingRecipe(0.1), 3, 5, (0, 1, 4), TRAIN, (TEST,), randomness="shared")  # as all were

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from ensembles import (
+from widesym.ensembles import (
     Adam,
     CrossEntropy,
     FullOrbit,
@@ -19,12 +19,12 @@ from ensembles import (
     Strategy,
     TrainingRecipe,
 )
-from ensembles.data import Digits
-from ensembles.data.dataset import Dataset, Quantity
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from launch.stability import FILE, check_stability, stability
-from models import Architecture, Dense, Flatten, Relu, cyclic
+from widesym.ensembles.data import Digits
+from widesym.ensembles.data.dataset import Dataset, Quantity
+from widesym.launch.runs.run import Run
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.launch.training.stability import FILE, check_stability, stability
+from widesym.models import Architecture, Dense, Flatten, Relu, cyclic
 
 LINEAR = Architecture((Flatten(), Dense(10, w_std=0.8, b_std=0.5)))
 STEPS, MEMBERS = (0, 1, 40), 3

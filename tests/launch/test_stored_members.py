@@ -9,17 +9,17 @@ import numpy as np
 import optax
 import pytest
 import xarray as xr
-from failed_loads import FAILED_LOADS
-from stored_runs import CONV, STEPS, TEST, TRAIN, trained, with_parameters
 
-from ensembles import Adam, Cosine, FullOrbit, IndependentDraws, TrainingRecipe
-from ensembles.data import DataError
-from ensembles.recorder import SickMembersError
-from launch.errors import ConfigError, RunDirectoryError
-from launch.run_directory import claim, reading
-from launch.stored_data import stored_sets, training_set
-from launch.stored_members import StoredRun, stored_parameters, stored_steps
-from models import cyclic
+from tests.support.failed_loads import FAILED_LOADS
+from tests.support.stored_runs import CONV, STEPS, TEST, TRAIN, trained, with_parameters
+from widesym.ensembles import Adam, Cosine, FullOrbit, IndependentDraws, TrainingRecipe
+from widesym.ensembles.data import DataError
+from widesym.ensembles.recorder import SickMembersError
+from widesym.launch.errors import ConfigError, RunDirectoryError
+from widesym.launch.runs.data import stored_sets, training_set
+from widesym.launch.runs.directory import claim, reading
+from widesym.launch.runs.stored import StoredRun, stored_parameters, stored_steps
+from widesym.models import cyclic
 
 pytestmark = FAILED_LOADS
 

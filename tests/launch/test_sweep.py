@@ -9,13 +9,13 @@ import pytest
 import xarray as xr
 import zarr
 from rich.console import Console
-from sweeps import SMALL, plan_of, runs_by_changes, sweep_file
 
-from ensembles.recorder import read_logits
-from launch.integrity import check_finished
-from launch.metrics import read_metrics
-from launch.sweep.command import SweepCommand
-from launch.train import TrainCommand
+from tests.support.sweeps import SMALL, plan_of, runs_by_changes, sweep_file
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.commands.sweep import SweepCommand
+from widesym.launch.commands.train import TrainCommand
+from widesym.launch.integrity.files import check_finished
+from widesym.launch.runs.metrics import read_metrics
 
 CONSOLE = Console(file=io.StringIO(), width=200)
 

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from sweeps import plan_of, runs_by_changes, sweep_file
 from test_sweep import assert_same_run
 
+from tests.support.sweeps import plan_of, runs_by_changes, sweep_file
+
 ROOT = Path(__file__).parents[2]
-FAULTS = Path(__file__).with_name("sweep_faults.py")
+FAULTS = Path(__file__).parents[1] / "support" / "sweep_faults.py"
 KILLS = 30
 
 
@@ -25,7 +26,7 @@ def environment(tmp_path_factory):
 
 
 def command(file, output, *options):
-    return [sys.executable, "-m", "launch", "sweep", str(file), "--output", str(output), *options]
+    return [sys.executable, "-m", "widesym.launch", "sweep", str(file), "--output", str(output), *options]
 
 
 def finished(environment, file, output, *options, code=0):

@@ -11,12 +11,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from sweeps import SMALL, sweep_file
 
-from launch import cli
-from launch.sweep.command import SweepCommand
-from launch.sweep.jobs import kind
-from launch.sweep.sweep_config import points_of, read_sweep, told
+from tests.support.sweeps import SMALL, sweep_file
+from widesym.launch import cli
+from widesym.launch.commands.sweep import SweepCommand
+from widesym.launch.sweep.config import points_of, read_sweep, told
+from widesym.launch.sweep.jobs import kind
 
 ROOT = Path(__file__).parents[2]
 
@@ -174,7 +174,7 @@ def test_fuzzed_files(tmp_path_factory, field, junk):
     file, said = folder / "fuzzed.yaml", io.StringIO()
     file.write_text(yaml.safe_dump(content))
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
-        patch.setattr("launch.sweep.command.prepare", refuse)
+        patch.setattr("widesym.launch.commands.sweep.prepare", refuse)
         patch.setattr(cli, "configure_jax", lambda: None)
         with pytest.raises((SystemExit, Planned)) as ended:
             cli.main(["sweep", str(file), "--output", str(folder / "out")])

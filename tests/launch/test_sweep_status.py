@@ -13,17 +13,17 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
-from sweeps import plan_of, runs_by_changes, sweep_file
 from test_sweep import swept
 
-from launch import heartbeat
-from launch.errors import RunDirectoryError
-from launch.failures import failure_in
-from launch.heartbeat import Pulse, beating, read_heartbeat
-from launch.run_directory import claim
-from launch.status import StatusCommand
-from launch.sweep.directory import SweepDirectory
-from launch.sweep.standing import standings
+from tests.support.sweeps import plan_of, runs_by_changes, sweep_file
+from widesym.launch.commands.status import StatusCommand
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs import heartbeat
+from widesym.launch.runs.directory import claim
+from widesym.launch.runs.failures import failure_in
+from widesym.launch.runs.heartbeat import Pulse, beating, read_heartbeat
+from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.states import standings
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +62,7 @@ def test_who_holds_the_lock_is_running_and_who_was_killed_is_stale(unfinished):
     directory, jobs = unfinished
     name = next(iter(jobs))
     code = (
-        "import sys, time; from pathlib import Path; from launch.run_directory import claim; import json\n"
+        "import sys, time; from pathlib import Path; from widesym.launch.runs.directory import claim; import json\n"
         "path = Path(sys.argv[1]); config = json.loads((path / 'config.json').read_text())['config']\n"
         "with claim(path, config): print('held', flush=True); time.sleep(60)"
     )
@@ -90,7 +90,7 @@ def test_clocks_that_jump_change_nothing(unfinished, monkeypatch, jump):
     monkeypatch.setattr(time, "time", lambda: now() + jump)
     monkeypatch.setattr(heartbeat.socket, "gethostname", lambda: "elsewhere")
     with beating(directory.run(alive), Pulse(3, 6)):
-        monkeypatch.setattr("launch.sweep.standing.socket.gethostname", lambda: "here")
+        monkeypatch.setattr("widesym.launch.sweep.states.socket.gethostname", lambda: "here")
         stamp = now() - jump
         for name in jobs:
             os.utime(directory.run(name) / "heartbeat.json", (stamp, stamp))
@@ -146,7 +146,7 @@ def test_what_keeps_a_run_from_being_written_is_told(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         return original(path, *arguments)
 
-    from launch import moments
+    from widesym.launch.runs import records as moments
 
     original = moments.write_record
     monkeypatch.setattr(moments, "write_record", full)
@@ -170,7 +170,7 @@ def test_a_job_that_another_process_is_at_is_left_to_it(unfinished, monkeypatch)
         looks.append(seconds)
         held.__exit__(None, None, None)
 
-    monkeypatch.setattr("launch.sweep.launcher.time", SimpleNamespace(sleep=leave))
+    monkeypatch.setattr("widesym.launch.sweep.launcher.time", SimpleNamespace(sleep=leave))
     said = swept(sweep_file(directory.path.parent, product={"seed": [0, 1, 2]}), directory.path)
     assert "waiting for 1 jobs that other processes are at" in said
     assert len(looks) == 1

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from rich.console import Console
-from stored_runs import TEST, TRAIN
 
-from analysis.dynamics import Descent
-from analysis.kernels import analytic_kernel
-from analysis.predictions import predict_ensemble
-from ensembles import (
+from tests.support.stored_runs import TEST, TRAIN
+from widesym.analysis.dynamics import Descent
+from widesym.analysis.dynamics.ensembles import predict_ensemble
+from widesym.analysis.kernels import analytic_kernel
+from widesym.ensembles import (
     Cosine,
     CrossEntropy,
     FullOrbit,
@@ -20,14 +20,14 @@ from ensembles import (
     Strategy,
     TrainingRecipe,
 )
-from launch.errors import NoTheoryError
-from launch.health import findings
-from launch.matching import match, runs_in, series_of
-from launch.run import Run
-from launch.runner import Execution, run_ensemble
-from launch.stored_members import StoredRun
-from launch.theory import KernelStore, check_covered, holds_in_the_mean_alone, predictions
-from models import Architecture, Conv, Dense, Flatten, LayerNorm, Relu, cyclic
+from widesym.launch.analyses.findings import findings
+from widesym.launch.analyses.matching import match, runs_in, series_of
+from widesym.launch.analyses.theory import KernelStore, check_covered, holds_in_the_mean_alone, predictions
+from widesym.launch.errors import NoTheoryError
+from widesym.launch.runs.run import Run
+from widesym.launch.runs.stored import StoredRun
+from widesym.launch.training.execution import Execution, run_ensemble
+from widesym.models import Architecture, Conv, Dense, Flatten, LayerNorm, Relu, cyclic
 
 C4 = cyclic(4)
 QUIET = Console(quiet=True)

@@ -10,20 +10,20 @@ import numpy as np
 import xarray as xr
 import yaml
 from rich.console import Console
-from small_configs import SMALL, created, read_config
 
-from ensembles import FullOrbit, RandomElement, TrainingRecipe, log_spaced_steps
-from ensembles.data import Digits, IsingEnergies, like, ood_sets, standardised
-from ensembles.data.out_of_distribution import printed_letters
-from launch import train
-from launch.run import Run
-from launch.run_directory import differences
-from launch.runner import run_ensemble
-from launch.snapshots import Parameters
-from launch.train import TrainCommand
-from launch.train_config import TrainConfig
-from models import Architecture, Dense, Flatten, Relu, cyclic
-from models.zoo import mlp
+from tests.support.small_configs import SMALL, created, read_config
+from widesym.ensembles import FullOrbit, RandomElement, TrainingRecipe, log_spaced_steps
+from widesym.ensembles.data import Digits, IsingEnergies, like, ood_sets, standardised
+from widesym.ensembles.data.out_of_distribution import printed_letters
+from widesym.launch.commands import train
+from widesym.launch.commands.train import TrainCommand
+from widesym.launch.config.snapshots import Parameters
+from widesym.launch.runs.directory import differences
+from widesym.launch.runs.run import Run
+from widesym.launch.training.config import TrainConfig
+from widesym.launch.training.execution import run_ensemble
+from widesym.models import Architecture, Dense, Flatten, Relu, cyclic
+from widesym.models.zoo import mlp
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "configs" / "digits-gcnn.yaml"
 C4 = cyclic(4)

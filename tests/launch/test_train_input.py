@@ -2,7 +2,8 @@
 
 import pytest
 import yaml
-from small_configs import SMALL, created
+
+from tests.support.small_configs import SMALL, created
 
 RATE = "learning_rate: 1e-1"
 LAST = "{type: Dense, features: 10}"

@@ -5,16 +5,26 @@ from dataclasses import fields
 
 import pytest
 import yaml
-from small_configs import SMALL, created
 
-from ensembles import Adam, CrossEntropy, TrainingRecipe, log_spaced_steps
-from launch import train
-from launch.config import made
-from launch.errors import ConfigError
-from launch.train_config import TrainConfig
-from launch.train_overrides import RecipeOverrides, TrainOverrides, option, with_changes
-from models import Architecture, Dense, Flatten, GroupConv, GroupPool, LiftingConv, OrbitAverage, cyclic, dihedral
-from models.zoo import mlp
+from tests.support.small_configs import SMALL, created
+from widesym.ensembles import Adam, CrossEntropy, TrainingRecipe, log_spaced_steps
+from widesym.launch.commands import train
+from widesym.launch.config.specs import made
+from widesym.launch.errors import ConfigError
+from widesym.launch.training.config import TrainConfig
+from widesym.launch.training.overrides import RecipeOverrides, TrainOverrides, option, with_changes
+from widesym.models import (
+    Architecture,
+    Dense,
+    Flatten,
+    GroupConv,
+    GroupPool,
+    LiftingConv,
+    OrbitAverage,
+    cyclic,
+    dihedral,
+)
+from widesym.models.zoo import mlp
 
 FILE = yaml.safe_load(SMALL) | {"recipe": {"learning_rate": 0.1}}
 

@@ -3,12 +3,12 @@
 import math
 
 import pytest
-from small_configs import SMALL, created
 
-from launch.errors import ConfigError
-from launch.numeric_options import number, whole_number
-from launch.train_overrides import TrainOverrides
-from launch.yaml_text import dumped, parsed
+from tests.support.small_configs import SMALL, created
+from widesym.launch.config.numeric_options import number, whole_number
+from widesym.launch.config.yaml import dumped, parsed
+from widesym.launch.errors import ConfigError
+from widesym.launch.training.overrides import TrainOverrides
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from activation_references import ALL, COSINES, LINEAR, SMOOTH, cases_and_integrals
 
-from models import Elementwise, Erf, Gelu, Sin
+from tests.support.activation_references import ALL, COSINES, LINEAR, SMOOTH, cases_and_integrals
+from widesym.models import Elementwise, Erf, Gelu, Sin
 
 
 def duals(layer, dtype, cases):

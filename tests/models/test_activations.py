@@ -11,15 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from activation_references import ALL, LINEAR, NUMERIC, SMOOTH, softplus_square
 from flax import nnx
-from networks import random_params
 
-from analysis import analytic_kernel
-from analysis.tangents import import_neural_tangents
-from models import Abs, Architecture, Dense, Elementwise, Erf, Gelu, LeakyRelu, Relu, Sin, Tanh
-from models.description import describe
-from models.signal import Signal
+from tests.support.activation_references import ALL, LINEAR, NUMERIC, SMOOTH, softplus_square
+from tests.support.networks import random_params
+from widesym.analysis import analytic_kernel
+from widesym.analysis.tangents import import_neural_tangents
+from widesym.models import Abs, Architecture, Dense, Elementwise, Erf, Gelu, LeakyRelu, Relu, Sin, Tanh
+from widesym.models.description import describe
+from widesym.models.signal import Signal
 
 # Finite width
 

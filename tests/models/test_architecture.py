@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models import (
+from widesym.models import (
     Architecture,
     AtomSum,
     Canonicalize,
@@ -32,7 +32,7 @@ from models import (
     cyclic,
     dihedral,
 )
-from models.description import describe
+from widesym.models.description import describe
 
 C4 = cyclic(4)
 MAKERS = {

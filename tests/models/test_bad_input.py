@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models import (
+from widesym.models import (
     Architecture,
     Conv,
     Dense,
@@ -21,8 +21,8 @@ from models import (
     Relu,
     cyclic,
 )
-from models.layer import Affine, Layer, Nonlinearity
-from models.signal import Signal
+from widesym.models.layer import Affine, Layer, Nonlinearity
+from widesym.models.signal import Signal
 
 C1, C2, C4 = cyclic(1), cyclic(2), cyclic(4)
 IMAGE = (5, 5, 1)
@@ -47,7 +47,10 @@ BAD_SPECS = [
     (lambda: GroupConv(C2, 2, 4, "CIRCULAR"), "is not C2-equivariant; use an odd size or VALID padding"),
     (lambda: Architecture([]), "an architecture needs at least one layer, such as Dense(10)"),
     (lambda: Architecture([Dense(2), "relu"]), "layer 1 is 'relu'; it must be a layer spec such as Dense(10)"),
-    (lambda: Architecture([Relu]), "layer 0 is <class 'models.activations.Relu'>; it must be a layer spec"),
+    (
+        lambda: Architecture([Relu]),
+        "layer 0 is <class 'widesym.models.layers.activations.Relu'>; it must be a layer spec",
+    ),
 ]
 
 MISFITS = [

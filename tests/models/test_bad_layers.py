@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from analysis import analytic_kernel
-from models import (
+from widesym.analysis import analytic_kernel
+from widesym.models import (
     Architecture,
     AtomSum,
     AvgPool,
@@ -53,7 +53,10 @@ BAD_SPECS = [
     (lambda: AtomSum(Architecture((DENSE,), "mup")), "AtomSum takes layers alone; give the parametrization to the"),
     (lambda: LayerNorm("a"), "LayerNorm: epsilon is 'a'; it must be positive"),
     (lambda: Residual([]), "Residual needs at least one layer"),
-    (lambda: Residual((DENSE, Relu)), "layer 1 is <class 'models.activations.Relu'>; it must be a layer spec such as"),
+    (
+        lambda: Residual((DENSE, Relu)),
+        "layer 1 is <class 'widesym.models.layers.activations.Relu'>; it must be a layer spec such as",
+    ),
     (lambda: AtomSum((DENSE, "relu")), "layer 1 is 'relu'; it must be a layer spec such as Dense(10)"),
     (lambda: OrbitAverage((Flatten(),), 4), f"OrbitAverage: the group is 4; {NO_ACTION}"),
     (lambda: OrbitAverage((Flatten(),), C8), f"OrbitAverage: the group is {C8!r}; {NO_ACTION}"),

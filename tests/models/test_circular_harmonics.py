@@ -5,9 +5,8 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import turned_fields
 
-from models.circular_harmonics import filter_basis, outer_width, rotated_basis
+from widesym.models.layers.circular_harmonics import filter_basis, outer_width, rotated_basis
 
 ARRAYS = np.load(Path(__file__).parent / "escnn" / "arrays.npz")
 BUMPS = [ARRAYS[f"bumps/{part}"] for part in ("heights", "centres", "widths")]

@@ -3,12 +3,12 @@
 import jax
 import numpy as np
 import pytest
-from networks import inputs
-from oracles import kernel as oracle
 
-from analysis import analytic_kernel
-from launch.recipes.digits_c4 import DigitsC4
-from models import (
+from tests.support.networks import inputs
+from tests.support.oracles import kernel as oracle
+from widesym.analysis import analytic_kernel
+from widesym.launch.recipes.digits_c4 import DigitsC4
+from widesym.models import (
     Abs,
     Architecture,
     AtomSum,
@@ -33,7 +33,7 @@ from models import (
     group_counterpart,
     zoo,
 )
-from models.width import narrowest
+from widesym.models.width import narrowest
 
 C2, C4, D2, D4 = cyclic(2), cyclic(4), dihedral(2), dihedral(4)
 STDS = {"w_std": 1.4, "b_std": 0.3}

@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import random_params
 
-from models import (
+from tests.support.networks import random_params
+from widesym.models import (
     Architecture,
     AvgPool,
     Conv,
@@ -31,7 +31,7 @@ from models import (
     cyclic,
     dihedral,
 )
-from models.signal import Signal
+from widesym.models.signal import Signal
 
 C1, C2, C4, D1, D2, D4 = cyclic(1), cyclic(2), cyclic(4), dihedral(1), dihedral(2), dihedral(4)
 # Both sides sum the same products in another order: in float32 some 1e-6 of values of size one, in float64 1e-15.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from models import GroupConv, LiftingConv, cyclic, dihedral
-from models.signal import Signal
+from widesym.models import GroupConv, LiftingConv, cyclic, dihedral
+from widesym.models.signal import Signal
 
 ARRAYS = np.load(Path(__file__).parent / "escnn" / "arrays.npz")
 GROUPS = {"C2": cyclic(2), "C4": cyclic(4), "D1": dihedral(1), "D2": dihedral(2), "D4": dihedral(4)}

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.special
-from activation_references import softplus_square
 
-from analysis import analytic_kernel
-from models import Architecture, Dense, Elementwise, Flatten, NoClosedFormError, Tanh
-from models.gaussian_means import gaussian_means
+from tests.support.activation_references import softplus_square
+from widesym.analysis import analytic_kernel
+from widesym.models import Architecture, Dense, Elementwise, Flatten, NoClosedFormError, Tanh
+from widesym.models.layers.gaussian_means import gaussian_means
 
 LEGENDRE = np.polynomial.legendre.leggauss(12)
 SCALES = 4.0 ** np.arange(-1, 7)  # on which functions that change over a length of 1 are resolved, up to 4000

@@ -5,9 +5,9 @@ from itertools import product
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from oracles import matrix
 
-from models import cyclic, dihedral
+from tests.support.oracles import matrix
+from widesym.models import cyclic, dihedral
 
 EXACT = [make(n) for make in (cyclic, dihedral) for n in (1, 2, 4)]
 ALL = [*EXACT, cyclic(3), cyclic(8), dihedral(3), dihedral(8)]

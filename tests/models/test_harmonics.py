@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from so3_oracles import BandLimited, dh_so3, dh_sphere, rotation
 
-from models.harmonics import (
+from tests.support.so3_oracles import BandLimited, dh_so3, dh_sphere, rotation
+from widesym.models.spherical.harmonics import (
     rotate_so3,
     rotate_sphere,
     so3_analysis,
@@ -21,7 +21,7 @@ from models.harmonics import (
     sphere_analysis,
     sphere_synthesis,
 )
-from models.wigner import (
+from widesym.models.spherical.wigner import (
     gauss_and_pole,
     norms,
     orders,

@@ -6,10 +6,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import C2, C4, COMPOSITES, MIXING, NETWORKS, SPHERES, STDS, inputs, partly_slow, random_params
 
-from analysis import analytic_kernel
-from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupFlatten, GroupPool, LiftingConv
+from tests.support.networks import (
+    C2,
+    C4,
+    COMPOSITES,
+    MIXING,
+    NETWORKS,
+    SPHERES,
+    STDS,
+    inputs,
+    partly_slow,
+    random_params,
+)
+from widesym.analysis import analytic_kernel
+from widesym.models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, GroupFlatten, GroupPool, LiftingConv
 
 MEMBERS, LOGITS = 2048, 16
 

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from oracles import affine, average, matrix
 
-from models import (
+from tests.support.oracles import affine, average, matrix
+from widesym.models import (
     AtomSum,
     AvgPool,
     Canonicalize,
@@ -35,8 +35,8 @@ from models import (
     cyclic,
     dihedral,
 )
-from models.pooling import largest
-from models.signal import Signal, to_layout
+from widesym.models.layers.pooling import largest
+from widesym.models.signal import Signal, to_layout
 
 C1, C2, C4, C8, D2, D4 = cyclic(1), cyclic(2), cyclic(4), cyclic(8), dihedral(2), dihedral(4)
 # Both sides sum at most a few hundred products of size one: in float32 they agree to some 1e-6.

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from networks import C4, C8, STDS, inputs
 
-from analysis import analytic_kernel
-from models import (
+from tests.support.networks import C4, C8, STDS, inputs
+from widesym.analysis import analytic_kernel
+from widesym.models import (
     Architecture,
     AtomSum,
     Canonicalize,
@@ -26,9 +26,9 @@ from models import (
     Relu,
     Residual,
 )
-from models.network import Network
-from models.parametrization import place_scales
-from models.signal import Signal, to_layout
+from widesym.models.network import Network
+from widesym.models.parametrization import place_scales
+from widesym.models.signal import Signal, to_layout
 
 WIDTH, LOGITS = 8, Dense(2, w_std=1.4)
 DENSE, CONV = Dense(WIDTH, **STDS), Conv(WIDTH, 3, **STDS)

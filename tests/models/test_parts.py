@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import C2, C4, D4, HIDDEN, LOGITS, STDS, inputs, random_params
 
-from analysis import analytic_kernel
-from analysis.kernels.composite import gram
-from models import (
+from tests.support.networks import C2, C4, D4, HIDDEN, LOGITS, STDS, inputs, random_params
+from widesym.analysis import analytic_kernel
+from widesym.analysis.kernels.composite import gram
+from widesym.models import (
     Architecture,
     AtomSum,
     Canonicalize,

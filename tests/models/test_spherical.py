@@ -11,14 +11,22 @@ import pytest
 from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from so3_oracles import BandLimited, dh_so3, dh_sphere, gauss_so3, gauss_sphere, noise_on_so3, noise_on_sphere
 
-from models import Architecture, Dense, Relu
-from models.harmonics import rotate_so3, rotate_sphere, so3_synthesis, sphere_synthesis
-from models.signal import Signal
-from models.so3 import SO3
-from models.spherical import SO3Conv, SO3Pool, SphereLifting, values
-from models.wigner import gauss_and_pole, norms, orders, real_wigner, so3_weights, sphere_weights
+from tests.support.so3_oracles import (
+    BandLimited,
+    dh_so3,
+    dh_sphere,
+    gauss_so3,
+    gauss_sphere,
+    noise_on_so3,
+    noise_on_sphere,
+)
+from widesym.models import Architecture, Dense, Relu
+from widesym.models.signal import Signal
+from widesym.models.spherical.conv import SO3Conv, SO3Pool, SphereLifting, values
+from widesym.models.spherical.harmonics import rotate_so3, rotate_sphere, so3_synthesis, sphere_synthesis
+from widesym.models.spherical.so3 import SO3
+from widesym.models.spherical.wigner import gauss_and_pole, norms, orders, real_wigner, so3_weights, sphere_weights
 
 # float32: sums of some hundred products of size one.
 assert_close = partial(np.testing.assert_allclose, rtol=2e-5, atol=2e-5)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from models import Architecture, cyclic
-from models.signal import Signal
-from models.so3 import SO3
-from models.spherical import SO3Conv, SO3Pool, SphereLifting
+from widesym.models import Architecture, cyclic
+from widesym.models.signal import Signal
+from widesym.models.spherical.conv import SO3Conv, SO3Pool, SphereLifting
+from widesym.models.spherical.so3 import SO3
 
 BAD = [
     (lambda: SphereLifting(0, 3, 3), "SphereLifting: features is 0; it must be a positive integer"),

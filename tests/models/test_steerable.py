@@ -1,6 +1,6 @@
 """Group convolutions with filters of circular harmonics, for groups that do not map pixels to pixels (theory.md §1).
 
-The oracle knows the group by its 2 × 2 matrices alone, and the filters by models/circular_harmonics.py, which
+The oracle knows the group by its 2 × 2 matrices alone, and the filters by models/layers/circular_harmonics.py, which
 tests/models/test_circular_harmonics.py examines, as it does how nearly layers turn by less than right angles.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from models import Architecture, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic, dihedral
-from models.circular_harmonics import rotated_basis
-from models.groups import Group
-from models.signal import Signal
+from widesym.models import Architecture, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic, dihedral
+from widesym.models.groups import Group
+from widesym.models.layers.circular_harmonics import rotated_basis
+from widesym.models.signal import Signal
 
 C3, C6, C8, D3, D8 = cyclic(3), cyclic(6), cyclic(8), dihedral(3), dihedral(8)
 STDS = {"w_std": 1.3, "b_std": 0.7}

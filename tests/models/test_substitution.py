@@ -2,7 +2,7 @@
 
 import pytest
 
-from models import (
+from widesym.models import (
     Architecture,
     Canonicalize,
     Dense,
@@ -15,8 +15,8 @@ from models import (
     Residual,
     cyclic,
     dihedral,
-)  # fmt: skip
-from models.substitution import substituted, with_group
+)
+from widesym.models.substitution import substituted, with_group
 
 C4, D4 = cyclic(4), dihedral(4)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis import analytic_kernel
-from models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu, Residual
-from models.width import at_width, hidden_features, narrowest
-from models.zoo import MODELS
+from widesym.analysis import analytic_kernel
+from widesym.models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu, Residual
+from widesym.models.width import at_width, hidden_features, narrowest
+from widesym.models.zoo import MODELS
 
 NARROW = [model for model in MODELS if model.name != "resnet"]  # LayerNorm needs two channels
 

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import random_params
 
-from models import Conv, GroupConv, LiftingConv, MaxPool, cyclic, dihedral, zoo
-from models.harmonics import rotate_sphere
-from models.layer import Affine
+from tests.support.networks import random_params
+from widesym.models import Conv, GroupConv, LiftingConv, MaxPool, cyclic, dihedral, zoo
+from widesym.models.layer import Affine
+from widesym.models.spherical.harmonics import rotate_sphere
 
 BY_NAME = {model.name: model for model in zoo.MODELS}
 WIDTH = 4

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
-from cluster import missing, slurm
+
+from tests.support.cluster import missing, slurm
 
 # Where submitit sets up logging as it is imported, absl's handler closes its stream: here that of pytest's capture.
 with pytest.MonkeyPatch.context() as at_import:

@@ -6,15 +6,14 @@ import sys
 
 import numpy as np
 import pytest
-import work
-from cluster import told, wait_until
-from work import HELD_AT, STEPS, Train, TrainHeld
 
-from ensembles.checkpoints import saved_steps
-from ensembles.recorder import read_logits
-from launch.errors import SlurmError
-from launch.metrics import read_metrics
-from launch.slurm import SlurmOptions, queued, submit
+from tests.support.cluster import told, wait_until
+from tests.support.work import HELD_AT, STEPS, Train, TrainHeld
+from widesym.ensembles.checkpoints import saved_steps
+from widesym.ensembles.recorder import read_logits
+from widesym.launch.errors import SlurmError
+from widesym.launch.runs.metrics import read_metrics
+from widesym.launch.sweep.executors.slurm.array import SlurmOptions, queued, submit
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 OPTIONS = SlurmOptions(partition="low", minutes=30)
@@ -184,7 +183,7 @@ def test_train_distributed(undisturbed, tmp_path):
     train = [
         sys.executable,
         "-c",
-        "import launch.cli; launch.cli.main()",
+        "import widesym.launch.cli; widesym.launch.cli.main()",
         "train",
         undisturbed[0] / "0" / "config.json",
     ]

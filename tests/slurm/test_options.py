@@ -3,10 +3,10 @@
 import sys
 
 import pytest
-from work import Train
 
-from launch.errors import SlurmError
-from launch.slurm import SlurmOptions, queued, submit
+from tests.support.work import Train
+from widesym.launch.errors import SlurmError
+from widesym.launch.sweep.executors.slurm.array import SlurmOptions, queued, submit
 
 
 @pytest.fixture

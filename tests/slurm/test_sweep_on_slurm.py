@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import yaml
 import zarr
-from cluster import told, wait_until
 
-from launch.slurm import queued
+from tests.support.cluster import told, wait_until
+from widesym.launch.sweep.executors.slurm.array import queued
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 ROOT = Path(__file__).parents[2]
@@ -32,14 +32,14 @@ SWEEP = {
 
 def sweep(file, output, *options):
     """What the command says."""
-    command = [sys.executable, "-m", "launch", "sweep", str(file), "--output", str(output), *options]
+    command = [sys.executable, "-m", "widesym.launch", "sweep", str(file), "--output", str(output), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=os.environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def status(output):
-    command = [sys.executable, "-m", "launch", "status", str(output)]
+    command = [sys.executable, "-m", "widesym.launch", "status", str(output)]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, env=os.environ).stdout
 
 

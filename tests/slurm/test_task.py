@@ -5,18 +5,19 @@ import signal
 import jax
 import pytest
 from rich.console import Console
-from work import STEPS, small_run
 
-from ensembles import Strategy
-from ensembles.checkpoints import saved_steps
-from ensembles.trainer import Trainer
-from launch import slurm_task, train
-from launch.errors import ConfigError
-from launch.interrupts import PreemptedError, StopRequest
-from launch.runner import Execution, run_ensemble
-from launch.slurm import SlurmOptions
-from launch.slurm_task import Task, join_processes, own_gpus
-from launch.train import TrainCommand
+from tests.support.work import STEPS, small_run
+from widesym.ensembles import Strategy
+from widesym.ensembles.checkpoints import saved_steps
+from widesym.ensembles.trainer import Trainer
+from widesym.launch.commands import train
+from widesym.launch.commands.train import TrainCommand
+from widesym.launch.errors import ConfigError
+from widesym.launch.runs.interrupts import PreemptedError, StopRequest
+from widesym.launch.sweep.executors.slurm import task as slurm_task
+from widesym.launch.sweep.executors.slurm.array import SlurmOptions
+from widesym.launch.sweep.executors.slurm.task import Task, join_processes, own_gpus
+from widesym.launch.training.execution import Execution, run_ensemble
 
 TERM, LIMIT = signal.SIGTERM, signal.SIGUSR2
 

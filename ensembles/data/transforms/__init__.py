@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ensembles.data.dataset import DataError, Dataset, standardise_each
-from ensembles.data.normalisation import Normalisation
-from ensembles.data.transforms.images import (
+from widesym.ensembles.data.dataset import DataError, Dataset, standardise_each
+from widesym.ensembles.data.normalisation import Normalisation
+from widesym.ensembles.data.transforms.images import (
     LUMA,
     check_colours,
     check_images,
@@ -18,8 +18,8 @@ from ensembles.data.transforms.images import (
     rgb,
     weighted,
 )
-from ensembles.data.transforms.molecules import signals_at, spherical_signals
-from ensembles.data.transforms.sphere import to_sphere
+from widesym.ensembles.data.transforms.molecules import signals_at, spherical_signals
+from widesym.ensembles.data.transforms.sphere import to_sphere
 
 __all__ = [
     "grayscale",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from models.checks import check_positive
+from widesym.models.checks import check_positive
 
 Images = Float[np.ndarray, "sample row column channel"]
 Kernel = Float[np.ndarray, "new old"]

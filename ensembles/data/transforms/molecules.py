@@ -5,8 +5,8 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-from ensembles.data.transforms.sphere import Vectors, grid_points
-from models.checks import check_positive
+from widesym.ensembles.data.transforms.sphere import Vectors, grid_points
+from widesym.models.checks import check_positive
 
 ELEMENTS = (1, 6, 7, 8, 9)  # H, C, N, O, F: those of QM9
 POWERS = (2, 6)

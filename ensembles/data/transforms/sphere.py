@@ -1,4 +1,4 @@
-"""Images projected on the sphere, on the grid of models/wigner.py."""
+"""Images projected on the sphere, on the grid of models/spherical/wigner.py."""
 
 from functools import lru_cache
 from typing import Literal, get_args
@@ -6,10 +6,10 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from ensembles.augmentation.rotation_sets import DrawnRotations
-from ensembles.data.transforms.images import Background, Images, check_images, framed
-from models.checks import check_positive
-from models.wigner import azimuths, colatitudes
+from widesym.ensembles.augmentation.rotation_sets import DrawnRotations
+from widesym.ensembles.data.transforms.images import Background, Images, check_images, framed
+from widesym.models.checks import check_positive
+from widesym.models.spherical.wigner import azimuths, colatitudes
 
 Projection = Literal["stereographic", "equal-area"]
 Vectors = Float[np.ndarray, "*point xyz"]
@@ -39,7 +39,8 @@ def to_sphere(
 
     With a seed, each image is turned by a rotation R of its own, uniform on SO(3): f(R⁻¹x). It is the points x that are
     turned, before the interpolation: what is sampled is then the rotated picture itself, at any bandlimit.
-    `models.harmonics.rotate_sphere` would turn its band-limited part instead, with the ringing of the cut-off.
+    `widesym.models.spherical.harmonics.rotate_sphere` would turn its band-limited part instead, with the ringing of the
+    cut-off.
 
     Raises ValueError for what are no images, and for other projections.
     """

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import turned_fields
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # no py3nj: only SO(3) would need it

@@ -1,0 +1,4 @@
+"""Estimators on ensembles, each with an honest interval: means, divergences, orbits, convergence.
+
+Imports kernels.
+"""

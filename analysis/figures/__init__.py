@@ -1,0 +1,4 @@
+"""Figures, one a file, of tables and arrays alone.
+
+Imports estimators.
+"""

@@ -1,0 +1,4 @@
+"""What compiled programs take: operations, memory, devices.
+
+Imports nothing else of analysis.
+"""

@@ -1,0 +1,63 @@
+"""CIFAR-10 from the files of its binary version."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from widesym.ensembles.data.dataset import DataError, Splits
+from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.readers.files import FilePath, class_names, existing, explained, pictures, read_bytes
+from widesym.models.checks import check_positive, check_seed
+
+TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
+RECORD = 1 + 3 * 32 * 32  # a byte of label, then the red, the green and the blue plane, each row by row
+
+
+@dataclass(frozen=True)
+class CifarBinary:
+    """CIFAR-10's binary version, unpacked in `directory`: data_batch_1.bin to data_batch_5.bin, test_batch.bin and the
+    class names batches.meta.txt (https://www.cs.toronto.edu/~kriz/cifar.html).
+
+    Loads float32 images [sample, 32, 32, 3], normalised (`Raw.splits` says how, and what `train`, `test` and `seed`
+    draw). Loading raises DataError for files that are missing or do not hold `images_per_file` images (of CIFAR-10
+    10,000), and labels without a class; making one raises ValueError for a number of images below 1.
+    """
+
+    directory: FilePath
+    images_per_file: int = 10_000
+    train: int | None = None
+    test: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        check_seed(self.seed, "CifarBinary: seed")
+        object.__setattr__(self, "directory", str(self.directory))
+        check_positive("CifarBinary", "images_per_file", self.images_per_file)
+
+    def load(self) -> Splits:
+        """The five batches as training set, the test batch as test set."""
+        classes, provenance = self._classes(), f"{self.directory} (CIFAR-10, binary version)"
+        train, test = (self._part(names, classes) for names in (TRAIN, ("test_batch.bin",)))
+        return Raw(str(self.directory), train, test, provenance, classes).splits(self.train, self.test, self.seed)
+
+    def _part(self, names: tuple[str, ...], classes: tuple[str, ...]) -> Part:
+        paths = [existing(Path(self.directory), name) for name in names]
+        content = b"".join(map(self._content, paths))
+        records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+        images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        where = f"{self.directory}/{names[0]}" + (f" … {names[-1]}" if len(names) > 1 else "")
+        return pictures(images, records[:, 0], classes, where, where)
+
+    def _content(self, path: Path) -> bytes:
+        content = read_bytes(path)
+        if len(content) != (expected := self.images_per_file * RECORD):
+            raise DataError(
+                f"{path} has {len(content)} bytes; {self.images_per_file} images of {RECORD} bytes are {expected}"
+            )
+        return content
+
+    def _classes(self) -> tuple[str, ...]:
+        path = existing(Path(self.directory), "batches.meta.txt")
+        with explained(path, "read as class names, one a line"):
+            return class_names(read_bytes(path).decode().split())

@@ -1,0 +1,95 @@
+"""Pictures in one .npz file, as `numpy.savez` or MedMNIST leave them."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, Num
+
+from widesym.ensembles.data.dataset import DataError, Splits
+from widesym.ensembles.data.layouts import Layout, channels_last, check_layout
+from widesym.ensembles.data.raw import Raw
+from widesym.ensembles.data.readers.files import (
+    FilePath,
+    class_names,
+    existing,
+    explained,
+    labels_of,
+    numbered_classes,
+    pictures,
+)
+from widesym.models.checks import check_seed
+
+StoredImages = Num[np.ndarray, "sample row column channel"]
+Labels = Int[np.ndarray, " sample"]
+KINDS = ("images", "labels")
+PREFIXES = (("",), ("train_", "test_"))  # what precedes these in the names of arrays
+LEFT_OUT = {PREFIXES[0]: set(), PREFIXES[1]: {"val_images", "val_labels"}}
+
+
+@dataclass(frozen=True)
+class Npz:
+    """Arrays `images` [sample, row, column] or [sample, row, column, channel] and `labels` [sample] or [sample, 1] of
+    one .npz file; or, with a test set of its own, MedMNIST's layout (arXiv:2110.14795; PathMNIST is NCT-CRC-HE-100K at
+    28×28 pixels): `train_images`, `train_labels`, `test_images`, `test_labels`. Its `val_images` and `val_labels`
+    belong to neither set and are left out. `layout` says how axes stand where their lengths do not tell
+    (`channels_last`): "NHW", "NHWC", or "NCHW" where channels come first.
+
+    Loads float32 images [sample, row, column, channel], normalised (`Raw.splits` says how, and what `train`, `test` and
+    `seed` draw), and labels into `classes`; without names given they are "0", "1", …, and each must occur in
+    training. Loading raises DataError for a file that is missing, damaged or has other arrays, images that are not
+    finite, of a layout that may be another or on two scales, or labels without a class; making one raises ValueError
+    for names that repeat and other layouts.
+    """
+
+    path: FilePath
+    classes: tuple[str, ...] = ()
+    train: int | None = None
+    test: int | None = None
+    seed: int = 0
+    layout: Layout | None = None
+
+    def __post_init__(self):
+        check_seed(self.seed, "Npz: seed")
+        object.__setattr__(self, "path", str(self.path))
+        object.__setattr__(self, "classes", class_names(self.classes))
+        check_layout(self.layout)
+
+    def load(self) -> Splits:
+        """The sets that the file has, or else a random split."""
+        path = existing(Path(self.path).parent, Path(self.path).name)
+        arrays = read_npz(path, self.layout)
+        classes = self.classes or numbered_classes(path, next(iter(arrays.values()))[1])
+        train, *rest = (
+            pictures(images, labels, classes, f"{path}[{prefix}images]", f"{path}[{prefix}labels]")
+            for prefix, (images, labels) in arrays.items()
+        )
+        raw = Raw(str(path), train, rest[0] if rest else None, f"{path} (npz)", classes)
+        return raw.splits(self.train, self.test, self.seed)
+
+
+def read_npz(path: Path, layout: Layout | None = None) -> dict[str, tuple[StoredImages, Labels]]:
+    """Images and labels by what precedes their names; raises DataError where there are none, more than these or they
+    cannot be read.
+    """
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is no .npz file, or a part of one: it is not a whole zip archive")
+    with explained(path, "read as .npz file"), np.load(path) as archive:
+        for prefixes in PREFIXES:
+            besides = {name for name in archive.files if name.endswith(KINDS)} - set(arrays_of(prefixes))
+            if set(arrays_of(prefixes)) <= set(archive.files) and besides <= LEFT_OUT[prefixes]:
+                return {
+                    prefix: (
+                        channels_last(f"{path}[{prefix}images]", archive[f"{prefix}images"], layout),
+                        labels_of(f"{path}[{prefix}labels]", archive[f"{prefix}labels"]),
+                    )
+                    for prefix in prefixes
+                }
+        expected = " or ".join(", ".join(arrays_of(prefixes)) for prefixes in PREFIXES)
+        raise DataError(f"{path} has the arrays {', '.join(archive.files) or '(none)'}; expected {expected}")
+
+
+def arrays_of(prefixes: tuple[str, ...]) -> list[str]:
+    """The names of the arrays of sets whose names begin so."""
+    return [f"{prefix}{kind}" for prefix in prefixes for kind in KINDS]

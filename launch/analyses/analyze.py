@@ -1,0 +1,181 @@
+"""Runs held against each other and, if asked, against theory: tables, figures and findings in a directory."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from widesym.analysis.comparison import compare
+from widesym.analysis.comparison.agreement import agreements, spoken
+from widesym.ensembles.data import Dataset
+from widesym.launch.analyses.figures import figures_of, say_refused
+from widesym.launch.analyses.files import check_ours, write_figures, write_inputs, write_tables
+from widesym.launch.analyses.findings import findings, not_drawn, of_pairing
+from widesym.launch.analyses.matching import Matched, compared, match
+from widesym.launch.analyses.theory import KernelStore, check_all_covered, holds_in_the_mean_alone, predictions
+from widesym.launch.errors import MismatchError
+from widesym.launch.runs.begun import as_earlier
+from widesym.launch.runs.data import training_set
+from widesym.launch.runs.directory import claim, reading
+from widesym.launch.runs.files import write_json
+from widesym.launch.runs.progress import member_progress
+from widesym.launch.runs.stored import StoredRun
+from widesym.models.checks import check_seed
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """What is asked of a comparison; raises ValueError for values that cannot be."""
+
+    theory: bool = False
+    """Compute what theory predicts of each run."""
+    reference: str | None = None
+    """The run that divergences are from; by default the first."""
+    sick: Literal["refuse", "exclude"] = "refuse"
+    """What to do where members are not healthy: refuse, or leave these out and say so."""
+    draws: int = 200
+    """Resamples of members that intervals come from."""
+    seed: int = 0
+    """Seed of the resamples."""
+
+    def __post_init__(self):
+        if self.draws < 20:
+            raise ValueError(f"--draws is {self.draws}; 95 % intervals need at least 20")
+        check_seed(self.seed, "--seed")
+
+
+def beside(runs: Sequence[Path]) -> Path:
+    """`analysis` in the innermost directory that holds all runs, never in one of them."""
+    return Path(os.path.commonpath([Path(os.path.abspath(path)).parent for path in runs])) / "analysis"
+
+
+def analyse(
+    asked: AnalysisOptions, runs: Mapping[str, StoredRun], output: Path, kernels: KernelStore, console: Console
+) -> dict[str, xr.Dataset]:
+    """Compare the runs and leave tables, figures and findings in `output`.
+
+    Raises MismatchError for runs that do not fit each other, NoTheoryError for those that there is no prediction of,
+    SickMembersError, RunDirectoryError for those that are being written, before anything is computed.
+    """
+    with contextlib.ExitStack() as held:
+        for run in runs.values():
+            held.enter_context(reading(run.path))
+        matched = match(runs, asked.sick)
+        reference = matched.named(asked.reference)
+        if asked.theory:
+            check_all_covered(matched)
+        check_ours(output)
+        held.enter_context(claim(output, _config(asked, matched, reference)))
+        ensembles = compared(matched, predictions(matched, kernels) if asked.theory else {})
+        total = len(ensembles) * len(matched.times)
+        with member_progress(console, "comparison", total, things="ensembles × times") as report:
+            try:
+                tables = compare(ensembles, matched.times, reference, asked.draws, asked.seed, report)
+            except ValueError as error:  # of logits that are damaged, or not finite
+                raise MismatchError(str(error)) from None
+        drawn = [name for name, run in runs.items() if asked.theory and holds_in_the_mean_alone(run.recipe)]
+        inputs = _inputs(matched, reference)
+        write_tables(output, tables)
+        write_inputs(output, inputs)
+        figures, refused = figures_of(tables, inputs)
+        sound = [*findings(matched, drawn), *of_pairing(matched, tables), *not_drawn(refused)]
+        write_json(output / "health.json", sound)
+        write_json(output / "agreement.json", [asdict(each) for each in agreements(tables)])
+        write_json(output / "runs.json", [described(name, run) for name, run in runs.items()])
+        write_figures(output, figures)
+    say_refused(refused, console)
+    return tables
+
+
+def _config(asked: AnalysisOptions, matched: Matched, reference: str) -> dict[str, Any]:
+    """What an analysis is of; another one of the same runs, trained further, takes its place."""
+    names = ("architecture", "recipe", "members", "seed", "randomness", "data", "orbit")
+    configs = {name: as_earlier(run.config) for name, run in matched.runs.items()}
+    return {
+        "name": f"{', '.join(name for name in matched.runs if name != reference) or reference} and {reference}",
+        "runs": {name: {key: config.get(key) for key in names} for name, config in configs.items()},
+        "reference": reference,
+        **{name: getattr(asked, name) for name in ("theory", "sick", "draws", "seed")},
+    }
+
+
+def _inputs(matched: Matched, reference: str) -> dict[str, Dataset]:
+    """The sets to be shown, the training set that the reference was trained on first."""
+    train = training_set(matched.runs[reference])
+    return {train.name: train, **matched.data}
+
+
+def described(name: str, run: StoredRun) -> dict[str, Any]:
+    """A run, for the report."""
+    config, (data, about) = run.config, run.trained_on
+    return {
+        "name": name,
+        "path": str(run.path),
+        "members": config["members"],
+        "steps": run.recorded_steps[-1],
+        "training time": f"{np.max(run.times(run.recorded_steps)):.4g}",
+        "training set": f"{data}, {about['samples']} samples",
+        "seed": config["seed"],
+        "randomness": config["randomness"],
+        "architecture": str(run.architecture),
+        "recipe": str(run.recipe),
+        "provenance": about["provenance"],
+    }
+
+
+def tell(tables: Mapping[str, xr.Dataset], console: Console) -> None:
+    """Print the numbers at the last time, and what they say."""
+    console.print(standing(tables))
+    for line in spoken(agreements(tables)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def standing(tables: Mapping[str, xr.Dataset]) -> Table:
+    """The numbers at the last time, a row for each run and evaluation set."""
+    last = {name: tables[name].isel(time=-1) for name in ("divergence", "theory") if name in tables}
+    time = float(tables["mean_logits"]["time"][-1])
+    made = Table(
+        title=f"At t = {time:.4g}: distances of mean logits",
+        caption="D: to the reference's mean; at infinity: of infinitely wide and large ensembles; by scatter: what the "
+        "members' scatter makes of the distance to theory; paired: members that share their randomness are compared by "
+        "their differences",
+    )
+    columns = {
+        ("divergence", "divergence"): "D",
+        ("divergence", "noise_floor"): "noise floor",
+        ("divergence", "predicted_divergence"): "D at infinity",
+        ("theory", "distance"): "to theory",
+        ("theory", "expected_distance"): "by scatter",
+        ("theory", "rms_z"): "rms z",
+    }
+    shown = {key: label for key, label in columns.items() if key[0] in last and key[1] in last[key[0]]}
+    names = ("run", "set", "members") if "divergence" in tables else ("run", "set")
+    for label in (*names, *shown.values()):
+        made.add_column(label, justify="left" if label in names else "right", no_wrap=label in names)
+    means = tables["mean_logits"]
+    for run in means.run.values:
+        for of_set in dict.fromkeys(means.evaluation_set.values):
+            cells = [_cell(last[table], run, of_set, name) for table, name in shown]
+            if set(cells) != {"-"}:  # as of the reference without theory
+                pairing = [_pairing(tables["divergence"], run)] if "divergence" in tables else []
+                made.add_row(escape(str(run)), escape(str(of_set)), *pairing, *cells)
+    return made
+
+
+def _pairing(divergence: xr.Dataset, run: str) -> str:
+    return str(divergence.pairing.sel(run=run).item()) if run in divergence.run.values else "-"
+
+
+def _cell(table: xr.Dataset, run: str, of_set: str, name: str) -> str:
+    if run not in table.run.values:
+        return "-"
+    value = float(table[name].sel(run=run, evaluation_set=of_set))
+    return f"{value:.3g}" if np.isfinite(value) else "-"

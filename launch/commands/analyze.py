@@ -1,0 +1,50 @@
+"""`widesym analyze`: runs held against each other and, if asked, against theory; tables and figures in a directory."""
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from widesym.analysis.gram.tiling import DEFAULT_MEMORY
+from widesym.launch.analyses.analyze import AnalysisOptions, analyse, beside, tell
+from widesym.launch.analyses.matching import runs_in
+from widesym.launch.analyses.theory import KernelStore
+
+
+@dataclass(frozen=True)
+class AnalyzeCommand:
+    """Hold runs against each other: divergences of their mean logits from a reference's, over training time and
+    ensemble size, invariance over orbits where these were recorded, and with --theory their distance from the
+    infinite-width prediction. Writes tables, figures, and what is to be known of the runs.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run directories, or directories of such."""
+    options: tyro.conf.OmitArgPrefixes[AnalysisOptions] = field(default_factory=AnalysisOptions)
+    memory: float = DEFAULT_MEMORY / 2**30
+    """Memory in GiB that tiles of analytic kernels may take."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
+    """Where all that goes; by default `analysis` beside the runs. Kernels found there are not computed again."""
+
+    def __post_init__(self):
+        if not self.runs:
+            raise ValueError("no RUN is named; name run directories, or directories of such")
+        if not 0 < self.memory < 2**20:
+            raise ValueError(f"--memory is {self.memory:g}; it must be a number of GiB above 0")
+
+    def run(self, console: Console) -> None:
+        """Compare, write, draw, and print how things stand."""
+        runs = runs_in(self.runs)
+        output = self.output or beside([run.path for run in runs.values()])
+        kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
+        tables = analyse(self.options, runs, output, kernels, console)
+        tell(tables, console)
+        console.print(
+            f"written: {output}; {shlex.join(['widesym', 'report', str(output)])} makes one page of it",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )

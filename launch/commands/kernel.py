@@ -1,0 +1,170 @@
+"""`widesym kernel`: the analytic kernels of a data set, and regression with them, as a file describes it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+import xarray as xr
+from rich.console import Console
+
+from widesym.analysis.dynamics.regression import NestedSubsets, accuracy_by_size, mean_absolute_error_by_size
+from widesym.analysis.figures.drawing import save_figure
+from widesym.analysis.figures.regression import gram_by_class, learning_curve
+from widesym.analysis.gram import Gram, choose_tiling, info
+from widesym.analysis.gram.spec import Precision
+from widesym.analysis.gram.tiling import DEFAULT_MEMORY
+from widesym.analysis.kernels import Kernel
+from widesym.ensembles.data import Splits
+from widesym.launch.config.changes import overridden
+from widesym.launch.config.specs import architecture_of, check_splits, made, read_mapping, splits_of
+from widesym.launch.errors import ConfigError, RunDirectoryError
+from widesym.launch.kernels.gram import compute_gram, describe_info
+from widesym.launch.kernels.overrides import KernelOverrides
+from widesym.launch.runs.files import write_json
+from widesym.models.architecture import Architecture
+from widesym.models.checks import check_positive
+
+SHOWN = 1000  # rows of the Gram matrix that the heat map shows at most
+
+
+@dataclass(frozen=True)
+class KernelConfig:
+    """What a file for `widesym kernel` says.
+
+    `architecture` is a spec or the name of one of the zoo, `data` a source, its name or the path of a file or folder;
+    `train`, `test` and `seed`, if given, replace the source's. `sizes` are training-set sizes of the learning curve, by
+    default doubling up to all, each drawn `draws` times.
+    """
+
+    architecture: Any
+    data: Any
+    train: int | None = None
+    test: int | None = None
+    seed: int | None = None
+    precision: Precision = "float32"
+    sizes: tuple[int, ...] = ()
+    draws: int = 10
+
+    def __post_init__(self):
+        check_splits(self.train, self.test, self.seed)
+        check_positive("kernel", "draws", self.draws)
+        if not isinstance(self.sizes, tuple) or not all(isinstance(size, int) for size in self.sizes):
+            raise ValueError(f"sizes are {self.sizes!r}; they must be a list of whole numbers, like [10, 100]")
+
+    def network(self) -> Architecture:
+        """The architecture."""
+        return architecture_of(self.architecture)
+
+    def splits(self) -> Splits:
+        """The data; raises DataError where they cannot be had."""
+        return splits_of(self.data, self.train, self.test, self.seed)
+
+    def subsets(self, available: int) -> NestedSubsets:
+        """The training sets of the learning curve."""
+        doubling = [2**power for power in range(3, 30) if 2**power < available]
+        return NestedSubsets(self.sizes or (*doubling, available), self.draws, self.seed or 0)
+
+
+@dataclass(frozen=True)
+class KernelCommand:
+    """Compute NNGP and NTK between training inputs, and between test and training inputs, and what infinitely wide
+    networks predict that are trained to the end on more and more of the training set.
+    """
+
+    config: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
+    """YAML file with architecture and data (docs/kernels.md)."""
+    info: bool = False
+    """Only say how many lags, how much memory and disk and how long it will take."""
+    memory: float = DEFAULT_MEMORY / 2**30
+    """Memory in GiB that tiles may take."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
+    """Where kernels, scores and figures go; by default runs/ and the file's name. What is there already is not computed
+    again."""
+    overrides: Annotated[KernelOverrides, tyro.conf.arg(name="")] = field(default_factory=KernelOverrides)
+
+    def __post_init__(self):
+        if not 0 < self.memory < 2**20:
+            raise ValueError(f"--memory is {self.memory:g}; it must be a number of GiB above 0")
+
+    def run(self, console: Console) -> None:
+        """Compute, or tell; raises ConfigError for what cannot be computed."""
+        content = overridden(read_mapping(self.config), self.overrides.changes())
+        config = made(KernelConfig, content, str(self.config))
+        try:
+            self._run(config, console)
+        except RunDirectoryError:
+            raise
+        except ValueError as error:  # of specs, data, memory or kernels that do not fit
+            raise ConfigError(f"{self.config}: {error}") from error
+
+    def _run(self, config: KernelConfig, console: Console) -> None:
+        architecture, (train, test) = config.network(), config.splits()
+        budget, output = int(self.memory * 2**30), self.output or Path("runs") / self.config.stem
+        grams = {
+            "train": Gram(architecture, train.inputs, precision=config.precision),
+            "test": Gram(architecture, test.inputs, train.inputs, precision=config.precision),
+        }
+        subsets = config.subsets(len(train))
+        _ = subsets.orders(len(train))  # sizes that there are not are said before anything is computed
+        for gram in grams.values():
+            _ = choose_tiling(gram, budget)  # nor is anything if memory is short
+        if self.info:
+            for name, gram in grams.items():
+                console.print(
+                    f"{name}: {describe_info(info(gram, budget))}", highlight=False, markup=False, soft_wrap=True
+                )
+            return
+        kernels = {name: compute_gram(gram, output / name, console, budget) for name, gram in grams.items()}
+        if kernels["train"] is not None and kernels["test"] is not None:  # else another process writes the rest
+            write_results(output, subsets, Splits(train, test), kernels["train"], kernels["test"], console)
+
+
+def write_results(
+    output: Path, subsets: NestedSubsets, splits: Splits, gram: Kernel, cross: Kernel, console: Console
+) -> None:
+    """The NTK by class as a heat map, learning curves of both kernels as figure and JSON; as far as the data allow."""
+    train, _test = splits
+    written: list[Path] = []
+    if train.labels is not None:
+        part = slice(SHOWN)
+        heat = gram_by_class(
+            np.asarray(gram.ntk)[part, part], train.labels[part], train.classes, "NTK, sorted by class"
+        )
+        written += save_figure(heat, output / "gram")
+    if splits.test.is_labelled_as(train) or train.values is not None:
+        pairs = {"NTK": (gram.ntk, cross.ntk), "NNGP": (gram.nngp, cross.nngp)}
+        curves = {name: learning(subsets, splits, *map(np.asarray, pair)) for name, pair in pairs.items()}
+        write_json(output / "regression.json", {name: curve.to_dict() for name, curve in curves.items()})
+        title = "Infinitely wide networks, trained to the end"
+        written += [output / "regression.json", *save_figure(learning_curve(curves, title), output / "learning-curve")]
+        for name, curve in curves.items():
+            console.print(standing(name, curve), highlight=False, markup=False, soft_wrap=True)
+    made = ", ".join(map(str, written)) or "nothing but kernels"
+    console.print(f"written: {made}", highlight=False, markup=False, soft_wrap=True)
+
+
+def learning(subsets: NestedSubsets, splits: Splits, square: np.ndarray, cross: np.ndarray) -> xr.Dataset:
+    """Accuracy, or mean absolute error where samples have values, by training-set size."""
+    train, test = splits
+    if test.is_labelled_as(train):
+        assert train.labels is not None
+        assert test.labels is not None
+        return accuracy_by_size(square, cross, (train.labels, test.labels), len(train.classes), subsets)
+    assert train.values is not None
+    assert test.values is not None
+    return mean_absolute_error_by_size(square, cross, (train.values, test.values), train.quantities, subsets)
+
+
+def standing(name: str, curve: xr.Dataset) -> str:
+    """The score of the largest training set, for people."""
+    score, size = ("accuracy" if "accuracy" in curve else "mae"), int(curve["size"][-1])
+    last = curve[score].isel(size=-1)
+    if score == "accuracy":
+        found = f"accuracy {float(last.mean()):.3f}"
+    else:
+        quantity, unit = (curve.attrs[key][0] for key in ("quantities", "units"))
+        found = f"mean absolute error {float(last[..., 0].mean()):.4g} {unit} ({quantity})"
+    ridge, condition = curve.attrs["ridge"], curve.attrs["condition_number"]
+    return f"{name}, {size} training inputs: {found}; ridge {ridge:.3g}, condition number {condition:.3g}"

@@ -1,0 +1,51 @@
+"""The model zoo as a table."""
+
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from widesym.analysis.kernels.closed_form import check_kinds, check_layers
+from widesym.models.architecture import Architecture
+from widesym.models.layer import NoClosedFormError
+from widesym.models.zoo import MODELS
+
+
+@dataclass(frozen=True)
+class ModelsTable:
+    """List the model zoo: input shape, number of parameters, what leaves the logits alone, and whether there is an
+    analytic kernel.
+    """
+
+    width: int | None = None
+    """Count parameters at this width; else at each model's own."""
+
+    def __post_init__(self):
+        if self.width is not None and not 2 <= self.width <= 65536:
+            raise ValueError(f"--width is {self.width}; it must be between 2 and 65536")
+
+    def run(self, console: Console) -> None:
+        """Print the table."""
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for header in ("model", "input", "width", "parameters", "invariant to", "kernel"):
+            justify = "right" if header in ("width", "parameters") else "left"
+            table.add_column(header, justify=justify, no_wrap=True)
+        for model in MODELS:
+            width = self.width or model.width
+            architecture = model.make(width)
+            parameters = f"{architecture.count_parameters(model.input_shape):,}"
+            shape = "×".join(map(str, model.input_shape))
+            table.add_row(
+                model.name, shape, str(width), parameters, model.invariance, _kernel(architecture, model.input_shape)
+            )
+        console.print(table)
+
+
+def _kernel(architecture: Architecture, input_shape: tuple[int, ...]) -> str:
+    try:
+        check_kinds(architecture.layers)
+        check_layers(architecture.layers, architecture.signals(input_shape)[0])
+    except NoClosedFormError as error:
+        return f"no ({str(error).partition(': ')[2].partition(' ')[0]})"
+    return "yes"

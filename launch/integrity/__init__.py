@@ -1,0 +1,4 @@
+"""Whether runs, their files and the machine are sound.
+
+Imports config and runs.
+"""

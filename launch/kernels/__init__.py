@@ -1,0 +1,4 @@
+"""Kernels into directories of their own: Gram matrices, empirical NTKs, sampled kernels.
+
+Imports config, runs and integrity.
+"""

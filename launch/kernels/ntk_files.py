@@ -1,0 +1,106 @@
+"""Empirical NTKs of an ensemble on disk: a file for every step, from which a computation goes on, and the store."""
+
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+import zarr
+from jaxtyping import Bool, Float, Int
+
+from widesym.analysis.estimators.kernel_evolution import NTK_ABOUT, NTK_DIMENSIONS
+from widesym.ensembles.recorder import CHUNK_BYTES
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs.files import damage_named, write_whole
+
+MemberKernels = Float[np.ndarray, "member n n"]
+
+
+@dataclass(frozen=True)
+class KernelFiles:
+    """STEP.npy in `directory`: kernels [member, n, n] of all members, NaN for those that are not computed (yet)."""
+
+    directory: Path
+    members: int
+    inputs: int
+
+    @property
+    def steps(self) -> list[int]:
+        """Those that there is a file of, ascending."""
+        return sorted(int(path.stem) for path in self.directory.glob("*.npy") if path.stem.isdigit())
+
+    def computed(self, step: int) -> Bool[np.ndarray, " member"]:
+        """Whose kernels are there."""
+        if not self.path(step).exists():
+            return np.zeros(self.members, bool)
+        return ~np.isnan(self.read(step)[:, 0, 0])
+
+    def add(self, step: int, members: Int[np.ndarray, " some"], kernels: Float[np.ndarray, "some n n"]) -> None:
+        """Write the kernels of some members beside what is there; the file appears whole or not at all."""
+        path = self.path(step)
+        if path.exists():
+            every = np.array(self.read(step))
+        else:
+            every = np.full((self.members, self.inputs, self.inputs), np.nan, kernels.dtype)
+        every[members] = kernels
+        self.directory.mkdir(exist_ok=True)
+        write_whole(path, lambda file: np.save(file, every))
+
+    def read(self, step: int) -> MemberKernels:
+        """All members', read from disk as they are used; raises RunDirectoryError for what is no such file."""
+        path = self.path(step)
+        with damage_named(path):
+            found = np.load(path, mmap_mode="r")
+        expected = (self.members, self.inputs, self.inputs)
+        if found.shape != expected or found.dtype.kind != "f":
+            raise RunDirectoryError(
+                f"{path} holds {found.dtype} of shape {found.shape}, but the kernels of {self.members} members between "
+                f"{self.inputs} inputs are floats of shape {expected}; remove it, and it is computed again"
+            )
+        return found
+
+    def path(self, step: int) -> Path:
+        """The file."""
+        return self.directory / f"{step}.npy"
+
+
+def write_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: Path) -> xr.Dataset:
+    """Statistics, and as `ntk` the kernels of each of their times, one after the other; returns them as `open_store`.
+
+    The store takes the place of what is there: for a moment there is none, and the files that it is made of stay.
+    """
+    temporary = path.with_name(path.name + ".new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    found.to_zarr(temporary, zarr_format=3, consolidated=False)
+    root = zarr.open_group(temporary, mode="r+", use_consolidated=False)
+    array = None
+    for index, each in enumerate(kernels):
+        if array is None:
+            together = max(1, min(len(each), CHUNK_BYTES // (each.itemsize * math.prod(each.shape[1:]))))
+            array = root.create_array(
+                "ntk",
+                shape=(found.sizes["time"], *each.shape),
+                chunks=(1, together, *each.shape[1:]),
+                dtype=each.dtype,
+                dimension_names=NTK_DIMENSIONS,
+                attributes={**NTK_ABOUT},
+            )
+        array[index] = each
+    with warnings.catch_warnings():
+        # Consolidation is xarray's default way in; zarr warns that v3 has yet to specify it.
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        zarr.consolidate_metadata(temporary)
+    shutil.rmtree(path, ignore_errors=True)
+    os.replace(temporary, path)
+    return open_store(path)
+
+
+def open_store(path: Path) -> xr.Dataset:
+    """All in memory but for the kernels, `ntk`, which are read from disk as they are used."""
+    found = xr.open_zarr(path, chunks=None)
+    return found.drop_vars("ntk").load().assign(ntk=found.ntk)

@@ -1,0 +1,84 @@
+"""The data of a run: kept in its directory, or loaded again, and held against the digests that the directory has."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from widesym.ensembles.data import DataError, Dataset
+from widesym.ensembles.data.stored import load_dataset, save_dataset
+from widesym.launch.config.specs import source_of
+from widesym.launch.runs.files import write_whole
+from widesym.launch.runs.stored import StoredRun
+
+LONGEST = 80  # characters of a set's name in that of its file
+
+
+def write_sets(path: Path, sets: Iterable[Dataset]) -> None:
+    """Keep the data of the run in `path`, one file a set; what is there is left as it is."""
+    (path / "data").mkdir(exist_ok=True)
+    for index, data in enumerate(sets):
+        file = file_of(path, index, data.name)
+        if not file.exists():
+            write_whole(file, partial(save_dataset, data=data))
+
+
+def file_of(path: Path, index: int, name: str) -> Path:
+    """Where the set of this number and name is kept."""
+    return path / "data" / f"{index}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:LONGEST]}.npz"
+
+
+def stored_sets(run: StoredRun) -> dict[str, Dataset]:
+    """The run's data by name, the training set first; raises DataError as `stored_set`."""
+    return {name: stored_set(run, name) for name in run.config["data"]}
+
+
+def stored_set(run: StoredRun, name: str) -> Dataset:
+    """The set of this name.
+
+    Raises DataError where the directory keeps none, as of earlier versions, and where it is not what the run was made
+    with.
+    """
+    recorded = run.config["data"][name]
+    file = file_of(run.path, list(run.config["data"]).index(name), name)
+    if not file.exists():
+        raise DataError(
+            f"{run.path} keeps no data ({file.name} is missing), as runs of earlier versions; train it again in "
+            "another directory, or start it again in this one, which adds them"
+        )
+    found = load_dataset(file)
+    if found.fingerprint != recorded["fingerprint"]:
+        raise DataError(
+            f"{file} has digest {found.fingerprint}, but the run was made with {recorded['fingerprint']}; "
+            "remove it and start the run again, which writes it anew"
+        )
+    return found
+
+
+def training_set(run: StoredRun, source: str | None = None, seed: int = 0) -> Dataset:
+    """The training set of a run: the one that its directory keeps, or that of the source of this name (`find_source`).
+
+    A source is asked for as many training and test samples as were recorded, drawn by `seed`, and for what it has if
+    nobody asks. Raises DataError where neither is what the run was trained on.
+    """
+    name, recorded = run.trained_on
+    if source is None:
+        return stored_set(run, name)
+    test = run.config["data"].get("test", {}).get("samples")
+    made = source_of(source)
+    asked = {"train": recorded["samples"], "test": test, "seed": seed}
+    sources, found = [made], []
+    if is_dataclass(made):
+        given = {field.name: asked[field.name] for field in fields(made) if asked.get(field.name) is not None}
+        sources.insert(0, replace(made, **given))
+    for each in sources:
+        data = each.load().train
+        if data.fingerprint == recorded["fingerprint"]:
+            return data
+        found.append(f"{data.fingerprint} ({len(data)} samples)")
+    raise DataError(
+        f"the training set of {source!r}, seed {seed}, has digest {', or '.join(found)}, but the run was trained on "
+        f"{name!r} with digest {recorded['fingerprint']} ({recorded['samples']} samples; {recorded['provenance']}); "
+        "name its source with --data and its seed with --data-seed, or call widesym.launch.kernels.ntk.ntk_of_run with the data"
+    )

@@ -1,0 +1,46 @@
+"""The logits of a run's store, read as they are needed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs.stored import StoredRun
+
+
+@dataclass(frozen=True, eq=False)
+class StoredLogits:
+    """The logits [time, member, sample, logit] in a store; reading raises RunDirectoryError where they are damaged."""
+
+    array: zarr.Array
+    path: Path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of time, member, sample and logit."""
+        return self.array.shape
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """What is in one file."""
+        return self.array.chunks
+
+    def __getitem__(self, index: Any, /) -> Any:
+        """Of numbers and slices, as in NumPy."""
+        try:
+            return self.array[index]
+        except Exception as error:  # zarr raises many kinds for a damaged store
+            raise RunDirectoryError(f"{self.path} is damaged ({type(error).__name__}: {error})") from None
+
+
+def stored_logits(run: StoredRun) -> StoredLogits:
+    """Of a run, nothing read yet; raises RunDirectoryError where there are none."""
+    path = run.path / "logits.zarr"
+    try:
+        array = zarr.open_group(path, mode="r", use_consolidated=False)["logits"]
+    except Exception as error:  # zarr raises many kinds for a damaged store
+        raise RunDirectoryError(f"{path} is damaged ({type(error).__name__}: {error})") from None
+    assert isinstance(array, zarr.Array)
+    return StoredLogits(array, path)

@@ -1,0 +1,135 @@
+"""Progress of an ensemble's training, a Gram matrix, or sampled kernels: a bar on a terminal, plain lines elsewhere."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from widesym.analysis.gram import Progress as GramProgress
+from widesym.ensembles.member import HEALTHY
+from widesym.ensembles.trainer import Moment
+from widesym.launch.runs.scores import Scores
+
+SECONDS_BETWEEN_LINES = 10.0
+
+Report = Callable[[Moment, Scores], None]
+
+
+@contextlib.contextmanager
+def training_progress(console: Console, name: str, members: int, steps: int, start: int = 0) -> Iterator[Report]:
+    """A function to be told where training stands; shows members × steps, rate, time left and the members' scores."""
+    began = time.perf_counter()
+
+    def rate(step: int) -> float:
+        return members * (step - start) / max(time.perf_counter() - began, 1e-9)
+
+    if not console.is_terminal:
+        yield _lines(console, name, members, steps, rate)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn(f"{members} members × {{task.completed}}/{steps} steps"),
+        TextColumn("{task.fields[rate]:.0f} member-steps/s"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[standing]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=steps, completed=start, rate=0.0, standing="")
+        yield lambda now, scores: bar.update(
+            task, completed=now.step, rate=rate(now.step), standing=standing(now, scores)
+        )
+
+
+def standing(now: Moment, scores: Scores) -> str:
+    """Loss, accuracy or error, and gradient norm of the last batches, over the healthy members; how many are not."""
+    healthy = now.frozen_at == HEALTHY
+    frozen = f", {(~healthy).sum()} of {len(healthy)} members frozen" if not healthy.all() else ""
+    if now.step == 0:
+        return "untrained" + frozen
+    if not healthy.any():
+        return frozen.removeprefix(", ")
+    of = {name: values[healthy] for name, values in scores.arrays.items()}
+    parts = [f"loss {of['loss'].mean():.4f} ± {of['loss'].std():.4f}"]
+    if "accuracy" in of:
+        parts.append(f"accuracy {of['accuracy'].mean():.3f}")
+    if "rmse" in of:
+        parts.append(f"error {of['rmse'].mean():.3g} {scores.unit}".rstrip())
+    return ", ".join([*parts, f"|∇| {np.median(of['gradient_norm']):.3g}"]) + frozen
+
+
+def _lines(console: Console, name: str, members: int, steps: int, rate: Callable[[int], float]) -> Report:
+    last = time.perf_counter()
+
+    def report(now: Moment, scores: Scores) -> None:
+        nonlocal last
+        if now.step < steps and time.perf_counter() - last < SECONDS_BETWEEN_LINES:
+            return
+        last, speed = time.perf_counter(), rate(now.step)
+        left = f"{members * (steps - now.step) / speed:.0f} s left, " if speed else ""
+        done = f"{members} members × {now.step}/{steps} steps, {speed:.0f} member-steps/s"
+        console.print(
+            f"{name}: {done}, {left}{standing(now, scores)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    return report
+
+
+@contextlib.contextmanager
+def gram_progress(console: Console, name: str) -> Iterator[Callable[[GramProgress], None]]:
+    """A function to be told how many tiles are computed; shows them, pairs of inputs a second and the time left."""
+    with _counted(console, name, "tiles", "pairs/s") as report:
+        yield lambda now: report(now.done, now.total, now.pairs_a_tile)
+
+
+@contextlib.contextmanager
+def member_progress(
+    console: Console, name: str, total: int, start: int = 0, things: str = "members"
+) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many members, or other things, are done; shows them, how many a second, time left."""
+    with _counted(console, name, things, f"{things}/s", start) as report:
+        yield lambda done: report(done, total, 1)
+
+
+@contextlib.contextmanager
+def _counted(
+    console: Console, name: str, things: str, unit: str, start: int = 0
+) -> Iterator[Callable[[int, int, int], None]]:
+    """A function to be told how many things of how many are done, and how many units one is worth."""
+    began = last = time.perf_counter()
+
+    def rate(done: int, worth: int) -> float:
+        return (done - start) * worth / max(time.perf_counter() - began, 1e-9)
+
+    def line(done: int, total: int, worth: int) -> None:
+        nonlocal last
+        if done < total and (done == start or time.perf_counter() - last < SECONDS_BETWEEN_LINES):
+            return
+        last, speed = time.perf_counter(), rate(done, worth)
+        left = f", {(total - done) * worth / speed:.0f} s left" if start < done < total else ""
+        text = f"{name}: {done}/{total} {things}, {_rounded(speed)} {unit}{left}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    if not console.is_terminal:
+        yield line
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn(f"{{task.completed}}/{{task.total}} {things}"),
+        TextColumn(f"{{task.fields[rate]}} {unit}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, completed=start, rate="0")
+        yield lambda done, total, worth: bar.update(task, completed=done, total=total, rate=_rounded(rate(done, worth)))
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"

@@ -1,0 +1,23 @@
+"""What a run directory keeps of one recorded time: arrays in the store, and a row of metrics."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from widesym.ensembles.recorder import write_record
+from widesym.ensembles.trainer import Record
+from widesym.launch.runs.metrics import add_row, metrics_row
+from widesym.launch.runs.run import Run
+
+
+def write_moment(run: Run, path: Path, record: Record, arrays: Mapping[str, Shaped[np.ndarray, "member ..."]]) -> None:
+    """Write a record and `arrays`, all that the store has of a time; writing them again replaces them."""
+    write_record(path / "logits.zarr", record.position, arrays, record.healthy)
+    upright = {name: logits[:, : run.layout.sets[name]] for name, logits in record.logits.items()}
+    times = run.layout.times
+    time = float(times[0, record.position]) if len(times) == 1 else None
+    step = run.record_steps[record.position]
+    row = metrics_row(step, time, upright, record.healthy, run.recipe.loss, run.training_set, run.evaluation_sets)
+    add_row(path / "metrics.csv", row)

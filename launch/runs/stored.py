@@ -1,0 +1,264 @@
+"""The parameters of a run's members at every time that its directory has kept them.
+
+They are in the store where `Parameters()` were recorded, and else in the checkpoints; those of step 0, which follow
+from the seed, are drawn again where they were not kept.
+"""
+
+import contextlib
+import hashlib
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Bool, Float, PyTree, UInt32
+
+from widesym.ensembles import Strategy, Trainer, TrainingRecipe
+from widesym.ensembles.augmentation import FixedCopies
+from widesym.ensembles.checkpoints import Checkpoints, saved_steps
+from widesym.ensembles.randomness import Randomness, identity, initial_key, roots
+from widesym.ensembles.recorder import Sick, members_kept
+from widesym.launch.config.specs import built
+from widesym.launch.errors import ConfigError, RunDirectoryError
+from widesym.launch.runs.directory import RUN_FIELDS, read_description
+from widesym.launch.config.snapshots import named_leaves
+from widesym.models.architecture import Architecture
+
+PREFIX = "parameters."
+REMEDY = (
+    "train with Run(snapshots=(Parameters(),)) to record them beside the logits, or with "
+    "Execution(checkpoints_kept=…) to keep more checkpoints than two"
+)
+
+StackedParams = PyTree[Float[np.ndarray, "member ..."]]
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run directory to read from. Raises RunDirectoryError for what is none, or one where nothing is recorded yet."""
+
+    path: Path
+
+    def __post_init__(self):
+        _ = self.config
+        if not (self.path / "logits.zarr").exists() or not self.recorded_steps:
+            raise RunDirectoryError(f"{self.path}: nothing is recorded yet; start the run again, and let it go on")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The run's configuration, as it was written down."""
+        return run_config(self.path)
+
+    @property
+    def trained_on(self) -> tuple[str, dict[str, Any]]:
+        """The training set's name, and its record: `fingerprint`, `samples` and `provenance`."""
+        return next(iter(self.config["data"].items()))
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """Of the members; raises ConfigError for one with layers that are not this package's."""
+        return built(self.config["architecture"], f"{self.path / 'config.json'}: architecture")
+
+    @cached_property
+    def recipe(self) -> TrainingRecipe:
+        """What they were trained by; raises ConfigError as `architecture` does."""
+        return built(self.config["recipe"], f"{self.path / 'config.json'}: recipe")
+
+    @cached_property
+    def orbit(self) -> FixedCopies | None:
+        """What the evaluation sets were also recorded on; raises ConfigError as `architecture` does."""
+        return built(self.config.get("orbit"), f"{self.path / 'config.json'}: orbit")
+
+    @property
+    def randomness_identity(self) -> str:
+        """The same text for runs whose members of one number draw the same random numbers (`identity`)."""
+        return identity(*self._randomness)
+
+    @property
+    def member_numbers(self) -> tuple[int, ...]:
+        """Which members of an ensemble these are."""
+        return tuple(self.config.get("member_numbers") or range(self.config["members"]))
+
+    @property
+    def _randomness(self) -> tuple[Randomness, int, dict, dict, str]:
+        """All that the members' random numbers follow from, as it was written down."""
+        config, fingerprint = self.config, self.trained_on[1]["fingerprint"]
+        return config["randomness"], config["seed"], config["architecture"], config["recipe"], fingerprint
+
+    @property
+    def trainer(self) -> Trainer:
+        """The ensemble; raises ConfigError as `architecture` does."""
+        config, numbers = self.config, self.config.get("member_numbers")
+        who = None if numbers is None else tuple(numbers)
+        randomness, seed, _, _, fingerprint = self._randomness
+        rest = (Strategy(1), who, randomness, fingerprint)
+        return Trainer(self.architecture, self.recipe, config["members"], seed, *rest)
+
+    def initial_parameters(self, input_shape: tuple[int, ...]) -> "StackedParams":
+        """Of all members, drawn again for inputs of this shape; raises ConfigError as `architecture` does."""
+        found, architecture = roots(*self._randomness), self.architecture
+        of_each = np.broadcast_to(found, (self.config["members"], found.shape[1]))
+
+        def drawn(member: tuple[UInt32[Array, " words"], UInt32[Array, ""]]) -> PyTree[Float[Array, "..."]]:
+            return architecture.init(initial_key(*member), input_shape)
+
+        numbers = np.array(self.member_numbers, np.uint32)
+        return jax.tree.map(np.asarray, jax.jit(partial(jax.lax.map, drawn))((of_each, numbers)))
+
+    @property
+    def recorded_steps(self) -> list[int]:
+        """Steps whose record is in the store, ascending."""
+        with self.store() as store:
+            return store.step.values[store.recorded.values].tolist()
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether parameters were recorded."""
+        with self.store() as store:
+            return any(str(name).startswith(PREFIX) for name in store.data_vars)
+
+    def members(self, sick: Sick) -> Bool[np.ndarray, " member"]:
+        """Whom to read; raises SickMembersError as `read_logits` does."""
+        with self.store() as store:
+            return members_kept(self.path / "logits.zarr", store, sick)
+
+    def snapshots(self, step: int) -> dict[str, Float[np.ndarray, "member ..."]]:
+        """The parameters recorded at a step, by name."""
+        with self.store() as store:
+            at = store.step.values.tolist().index(step)
+            return {str(name): store[name][at].values for name in store.data_vars if str(name).startswith(PREFIX)}
+
+    @property
+    def initial_logits(self) -> Float[np.ndarray, "member sample logit"]:
+        """Recorded at step 0, the training inputs' first."""
+        with self.store() as store:
+            return store.logits[store.step.values.tolist().index(0)].values
+
+    @property
+    def digest_of_initial_logits(self) -> str | None:
+        """Of all that was recorded at step 0, if that was; equal where members were drawn and computed alike."""
+        if 0 not in self.recorded_steps:
+            return None
+        return hashlib.sha256(np.ascontiguousarray(self.initial_logits).tobytes()).hexdigest()[:16]
+
+    def times(self, steps: list[int]) -> Float[np.ndarray, "time"] | Float[np.ndarray, "time member"]:
+        """Training times of steps, from the store or, where that lacks one, from the recipe."""
+        with self.store() as store:
+            at = {step: index for index, step in enumerate(store.step.values.tolist())}
+            if set(steps) - {0} <= set(at):
+                times = store["time"] if "time" in store.variables else store["training_time"]
+                return np.stack([times.values[at[step]] if step in at else 0 * times.values[0] for step in steps])
+        times = self.recipe.training_time(tuple(steps))
+        return times[0] if len(times) == 1 else times.T
+
+    @contextlib.contextmanager
+    def store(self) -> Iterator[xr.Dataset]:
+        """All that was recorded, read as it is used; raises RunDirectoryError where it cannot be."""
+        path = self.path / "logits.zarr"
+        try:
+            store = xr.open_zarr(path)
+        except Exception as error:  # zarr raises many kinds for a damaged store
+            raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__})") from None
+        try:
+            with store:
+                yield store
+        except (RuntimeError, KeyError) as error:  # of damaged chunks, and of what is missing
+            raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}: {error})") from None
+
+
+def run_config(path: Path) -> dict[str, Any]:
+    """The configuration of the run in a directory; raises RunDirectoryError for what is none, or of a newer version."""
+    if not path.is_dir():
+        raise RunDirectoryError(f"there is no directory {path}; name a run directory")
+    try:
+        config = read_description(path)["config"]
+    except FileNotFoundError:
+        config = {}
+    if not set(config) >= RUN_FIELDS:
+        within = sorted(str(store.parent) for store in path.glob("*/logits.zarr"))
+        hint = f"; there are {', '.join(within)}" if within else ""
+        raise RunDirectoryError(f"{path} is not the directory of one ensemble{hint}")
+    _check_data(config["data"], path / "config.json")
+    if not isinstance(config["members"], int) or config["members"] < 1:
+        raise RunDirectoryError(
+            f"{path / 'config.json'}: members is {config['members']!r}; it must be their number. Take the file from a "
+            "copy of the run"
+        )
+    if config.get("randomness") not in typing.get_args(Randomness):
+        raise RunDirectoryError(
+            f"{path / 'config.json'}: randomness is {config.get('randomness')!r}; it must be 'own' or 'shared'. Take "
+            "the file from a copy of the run"
+        )
+    return config
+
+
+def stored_steps(run: StoredRun) -> list[int]:
+    """Steps whose parameters can be had, ascending, step 0 among them.
+
+    Raises RunDirectoryError, which says how to keep them, where that is the only one.
+    """
+    kept = run.recorded_steps if run.has_snapshots else saved_steps(run.path / "checkpoints")
+    if not set(kept) - {0}:
+        raise RunDirectoryError(f"{run.path} holds neither parameters nor checkpoints after step 0; {REMEDY}")
+    return sorted({0, *kept})
+
+
+def stored_parameters(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:
+    """All members' parameters after `step` steps, one of `stored_steps`, for inputs of this shape.
+
+    Raises RunDirectoryError for a checkpoint that cannot be read, and for parameters of another architecture.
+    """
+    if run.has_snapshots and step in run.recorded_steps:
+        return _from_snapshots(run, input_shape, step)
+    if not run.has_snapshots and step in saved_steps(run.path / "checkpoints"):
+        return _from_checkpoint(run, input_shape, step)
+    if step != 0:
+        raise RunDirectoryError(f"{run.path} has no parameters of step {step}, only of {stored_steps(run)}")
+    return run.initial_parameters(input_shape)
+
+
+def _check_data(recorded: Any, file: Path) -> None:
+    """Raise RunDirectoryError for records that are not of data sets, the training set's first."""
+    sets = list(recorded.values()) if isinstance(recorded, dict) else []
+    needed = {"fingerprint", "samples", "provenance"}
+    if not sets or not all(isinstance(each, dict) and needed <= set(each) for each in sets):
+        raise RunDirectoryError(
+            f"{file} names no training set: its data are {str(recorded)[:100]}, but they must begin with a set's "
+            "fingerprint, samples and provenance; take the file from a copy of the run, or train again elsewhere"
+        )
+
+
+def _from_snapshots(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:
+    tree = jax.eval_shape(lambda: run.architecture.init(jax.random.key(0), input_shape))
+    found = run.snapshots(step)
+    expected = {name: (run.config["members"], *leaf.shape) for name, leaf in named_leaves(tree).items()}
+    shapes = {name: array.shape for name, array in found.items()}
+    if shapes != expected:
+        name = next(name for name in sorted(shapes.keys() | expected.keys()) if shapes.get(name) != expected.get(name))
+        raise RunDirectoryError(
+            f"the parameters in {run.path / 'logits.zarr'} are not of the run's architecture on inputs of shape "
+            f"{input_shape}: {name} has shape {shapes.get(name)}, and {expected.get(name)} is needed"
+        )
+    return jax.tree.unflatten(jax.tree.structure(tree), [found[name] for name in expected])
+
+
+def _from_checkpoint(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:
+    try:
+        trainer = run.trainer
+    except ConfigError as error:
+        raise RunDirectoryError(f"checkpoints need the recipe, but {error}; {REMEDY.split(', or')[0]}") from None
+    directory = run.path / "checkpoints"
+    try:
+        state = Checkpoints(directory, trainer).restore(step, input_shape)
+    except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
+        reason = next(iter(str(error).splitlines()), "")[:200]
+        raise RunDirectoryError(
+            f"checkpoint {directory / str(step)} cannot be read for inputs of shape {input_shape} "
+            f"({type(error).__name__}: {reason}); remove it to do without"
+        ) from None
+    return jax.tree.map(trainer.on_host, state.params)

@@ -1,0 +1,4 @@
+"""Jobs on a SLURM cluster, through submitit.
+
+Imports the rest of sweep.
+"""

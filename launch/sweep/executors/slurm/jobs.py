@@ -1,0 +1,76 @@
+"""Jobs of sweeps on a SLURM cluster: submitted once each, as one array."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from widesym.launch.errors import SlurmError
+from widesym.launch.runs.files import write_json
+from widesym.launch.runs.interrupts import StopRequest
+from widesym.launch.sweep.directory import StoredPlan, SweepDirectory, read_from
+from widesym.launch.sweep.executors.slurm.array import ARRAY, SlurmOptions, queued, submit
+from widesym.launch.sweep.states import standings
+from widesym.launch.sweep.worker import work
+from widesym.launch.training.execution import Execution
+
+
+@dataclass(frozen=True)
+class ClusterWork:
+    """What each job of the array calls: the work of one job of the sweep, stopped by a request."""
+
+    directory: Path
+    execution: Execution
+
+    def __call__(self, job: str, request: StopRequest) -> None:
+        console = Console(force_terminal=False, width=160, emoji=False)
+        work(self.directory, job, console, replace(self.execution, request=request))
+
+
+def submit_jobs(
+    directory: SweepDirectory, plan: StoredPlan, execution: Execution, options: SlurmOptions, states: Iterable[str]
+) -> dict[str, str]:
+    """Submit the plan's jobs that are in one of these states, unless SLURM has them already; SLURM's numbers of those
+    submitted, by job. Raises SlurmError as `submit` and `queued` do.
+    """
+    with directory.locked():
+        found = standings(directory, plan.jobs, queued_jobs(directory))
+        todo = [name for name, standing in found.items() if standing.state in states]
+        if not todo:
+            return {}
+        path = directory.path.absolute()
+        (path / "slurm").mkdir(exist_ok=True)  # before, as nothing may fail between submission and record
+        numbers = submit(ClusterWork(path, execution), todo, path / "slurm" / ARRAY, options)
+        submitted = dict(zip(todo, numbers, strict=True))
+        write_json(_record(directory), read_submitted(directory) | submitted)
+    return submitted
+
+
+def queued_jobs(directory: SweepDirectory) -> set[str]:
+    """Jobs that SLURM has, waiting or running; raises SlurmError where it does not answer."""
+    submitted = read_submitted(directory)
+    if not submitted:
+        return set()
+    known = queued(list(submitted.values()))
+    return {job for job, number in submitted.items() if number in known}
+
+
+def queued_if_known(directory: SweepDirectory) -> set[str]:
+    """The same for those who only look: none, where there is no SLURM to be asked."""
+    try:
+        return queued_jobs(directory)
+    except SlurmError:
+        return set()
+
+
+def read_submitted(directory: SweepDirectory) -> dict[str, str]:
+    """SLURM's number of every job that was submitted, the last one of each."""
+    if not _record(directory).exists():
+        return {}
+    with read_from(_record(directory)) as content:
+        return {str(job): str(number) for job, number in content.items()}
+
+
+def _record(directory: SweepDirectory) -> Path:
+    return directory.path / "slurm" / "submitted.json"

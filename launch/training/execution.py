@@ -1,0 +1,210 @@
+"""One ensemble in one run directory: started, resumed where it stopped, or found finished."""
+
+import contextlib
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Shaped
+from rich.console import Console
+
+from widesym.ensembles.checkpoints import Checkpoints, check_kept
+from widesym.ensembles.recorder import METRICS, check_store, create_store, measured
+from widesym.ensembles.sharding import agreed, largest, on_first
+from widesym.ensembles.strategy import Strategy
+from widesym.ensembles.trainer import EnsembleState, Moment, Trainer, train
+from widesym.launch.errors import RunDirectoryError
+from widesym.launch.integrity.files import digests
+from widesym.launch.runs.data import write_sets
+from widesym.launch.runs.directory import check_config, claim
+from widesym.launch.runs.disk import check_space
+from widesym.launch.runs.files import write_json
+from widesym.launch.runs.heartbeat import Pulse, beating
+from widesym.launch.runs.interrupts import StopRequest, heed, stops_noted
+from widesym.launch.runs.progress import training_progress
+from widesym.launch.runs.records import write_moment
+from widesym.launch.runs.run import Run
+from widesym.launch.runs.scores import scores
+from widesym.launch.runs.tensorboard import check_installed, tracked
+from widesym.launch.training.stability import check_stability
+from widesym.launch.training.strategy import strategy_for
+from widesym.models.numerics import settled
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run is carried out, which its numbers depend on by rounding at most.
+
+    Without a strategy the fastest is measured. A checkpoint is begun at every record, and whenever the last is
+    `checkpoint_seconds` old; the newest `checkpoints_kept` stay. `tensorboard` writes event files beside them. Whoever
+    hears the process's signals hands in the `request` by which the run learns of them; without one, it hears them.
+    """
+
+    strategy: Strategy | None = None
+    checkpoint_seconds: float = 300.0
+    checkpoints_kept: int = 2
+    tensorboard: bool = False
+    request: StopRequest | None = None
+    all_may_diverge: bool = False
+
+    def __post_init__(self):
+        if not self.checkpoint_seconds >= 0:
+            raise ValueError(f"checkpoint_seconds is {self.checkpoint_seconds!r}; it must be zero or positive")
+        check_kept(self.checkpoints_kept)
+
+
+@settled()
+def run_ensemble(
+    run: Run,
+    path: Path,
+    console: Console,
+    execution: Execution = Execution(),
+    is_done: Callable[[], bool] = lambda: False,
+) -> None:
+    """Train `run` in `path`, from its last checkpoint if it has one; does nothing if it is finished.
+
+    SIGINT and SIGTERM leave a checkpoint of the step they come at, and raise KeyboardInterrupt and PreemptedError. With
+    several processes all call this, and the first one writes. Raises RunDirectoryError where the directory holds
+    another run, is in use, or is on a disk without space for the run. `is_done` is asked once the directory is held:
+    whether others have made the run needless since.
+    """
+    console = console if jax.process_index() == 0 else Console(quiet=True)
+    check_config(path, run.config)
+    if agreed(int((path / "finished.json").exists())):
+        console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False, markup=False)
+        on_first(partial(write_sets, path, run.sets))  # runs of earlier versions lack them
+        return
+    run.check()
+    began = time.perf_counter()
+    with contextlib.ExitStack() as held:
+        on_first(lambda: held.enter_context(claim(path, run.config)))
+        if agreed(int((path / "finished.json").exists() or is_done())):
+            return
+        _train(run, path, console, execution)
+        finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
+        on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": digests(path)}))
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _train(run: Run, path: Path, console: Console, execution: Execution) -> None:
+    def say(message: str) -> None:
+        console.print(f"{path.name}: {message}", highlight=False, markup=False, soft_wrap=True)
+
+    x = run.training_set.inputs
+    on_first(partial(_prepare, run, path, execution, say))
+    pulse = Pulse(run.members, run.record_steps[-1])
+    heard = stops_noted(say) if execution.request is None else contextlib.nullcontext(execution.request)
+    with heard as request, _alive(path, pulse):
+
+        def said(message: str) -> None:
+            say(message)
+            heed(largest(request.number))  # nothing is under way between two trials
+
+        on_first(partial(check_stability, run, path, say))
+        steps, given = run.record_steps[-1], execution.strategy
+        trainer = run.trainer(strategy_for(run.trainer(Strategy()), run.data, steps, path, given, said))
+        checkpoints = Checkpoints(path / "checkpoints", trainer, execution.checkpoints_kept)
+        resume = checkpoints.restore_newest(x.shape[1:], say)
+        if resume:
+            say(f"resuming at step {resume[1]} of {run.record_steps[-1]}")
+        with _written(checkpoints):
+            _follow(run, path, console, execution, trainer, checkpoints, resume, request, pulse)
+
+
+def _alive(path: Path, pulse: Pulse) -> contextlib.AbstractContextManager[object]:
+    """The first process says that the job is alive."""
+    return beating(path, pulse) if jax.process_index() == 0 else contextlib.nullcontext()
+
+
+def _follow(
+    run: Run,
+    path: Path,
+    console: Console,
+    execution: Execution,
+    trainer: Trainer,
+    checkpoints: Checkpoints,
+    resume: tuple[EnsembleState, int] | None,
+    request: StopRequest,
+    pulse: Pulse,
+) -> None:
+    """Train, recording and saving on the way, until the end or until somebody asks to stop."""
+    start, saved = resume[1] if resume else 0, time.monotonic()
+    pulse.begin(start)
+    may_diverge = execution.all_may_diverge
+    with (
+        training_progress(console, path.name, run.members, run.record_steps[-1], start) as report,
+        tracked(path, execution.tensorboard) as track,
+    ):
+        for moment in train(trainer, run.data, run.evaluation, run.record_steps, resume, may_diverge):
+            told = scores(moment.metrics, run.training_set, run.recipe.loss)
+            report(moment, told)
+            track(moment, told)
+            pulse.step = moment.step
+            if moment.record:
+                _record(run, path, trainer, moment)
+            stop = largest(request.number)  # who is told stops all; a signal from here on is for the next call
+            due = agreed(int(time.monotonic() - saved > execution.checkpoint_seconds))
+            if moment.record or stop or due:
+                checkpoints.save(moment.step, moment.state)
+                saved = time.monotonic()
+            if stop:
+                break
+    checkpoints.wait()
+    heed(largest(request.number))
+
+
+def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], None]) -> None:
+    """The store, and space for it. Without the records before it, a checkpoint is of no use."""
+    shape, kept = run.training_set.inputs.shape[1:], execution.checkpoints_kept
+    check_space(path, run.layout, run.trainer(Strategy()), shape, kept, say, sum(data.bytes for data in run.sets))
+    if execution.tensorboard:
+        check_installed()
+    for left_by_a_killed_process in (path / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(left_by_a_killed_process)
+    if not (path / "logits.zarr").exists():
+        shutil.rmtree(path / "checkpoints", ignore_errors=True)
+        create_store(path / "logits.zarr", run.layout)
+    write_sets(path, run.sets)
+    try:
+        check_store(path / "logits.zarr", run.layout)
+    except ValueError as error:
+        raise RunDirectoryError(f"{error}; remove it, and the run starts again") from None
+
+
+def _record(run: Run, path: Path, trainer: Trainer, moment: Moment) -> None:
+    """Logits before metrics, and both before the checkpoint: whatever that vouches for is on disk already."""
+    record = moment.record
+    assert record is not None
+    arrays = {"logits": np.concatenate(list(record.logits.values()), axis=1), **moment.metrics._asdict()}
+    for kind in run.snapshots:
+        arrays |= kind.take(trainer, moment.state, run.data[0])
+    on_first(partial(_write, run, path, moment, arrays))
+
+
+def _write(run: Run, path: Path, moment: Moment, arrays: dict[str, Shaped[np.ndarray, "member ..."]]) -> None:
+    assert moment.record is not None
+    unmeasured = set(METRICS) - set(measured(path / "logits.zarr"))
+    kept = {name: values for name, values in arrays.items() if name not in unmeasured}
+    write_moment(run, path, moment.record, kept)
+
+
+@contextlib.contextmanager
+def _written(checkpoints: Checkpoints) -> Iterator[None]:
+    """Whatever ends the work, what was begun is written; an error on the way out does not hide the first one."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            checkpoints.wait()
+        raise

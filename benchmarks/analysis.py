@@ -35,18 +35,18 @@ from widesym.models import Architecture, Dense, Flatten, cyclic
 
 LOGITS, TRAIN, SIDE = 10, 64, 8
 GROUP = cyclic(4)
-# Rows of the table: names of the functions that the time is spent in, as the profile has them.
+# Rows of the table: files and names of the functions that the time is spent in.
 PARTS = {
-    "passes over members": ("resampling.py", "estimate_with_subsets"),
-    "– reading": ("ensemble_logits.py", "blocks"),
-    "– members' orbits": ("orbit_statistics.py", "mean_orbit_statistics"),
-    "intervals": ("rows.py", "divergence_row"),
-    "divergence by size": ("divergence.py", "divergence_by_size"),
-    "orbits of means": ("rows.py", "orbit_row"),
-    "orbits by size": ("rows.py", "orbit_size_row"),
-    "tables": ("analysis_files.py", "write_tables"),
-    "figures": ("drawn_analysis.py", "figures_of"),
-    "figure files": ("analysis_files.py", "write_figures"),
+    "passes over members": ("estimators/means.py", "estimate_with_subsets"),
+    "– reading": ("estimators/logits.py", "blocks"),
+    "– members' orbits": ("estimators/orbit_statistics.py", "mean_orbit_statistics"),
+    "intervals": ("comparison/rows.py", "divergence_row"),
+    "divergence by size": ("estimators/divergence.py", "divergence_by_size"),
+    "orbits of means": ("comparison/rows.py", "orbit_row"),
+    "orbits by size": ("comparison/rows.py", "orbit_size_row"),
+    "tables": ("analyses/files.py", "write_tables"),
+    "figures": ("analyses/figures.py", "figures_of"),
+    "figure files": ("analyses/files.py", "write_figures"),
 }
 
 
@@ -131,7 +131,7 @@ def compare_runs(folder: str) -> None:
     profile.runcall(AnalyzeCommand((Path(folder),)).run, Console(quiet=True))
     spent = {"seconds": time.perf_counter() - began, "processor": time.process_time() - used}
     stats: dict[tuple[str, int, str], tuple] = pstats.Stats(profile).stats  # pyright: ignore[reportAttributeAccessIssue]
-    taken = {(Path(file).name, name): entry[3] for (file, _, name), entry in stats.items()}
+    taken = {("/".join(Path(file).parts[-2:]), name): entry[3] for (file, _, name), entry in stats.items()}
     parts = {part: taken.get(function, 0.0) for part, function in PARTS.items()}
     print(json.dumps(spent | {"peak": peak_memory(), "parts": parts}))
 

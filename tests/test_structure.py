@@ -1,6 +1,7 @@
-"""The layout that docs/design.md promises: which package imports which, who knows whom, how long files are."""
+"""The structure that docs/design.md shows: one import name, which folder imports which, how long files are."""
 
 import ast
+import graphlib
 import re
 from pathlib import Path
 
@@ -8,6 +9,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("launch", "analysis", "ensembles", "models")  # each may import those after it
+FOLDERS = {  # inside a package, each may import those before it; files beside the folders count as folders of one
+    "launch": (
+        *("errors", "lazily", "process", "config", "runs", "integrity", "training", "kernels", "sweep", "analyses"),
+        *("recipes", "commands", "cli", "__main__"),
+    ),
+    "analysis": (
+        *("kernels", "estimators", "programs", "figures", "dynamics", "tangents", "gram", "comparison", "empirical"),
+        "__init__",
+    ),
+}
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 SCRIPTS = sorted(path for folder in ("tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))
 
@@ -30,13 +41,41 @@ def test_files_are_found():
     assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(PACKAGES)
 
 
+@pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=name)
+def test_there_is_one_import_name(path):
+    """The four folders are on nobody's path by their own names, and relative imports would go unseen here."""
+    assert not {module.split(".")[0] for module in imports(path)} & {*PACKAGES, ""}
+
+
+def test_the_import_name_leads_to_the_four_folders():
+    assert {path.name: path.resolve() for path in (ROOT / "widesym").iterdir() if path.is_symlink()} == {
+        package: ROOT / package for package in PACKAGES
+    }
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_imports_point_one_way(path):
-    package = path.relative_to(ROOT).parts[0]
-    allowed = PACKAGES[PACKAGES.index(package) :]
-    found = {module.split(".")[0] for module in imports(path)}
-    assert found & {*PACKAGES, "tests", "benchmarks", "examples"} <= {*allowed}
-    assert "" not in found  # relative imports would go unseen here
+    package, *inside = path.relative_to(ROOT).with_suffix("").parts
+    own = [module.split(".")[1:] for module in imports(path) if module.startswith("widesym.")]
+    assert {module[0] for module in own} <= {*PACKAGES[PACKAGES.index(package) :]}
+    assert not {module.split(".")[0] for module in imports(path)} & {"tests", "benchmarks", "examples"}
+    if package in FOLDERS and inside[0] != "__init__":
+        order = FOLDERS[package]
+        beside = {module[1] for module in own if module[0] == package and len(module) > 1}
+        assert beside <= {*order[: order.index(inside[0]) + 1]}
+
+
+def test_no_file_imports_itself_through_others():
+    """Not even one inside a folder, where there is no order to hold."""
+    modules = {".".join(("widesym", *path.relative_to(ROOT).with_suffix("").parts)): path for path in SOURCES}
+    graph = {module: {*imports(path)} & {*modules} for module, path in modules.items()}
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(SOURCES)
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES}), ids=name)
+def test_folders_are_small_and_say_what_they_hold(folder):
+    assert len([*folder.glob("*.py")]) <= 20
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
 
 
 @pytest.mark.parametrize(

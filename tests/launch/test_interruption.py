@@ -18,11 +18,11 @@ from widesym.ensembles import trainer
 from widesym.ensembles.checkpoints import saved_steps
 from widesym.ensembles.recorder import read_logits
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs import records as moments
+from widesym.launch.runs import records as records
 from widesym.launch.runs.directory import claim
 from widesym.launch.runs.interrupts import PreemptedError
 from widesym.launch.runs.metrics import read_metrics
-from widesym.launch.training import execution as runner
+from widesym.launch.training import execution
 from widesym.launch.training.execution import run_ensemble
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,9 @@ def uninterrupted(tmp_path_factory):
     ],
 )
 def test_killed_at_any_stage(short_calls, uninterrupted, tmp_path, monkeypatch, stage, call, before):
-    module = {"Checkpoints.save": runner.Checkpoints, "write_record": moments, "add_row": moments}.get(stage, runner)
+    module = {"Checkpoints.save": execution.Checkpoints, "write_record": records, "add_row": records}.get(
+        stage, execution
+    )
     name = stage.rpartition(".")[2]
     with monkeypatch.context() as patch:
         patch.setattr(module, name, raising(getattr(module, name), Killed, call, before))
@@ -109,7 +111,7 @@ def test_a_signal_leaves_a_checkpoint_of_its_step(
     assert saved_steps(tmp_path / "run" / "checkpoints")[-1] == reached
     assert not (tmp_path / "run" / "finished.json").exists()
     told = []
-    monkeypatch.setattr(runner, "train", lambda *arguments: told.append(arguments[4]) or trainer.train(*arguments))
+    monkeypatch.setattr(execution, "train", lambda *arguments: told.append(arguments[4]) or trainer.train(*arguments))
     run_ensemble(Small().run, tmp_path / "run", CONSOLE, EXECUTION)
     assert told[0][1] == reached
     assert_same(tmp_path / "run", uninterrupted)

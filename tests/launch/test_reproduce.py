@@ -13,9 +13,9 @@ from widesym.analysis.dynamics.ensembles import training_kernel
 from widesym.ensembles.recorder import read_logits
 from widesym.launch import cli
 from widesym.launch.analyses.files import read_tables
-from widesym.launch.kernels import gram as kernel_run
+from widesym.launch.kernels import gram
 from widesym.launch.recipes.digits_c4 import DigitsC4
-from widesym.launch.training import execution as runner
+from widesym.launch.training import execution
 
 NETWORKS = ("augmented", "gcnn", "control")
 STEPS = [0, 1, 4]
@@ -156,8 +156,8 @@ def test_a_second_run_trains_nothing_and_draws_again(output, tables, monkeypatch
     def refuse(*_, **__):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(runner, "train", refuse)
-    monkeypatch.setattr(kernel_run, "_fill", refuse)
+    monkeypatch.setattr(execution, "train", refuse)
+    monkeypatch.setattr(gram, "_fill", refuse)
     before = contents(output)
     for name in ("digits-c4.png", "digits-c4.pdf"):
         (output / name).unlink()

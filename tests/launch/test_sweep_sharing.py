@@ -11,7 +11,7 @@ from widesym.launch.commands.sweep import SweepCommand
 from widesym.launch.sweep import worker
 from widesym.launch.sweep.jobs import digest
 from widesym.launch.sweep.worker import work
-from widesym.launch.training import execution as runner
+from widesym.launch.training import execution
 
 
 @pytest.mark.parametrize("members", [[4, 6], [3, 4], [2, 3, 4]], ids=str)
@@ -130,7 +130,7 @@ def test_what_others_have_done_meanwhile_is_not_done_again(tmp_path, monkeypatch
         patch.setattr("widesym.launch.commands.sweep.carry_out", lambda *arguments: None)
         swept(file, output, code=1)
     (job,) = plan_of(output)["jobs"]
-    claim, calls = runner.claim, []
+    claim, calls = execution.claim, []
 
     def late(*arguments):
         if not calls:
@@ -138,8 +138,8 @@ def test_what_others_have_done_meanwhile_is_not_done_again(tmp_path, monkeypatch
             worker.work(output, job, CONSOLE)
         return claim(*arguments)
 
-    monkeypatch.setattr(runner, "claim", late)
-    monkeypatch.setattr(runner, "train", lambda *a, train=runner.train: calls.append("trained") or train(*a))
+    monkeypatch.setattr(execution, "claim", late)
+    monkeypatch.setattr(execution, "train", lambda *a, train=execution.train: calls.append("trained") or train(*a))
     worker.work(output, job, CONSOLE)
     assert calls == ["the other one", "trained"]
     assert all((path / "finished.json").exists() for path in runs_by_changes(output).values())

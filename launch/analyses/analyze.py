@@ -98,7 +98,7 @@ def analyse(
 def _config(asked: AnalysisOptions, matched: Matched, reference: str) -> dict[str, Any]:
     """What an analysis is of; another one of the same runs, trained further, takes its place."""
     names = ("architecture", "recipe", "members", "seed", "randomness", "data", "orbit")
-    configs = {name: as_earlier(run.config) for name, run in matched.runs.items()}
+    configs = {name: as_earlier(run.record.to_json()) for name, run in matched.runs.items()}
     return {
         "name": f"{', '.join(name for name in matched.runs if name != reference) or reference} and {reference}",
         "runs": {name: {key: config.get(key) for key in names} for name, config in configs.items()},
@@ -115,19 +115,20 @@ def _inputs(matched: Matched, reference: str) -> dict[str, Dataset]:
 
 def described(name: str, run: StoredRun) -> dict[str, Any]:
     """A run, for the report."""
-    config, (data, about) = run.config, run.trained_on
+    record = run.record
+    about = record.data[record.training_set]
     return {
         "name": name,
         "path": str(run.path),
-        "members": config["members"],
+        "members": record.members,
         "steps": run.recorded_steps[-1],
         "training time": f"{np.max(run.times(run.recorded_steps)):.4g}",
-        "training set": f"{data}, {about['samples']} samples",
-        "seed": config["seed"],
-        "randomness": config["randomness"],
+        "training set": f"{record.training_set}, {about.samples} samples",
+        "seed": record.seed,
+        "randomness": record.randomness,
         "architecture": str(run.architecture),
         "recipe": str(run.recipe),
-        "provenance": about["provenance"],
+        "provenance": about.provenance,
     }
 
 

@@ -53,7 +53,7 @@ def _finding(what: str, status: Status, detail: str) -> Finding:
 
 
 def _of_run(name: str, run: StoredRun, kept: np.ndarray) -> list[Finding]:
-    members = run.config["members"]
+    members = run.record.members
     sick = sorted(set(range(members)) - set(kept.tolist()))
     detail = f"all {members} members are finite" if not sick else f"{len(sick)} of {members} left out: {listed(sick)}"
     found = [_finding(f"{name}: members", "warning" if sick else "ok", detail)]
@@ -62,7 +62,7 @@ def _of_run(name: str, run: StoredRun, kept: np.ndarray) -> list[Finding]:
     elif len(kept) < FEWEST:
         detail = f"{len(kept)} members: no interval, no z score; these take {FEWEST}"
         found.append(_finding(f"{name}: spread", "warning", detail))
-    steps = run.config.get("record_steps", run.recorded_steps)
+    steps = run.record.record_steps or run.recorded_steps
     if not (run.path / "finished.json").exists():
         detail = f"recorded to step {run.recorded_steps[-1]} of {steps[-1]}; start it again, and it goes on"
         found.append(_finding(f"{name}: not finished", "warning", detail))
@@ -79,7 +79,7 @@ def _of_gradient(name: str, run: StoredRun) -> list[Finding]:
     if not wrong_gradient(description, architecture, None):
         return []
     try:
-        shape = stored_set(run, run.trained_on[0]).inputs.shape[1:]
+        shape = stored_set(run, run.record.training_set).inputs.shape[1:]
     except DataError:
         shape = None
     wrong = wrong_gradient(description, architecture, shape)
@@ -115,7 +115,7 @@ def _of_pairing(matched: Matched, table: xr.Dataset, run: str) -> Finding:
         if any(is_of_earlier(matched.runs[each].path) for each in (run, reference)):
             status = "warning"
             detail += (
-                f". They come from seed {matched.runs[run].config['seed']} alone, whatever the run; ensembles that are "
+                f". They come from seed {matched.runs[run].record.seed} alone, whatever the run; ensembles that are "
                 "to be independent need seeds of their own"
             )
     left_out = {run: int(row["left_out"]), reference: int(row["reference_left_out"])}

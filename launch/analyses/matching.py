@@ -91,7 +91,7 @@ def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:
     times, steps, missing = _common_times(runs)
     kept = {name: np.flatnonzero(run.members(sick)) for name, run in runs.items()}
     for name, run in runs.items():
-        _check_numbers(name, np.asarray(run.member_numbers)[kept[name]])
+        _check_numbers(name, np.asarray(run.record.numbers)[kept[name]])
     return Matched(runs, data, trained_on, times, steps, kept, (*left_out, *missing))
 
 
@@ -229,14 +229,14 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
             if data.values is not None and data.is_measured_as(matched.trained_on)
         },
         unit=matched.trained_on.unit or "1",
-        shares=run.randomness_identity,
-        member_numbers=np.asarray(run.member_numbers)[kept],
+        shares=run.record.randomness_identity,
+        member_numbers=np.asarray(run.record.numbers)[kept],
     )
 
 
 def series_of(run: StoredRun) -> tuple[str, int]:
     """A digest of all that an ensemble is trained by but its width and initialisation, and its width."""
-    (narrow, _), data = narrowest(run.architecture), run.trained_on[1]["fingerprint"]
+    (narrow, _), data = narrowest(run.architecture), run.record.data[run.record.training_set].fingerprint
     parts = json.dumps([describe([narrow, run.recipe]), data], sort_keys=True)
     features = hidden_features(run.architecture)
     return hashlib.sha256(parts.encode()).hexdigest()[:12], max(features, default=0)

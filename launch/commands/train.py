@@ -12,13 +12,14 @@ from rich.console import Console
 from widesym.ensembles.strategy import Strategy
 from widesym.launch.config.checks import check_output
 from widesym.launch.config.snapshots import Snapshots
-from widesym.launch.config.specs import built, made, read_mapping
+from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.config.yaml import dumped
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.begun import TOLD, is_of_earlier, unstated
 from widesym.launch.runs.data import stored_sets
 from widesym.launch.runs.directory import check_config
 from widesym.launch.runs.interrupts import sigterm_raises
+from widesym.launch.runs.record import spec_of
 from widesym.launch.runs.run import Run
 from widesym.launch.runs.stored import StoredRun
 from widesym.launch.training.config import TrainConfig, described
@@ -137,23 +138,23 @@ def again(path: Path, changes: Mapping[str, Any]) -> Plan:
             f"{' and '.join(map(option, CHANGED_AGAIN))} can. Give a YAML file instead"
         )
     stored = StoredRun(path.parent)
-    missing = {"record_steps", "snapshots"} - set(stored.config)
-    if missing:
-        raise RunDirectoryError(f"{path} lacks {', '.join(sorted(missing))}; take it from a copy of the run")
+    record = stored.record
+    if record.record_steps is None or record.snapshots is None:
+        raise RunDirectoryError(f"{path} lacks record_steps or snapshots; take it from a copy of the run")
     train, *evaluation = stored_sets(stored).values()
-    snapshots: tuple[Snapshots, ...] = built(stored.config["snapshots"], f"{path}: snapshots")
+    snapshots: tuple[Snapshots, ...] = spec_of(record, "snapshots", path.parent)
     run = Run(
         architecture=stored.architecture,
         recipe=stored.recipe,
-        members=changes.get("members", stored.config["members"]),
-        seed=changes.get("seed", stored.config["seed"]),
-        record_steps=tuple(stored.config["record_steps"]),
+        members=changes.get("members", record.members),
+        seed=changes.get("seed", record.seed),
+        record_steps=record.record_steps,
         training_set=train,
         evaluation_sets=tuple(evaluation),
         orbit=stored.orbit,
         snapshots=snapshots,
-        member_numbers=tuple(stored.config.get("member_numbers", ())) or None,
-        randomness=stored.config["randomness"],
+        member_numbers=record.member_numbers,
+        randomness=record.randomness,
     )
     strategy = None if "members" in changes else stored_strategy(path.parent / "strategy.json")
     return Plan(run, run.config, strategy)

@@ -5,12 +5,13 @@ import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from widesym.ensembles.data import DataError
 from widesym.ensembles.data.stored import load_dataset
 from widesym.launch.runs.data import file_of
 from widesym.launch.runs.metrics import read_metrics
+from widesym.launch.runs.record import RunRecord
 
 RECORDS = ("config.json", "data", "logits.zarr", "metrics.csv", "stability.json", "strategy.json")
 BEGUN = (".new", ".partial")  # suffixes of files that are being written
@@ -80,10 +81,10 @@ def _changed(path: Path, recorded: Mapping[str, str], known: Collection[str]) ->
     return checks
 
 
-def check_data(path: Path, config: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, list[Check]]:
-    """Hold every data set against its digest in the configuration; and the shape of an input, if it is known."""
+def check_data(path: Path, record: RunRecord) -> tuple[tuple[int, ...] | None, list[Check]]:
+    """Hold every data set against its digest in the record; and the shape of an input, if it is known."""
     shape, checks = None, []
-    for index, (name, recorded) in enumerate(config["data"].items()):
+    for index, (name, recorded) in enumerate(record.data.items()):
         file = file_of(path, index, name)
         label, remedy = file.relative_to(path).as_posix(), f"remove {file} and {ANEW}"
         if not file.exists():
@@ -96,11 +97,11 @@ def check_data(path: Path, config: Mapping[str, Any]) -> tuple[tuple[int, ...] |
         except DataError as error:
             checks.append(Check(label, "problem", str(error).removeprefix(f"{file} "), remedy))
             continue
-        if data.fingerprint == recorded["fingerprint"]:
+        if data.fingerprint == recorded.fingerprint:
             shape = data.inputs.shape[1:]
             checks.append(Check(label, "ok", f"{len(data)} samples, those that the run was made with"))
         else:
-            detail = f"has digest {data.fingerprint}, but the run was made with {recorded['fingerprint']}"
+            detail = f"has digest {data.fingerprint}, but the run was made with {recorded.fingerprint}"
             checks.append(Check(label, "problem", detail, remedy))
     return shape, checks
 

@@ -12,14 +12,12 @@ from jaxtyping import Shaped
 from widesym.ensembles import Strategy, Trainer
 from widesym.ensembles.checkpoints import Checkpoints, MisfitError, saved_steps
 from widesym.ensembles.checks import listed
-from widesym.ensembles.recorder import Layout, coordinates
-from widesym.launch.config.specs import built
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.integrity.files import COPY, Check, check_data, check_finished, check_left, check_metrics
 from widesym.launch.integrity.old_gradients import wrong_gradient
 from widesym.launch.integrity.store import Contents, examine_store
 from widesym.launch.runs.directory import Holder, holder, read_description
-from widesym.launch.runs.stored import run_config
+from widesym.launch.runs.record import RunRecord, read_record, spec_of
 
 
 class Examination(NamedTuple):
@@ -57,12 +55,12 @@ def examine(path: Path) -> Examination:
         check = Check("config.json", "problem", "is missing: nothing else says what was trained here", COPY)
         return Examination(path, "not known", [check])
     try:
-        config, description = run_config(path), read_description(path)
+        record, description = read_record(path), read_description(path)
     except RunDirectoryError as error:
         return Examination(path, "not known", [Check("config.json", "problem", str(error), COPY)])
     if before:
         return _held(path, before)
-    found = _examined(path, config, description)
+    found = _examined(path, record, description)
     return _held(path, after) if (after := holder(path)) else found
 
 
@@ -72,14 +70,14 @@ def _held(path: Path, by: Holder) -> Examination:
     return Examination(path, state, [Check(".lock", "ok", "its files change; look again when it has ended")])
 
 
-def _examined(path: Path, config: Mapping[str, Any], description: Mapping[str, Any]) -> Examination:
-    trainer, expected, of_config = _ensemble(path, config)
-    shape, of_data = check_data(path, config)
+def _examined(path: Path, record: RunRecord, description: Mapping[str, Any]) -> Examination:
+    trainer, expected, of_config = _ensemble(path, record)
+    shape, of_data = check_data(path, record)
     there = (path / "logits.zarr").exists()
     steps, of_checkpoints = _checkpoints(path, trainer, shape)
     progress = Progress(steps if there else [], (path / "finished.json").exists())
-    contents = examine_store(path / "logits.zarr", config["members"], expected) if there else Contents([], [], [])
-    of_store = list(_of_store(path, contents, progress, config) if there else _without_store(path, progress))
+    contents = examine_store(path / "logits.zarr", record.members, expected) if there else Contents([], [], [])
+    of_store = list(_of_store(path, contents, progress, record) if there else _without_store(path, progress))
     if contents.steps:
         of_store.append(check_metrics(path, contents.steps, progress.reached))
     known = {check.file for check in (*of_data, *of_store) if check.status == "problem"}
@@ -88,59 +86,34 @@ def _examined(path: Path, config: Mapping[str, Any], description: Mapping[str, A
     if trainer and (wrong := wrong_gradient(description, trainer.architecture, shape)):
         again = f"train it again: widesym train {path / 'config.json'} --output ANOTHER"
         checks.append(Check("logits.zarr", "warning", wrong, again))
-    return Examination(path, _state(config, contents, progress, of_store, description.get("command")), checks)
+    return Examination(path, _state(record, contents, progress, of_store, description.get("command")), checks)
 
 
-def _state(
-    config: Mapping[str, Any], contents: Contents, progress: Progress, of_store: Sequence[Check], command: Any
-) -> str:
-    size = f"{config['members']} members, {len(contents.steps)} times recorded"
+def _state(record: RunRecord, contents: Contents, progress: Progress, of_store: Sequence[Check], command: Any) -> str:
+    size = f"{record.members} members, {len(contents.steps)} times recorded"
     if progress.finished:
         return f"finished: {size}"
     if any(check.status == "problem" for check in of_store):
         return f"not finished: {size}; it cannot go on before its records are put right"
-    last = config.get("record_steps", contents.steps or [0])[-1]
+    last = (record.record_steps or contents.steps or (0,))[-1]
     by = f" ({shlex.join(map(str, command))})" if isinstance(command, list) else ""
     how = f"goes on at step {progress.reached}" if progress.steps else "begins at step 0"
     return f"not finished: {size}; started again{by} it {how} of {last}"
 
 
-def _ensemble(
-    path: Path, config: Mapping[str, Any]
-) -> tuple[Trainer | None, dict[str, Shaped[np.ndarray, "..."]], Check]:
+def _ensemble(path: Path, record: RunRecord) -> tuple[Trainer | None, dict[str, Shaped[np.ndarray, "..."]], Check]:
     """The ensemble and the coordinates that its store should have, where these can be built, and how config.json is."""
-    file, names = path / "config.json", ("architecture", "recipe", "orbit")
     try:
-        architecture, recipe, orbit = (built(config.get(name), f"{file}: {name}") for name in names)
-        trainer = Trainer(
-            architecture, recipe, config["members"], config["seed"], Strategy(1), randomness=config["randomness"]
-        )
-        expected = _coordinates(config, recipe, orbit.size if orbit else 1)
+        architecture, recipe = spec_of(record, "architecture", path), spec_of(record, "recipe", path)
+        trainer = record.trainer(architecture, recipe, Strategy(1))
+        expected = record.coordinates(recipe, spec_of(record, "orbit", path))
     except (ConfigError, ValueError, TypeError, AttributeError, KeyError) as error:
         remedy = f"all is well if it names classes of your own, whose checkpoints are not checked; else {COPY}"
         return None, {}, Check("config.json", "warning", f"what was trained cannot be built again: {error}", remedy)
     return trainer, expected, Check("config.json", "ok", "can be read, and architecture and recipe can be built")
 
 
-def _coordinates(config: Mapping[str, Any], recipe: Any, order: int) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """What stands along the axes of the store; nothing where the configuration does not say at which steps."""
-    if "record_steps" not in config:
-        return {}
-    steps, members = tuple(config["record_steps"]), config["members"]
-    sets = {name: data["samples"] for name, data in config["data"].items()}
-    layout = Layout(
-        steps,
-        times=recipe.training_time(steps),
-        members=members,
-        sets=sets,
-        logits=1,
-        orbits=dict.fromkeys([*sets][1:], order),
-        by_member=recipe.hyperparameters(members),
-    )
-    return {name: values for name, (_, values) in coordinates(layout).items()}
-
-
-def _of_store(path: Path, contents: Contents, progress: Progress, config: Mapping[str, Any]) -> Iterator[Check]:
+def _of_store(path: Path, contents: Contents, progress: Progress, record: RunRecord) -> Iterator[Check]:
     """What is damaged in the store, and whether the run, going on, would write it anew."""
     where = f"goes on from step {progress.reached}" if progress.steps else "begins at step 0"
     anew = f"start the run again: it {where} and writes this anew"
@@ -152,7 +125,7 @@ def _of_store(path: Path, contents: Contents, progress: Progress, config: Mappin
             yield Check(file, "problem", damage.detail, _remedy(path, damage.step, progress))
     if any(damage.step is None for damage in contents.damages):
         return  # what is recorded is not known
-    absent = [step for step in config.get("record_steps", []) if step <= progress.reached]
+    absent = [step for step in record.record_steps or () if step <= progress.reached]
     if absent := [step for step in absent if step not in contents.steps]:
         detail = f"says that nothing is recorded at {_steps(absent)}, though the run has gone beyond"
         yield Check("logits.zarr/recorded", "problem", detail, _remedy(path, absent[0], progress))

@@ -57,7 +57,7 @@ def ntk_of_run(
     with reading(run.path):
         kept, steps, x = run.members(sick), stored_steps(run), data.inputs[:samples]
         with claim(directory, _config(run, data, len(x))):
-            files = KernelFiles(directory / "kernels", run.config["members"], len(x))
+            files = KernelFiles(directory / "kernels", run.record.members, len(x))
             _check_initialisation(run, data, len(x))
             _compute(run, x, steps, kept, files, memory, console)
             times = [step for step in files.steps if files.computed(step)[kept].all()]
@@ -68,7 +68,7 @@ def ntk_of_run(
 
 def _config(run: StoredRun, data: Dataset, samples: int) -> dict[str, Any]:
     """What kernels depend on but for the step; a run that was trained anew elsewhere has other initial logits."""
-    names, found = ("architecture", "recipe", "members", "seed", "randomness", "data"), as_earlier(run.config)
+    names, found = ("architecture", "recipe", "members", "seed", "randomness", "data"), as_earlier(run.record.to_json())
     return {
         "run": {**{name: found.get(name) for name in names}, "initial_logits": run.digest_of_initial_logits},
         "inputs": {"fingerprint": data.fingerprint, "provenance": data.provenance, "samples": samples},
@@ -135,7 +135,7 @@ def _check_initialisation(run: StoredRun, data: Dataset, samples: int) -> None:
     Another version of JAX may draw other numbers from the same seed. Checked on the training inputs alone, which are
     the first of the store's.
     """
-    if data.fingerprint != run.trained_on[1]["fingerprint"] or 0 not in run.recorded_steps:
+    if data.fingerprint != run.record.data[run.record.training_set].fingerprint or 0 not in run.recorded_steps:
         return
     params, x = stored_parameters(run, data.inputs.shape[1:], 0), jnp.asarray(data.inputs[:samples])
     found = jax.lax.map(lambda params: run.architecture.apply(params, x), params)
@@ -176,7 +176,7 @@ def _gathered(
     except ValueError as error:  # kernels that are not finite, or zero, as of narrow networks that are born dead
         raise RunDirectoryError(f"{run.path}: {error}") from error
     about = {"run": str(run.path), "inputs": f"the first {samples} of {data.name}", "data": data.provenance}
-    return found.assign_attrs(about, randomness=run.randomness_identity)
+    return found.assign_attrs(about, randomness=run.record.randomness_identity)
 
 
 def _analytic(

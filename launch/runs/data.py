@@ -31,7 +31,7 @@ def file_of(path: Path, index: int, name: str) -> Path:
 
 def stored_sets(run: StoredRun) -> dict[str, Dataset]:
     """The run's data by name, the training set first; raises DataError as `stored_set`."""
-    return {name: stored_set(run, name) for name in run.config["data"]}
+    return {name: stored_set(run, name) for name in run.record.data}
 
 
 def stored_set(run: StoredRun, name: str) -> Dataset:
@@ -40,17 +40,17 @@ def stored_set(run: StoredRun, name: str) -> Dataset:
     Raises DataError where the directory keeps none, as of earlier versions, and where it is not what the run was made
     with.
     """
-    recorded = run.config["data"][name]
-    file = file_of(run.path, list(run.config["data"]).index(name), name)
+    recorded = run.record.data[name]
+    file = file_of(run.path, list(run.record.data).index(name), name)
     if not file.exists():
         raise DataError(
             f"{run.path} keeps no data ({file.name} is missing), as runs of earlier versions; train it again in "
             "another directory, or start it again in this one, which adds them"
         )
     found = load_dataset(file)
-    if found.fingerprint != recorded["fingerprint"]:
+    if found.fingerprint != recorded.fingerprint:
         raise DataError(
-            f"{file} has digest {found.fingerprint}, but the run was made with {recorded['fingerprint']}; "
+            f"{file} has digest {found.fingerprint}, but the run was made with {recorded.fingerprint}; "
             "remove it and start the run again, which writes it anew"
         )
     return found
@@ -62,23 +62,24 @@ def training_set(run: StoredRun, source: str | None = None, seed: int = 0) -> Da
     A source is asked for as many training and test samples as were recorded, drawn by `seed`, and for what it has if
     nobody asks. Raises DataError where neither is what the run was trained on.
     """
-    name, recorded = run.trained_on
+    name, sets = run.record.training_set, run.record.data
+    recorded = sets[name]
     if source is None:
         return stored_set(run, name)
-    test = run.config["data"].get("test", {}).get("samples")
+    test = sets["test"].samples if "test" in sets else None
     made = source_of(source)
-    asked = {"train": recorded["samples"], "test": test, "seed": seed}
+    asked = {"train": recorded.samples, "test": test, "seed": seed}
     sources, found = [made], []
     if is_dataclass(made):
         given = {field.name: asked[field.name] for field in fields(made) if asked.get(field.name) is not None}
         sources.insert(0, replace(made, **given))
     for each in sources:
         data = each.load().train
-        if data.fingerprint == recorded["fingerprint"]:
+        if data.fingerprint == recorded.fingerprint:
             return data
         found.append(f"{data.fingerprint} ({len(data)} samples)")
     raise DataError(
         f"the training set of {source!r}, seed {seed}, has digest {', or '.join(found)}, but the run was trained on "
-        f"{name!r} with digest {recorded['fingerprint']} ({recorded['samples']} samples; {recorded['provenance']}); "
+        f"{name!r} with digest {recorded.fingerprint} ({recorded.samples} samples; {recorded.provenance}); "
         "name its source with --data and its seed with --data-seed, or call widesym.launch.kernels.ntk.ntk_of_run with the data"
     )

@@ -1,7 +1,8 @@
 """What a run is: everything that an ensemble's numbers depend on, and what is recorded of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from widesym.ensembles.recorder import METRICS, OF_VALUES, Layout
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Trainer
 from widesym.launch.config.snapshots import Snapshots
+from widesym.launch.runs.record import DataRecord, RunRecord
 from widesym.models.architecture import Architecture
 from widesym.models.description import describe
 from widesym.models.numerics import settled
@@ -90,24 +92,21 @@ class Run:
 
     def trainer(self, strategy: Strategy) -> Trainer:
         """The ensemble, under this strategy."""
-        numbers, data = self.member_numbers, self.training_set.fingerprint
-        return Trainer(
-            self.architecture, self.recipe, self.members, self.seed, strategy, numbers, self.randomness, data
+        return self.record.trainer(self.architecture, self.recipe, strategy)
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """All of it as it is written down, data sets by name and fingerprint of their arrays."""
+        return RunRecord(
+            **{name: describe(getattr(self, name)) for name in ("architecture", "recipe", "orbit", "snapshots")},
+            **{name: getattr(self, name) for name in ("members", "seed", "randomness", "member_numbers", "record_steps")},
+            data={data.name: DataRecord(len(data), data.fingerprint, data.provenance) for data in self.sets},
         )
 
     @property
-    def config(self) -> dict:
-        """The resolved configuration, as JSON values; data sets by name and fingerprint of their arrays."""
-        names = ("architecture", "recipe", "members", "seed", "randomness", "orbit", "snapshots")
-        return {
-            **{name: describe(getattr(self, name)) for name in names},
-            **({} if self.member_numbers is None else {"member_numbers": list(self.member_numbers)}),
-            "record_steps": list(self.record_steps),
-            "data": {
-                data.name: {"samples": len(data), "fingerprint": data.fingerprint, "provenance": data.provenance}
-                for data in self.sets
-            },
-        }
+    def config(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return self.record.to_json()
 
     @cached_property
     @settled()
@@ -121,19 +120,12 @@ class Run:
     @cached_property
     def layout(self) -> Layout:
         """What the store of the run holds."""
-        order = self.orbit.size if self.orbit else 1
         inputs = self.data[0]
-        return Layout(
-            steps=self.record_steps,
-            times=self.recipe.training_time(self.record_steps),
-            members=self.members,
-            sets={data.name: len(data) for data in self.sets},
+        return replace(
+            self.record.layout(self.recipe, self.orbit),
             logits=self.architecture.signals(inputs.shape[1:])[-1].channels,
-            orbits={data.name: order for data in self.evaluation_sets},
             metrics=METRICS if self.training_set.has_classes else OF_VALUES,
             snapshots=tuple(array for kind in self.snapshots for array in kind.layout(self.architecture, inputs)),
-            by_member=self.recipe.hyperparameters(self.members),
-            member_numbers=self.member_numbers,
         )
 
 

@@ -6,12 +6,10 @@ from the seed, are drawn again where they were not kept.
 
 import contextlib
 import hashlib
-import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -21,11 +19,10 @@ from jaxtyping import Array, Bool, Float, PyTree, UInt32
 from widesym.ensembles import Strategy, Trainer, TrainingRecipe
 from widesym.ensembles.augmentation import FixedCopies
 from widesym.ensembles.checkpoints import Checkpoints, saved_steps
-from widesym.ensembles.randomness import Randomness, identity, initial_key, roots
+from widesym.ensembles.randomness import initial_key, roots
 from widesym.ensembles.recorder import Sick, members_kept
-from widesym.launch.config.specs import built
 from widesym.launch.errors import ConfigError, RunDirectoryError
-from widesym.launch.runs.directory import RUN_FIELDS, read_description
+from widesym.launch.runs.record import RunRecord, read_record, spec_of
 from widesym.launch.config.snapshots import named_leaves
 from widesym.models.architecture import Architecture
 
@@ -45,69 +42,44 @@ class StoredRun:
     path: Path
 
     def __post_init__(self):
-        _ = self.config
+        _ = self.record
         if not (self.path / "logits.zarr").exists() or not self.recorded_steps:
             raise RunDirectoryError(f"{self.path}: nothing is recorded yet; start the run again, and let it go on")
 
     @cached_property
-    def config(self) -> dict[str, Any]:
-        """The run's configuration, as it was written down."""
-        return run_config(self.path)
-
-    @property
-    def trained_on(self) -> tuple[str, dict[str, Any]]:
-        """The training set's name, and its record: `fingerprint`, `samples` and `provenance`."""
-        return next(iter(self.config["data"].items()))
+    def record(self) -> RunRecord:
+        """What config.json says of the run."""
+        return read_record(self.path)
 
     @cached_property
     def architecture(self) -> Architecture:
         """Of the members; raises ConfigError for one with layers that are not this package's."""
-        return built(self.config["architecture"], f"{self.path / 'config.json'}: architecture")
+        return spec_of(self.record, "architecture", self.path)
 
     @cached_property
     def recipe(self) -> TrainingRecipe:
         """What they were trained by; raises ConfigError as `architecture` does."""
-        return built(self.config["recipe"], f"{self.path / 'config.json'}: recipe")
+        return spec_of(self.record, "recipe", self.path)
 
     @cached_property
     def orbit(self) -> FixedCopies | None:
         """What the evaluation sets were also recorded on; raises ConfigError as `architecture` does."""
-        return built(self.config.get("orbit"), f"{self.path / 'config.json'}: orbit")
-
-    @property
-    def randomness_identity(self) -> str:
-        """The same text for runs whose members of one number draw the same random numbers (`identity`)."""
-        return identity(*self._randomness)
-
-    @property
-    def member_numbers(self) -> tuple[int, ...]:
-        """Which members of an ensemble these are."""
-        return tuple(self.config.get("member_numbers") or range(self.config["members"]))
-
-    @property
-    def _randomness(self) -> tuple[Randomness, int, dict, dict, str]:
-        """All that the members' random numbers follow from, as it was written down."""
-        config, fingerprint = self.config, self.trained_on[1]["fingerprint"]
-        return config["randomness"], config["seed"], config["architecture"], config["recipe"], fingerprint
+        return spec_of(self.record, "orbit", self.path)
 
     @property
     def trainer(self) -> Trainer:
         """The ensemble; raises ConfigError as `architecture` does."""
-        config, numbers = self.config, self.config.get("member_numbers")
-        who = None if numbers is None else tuple(numbers)
-        randomness, seed, _, _, fingerprint = self._randomness
-        rest = (Strategy(1), who, randomness, fingerprint)
-        return Trainer(self.architecture, self.recipe, config["members"], seed, *rest)
+        return self.record.trainer(self.architecture, self.recipe, Strategy(1))
 
     def initial_parameters(self, input_shape: tuple[int, ...]) -> "StackedParams":
         """Of all members, drawn again for inputs of this shape; raises ConfigError as `architecture` does."""
-        found, architecture = roots(*self._randomness), self.architecture
-        of_each = np.broadcast_to(found, (self.config["members"], found.shape[1]))
+        found, architecture = roots(*self.record.roots), self.architecture
+        of_each = np.broadcast_to(found, (self.record.members, found.shape[1]))
 
         def drawn(member: tuple[UInt32[Array, " words"], UInt32[Array, ""]]) -> PyTree[Float[Array, "..."]]:
             return architecture.init(initial_key(*member), input_shape)
 
-        numbers = np.array(self.member_numbers, np.uint32)
+        numbers = np.array(self.record.numbers, np.uint32)
         return jax.tree.map(np.asarray, jax.jit(partial(jax.lax.map, drawn))((of_each, numbers)))
 
     @property
@@ -171,32 +143,6 @@ class StoredRun:
             raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}: {error})") from None
 
 
-def run_config(path: Path) -> dict[str, Any]:
-    """The configuration of the run in a directory; raises RunDirectoryError for what is none, or of a newer version."""
-    if not path.is_dir():
-        raise RunDirectoryError(f"there is no directory {path}; name a run directory")
-    try:
-        config = read_description(path)["config"]
-    except FileNotFoundError:
-        config = {}
-    if not set(config) >= RUN_FIELDS:
-        within = sorted(str(store.parent) for store in path.glob("*/logits.zarr"))
-        hint = f"; there are {', '.join(within)}" if within else ""
-        raise RunDirectoryError(f"{path} is not the directory of one ensemble{hint}")
-    _check_data(config["data"], path / "config.json")
-    if not isinstance(config["members"], int) or config["members"] < 1:
-        raise RunDirectoryError(
-            f"{path / 'config.json'}: members is {config['members']!r}; it must be their number. Take the file from a "
-            "copy of the run"
-        )
-    if config.get("randomness") not in typing.get_args(Randomness):
-        raise RunDirectoryError(
-            f"{path / 'config.json'}: randomness is {config.get('randomness')!r}; it must be 'own' or 'shared'. Take "
-            "the file from a copy of the run"
-        )
-    return config
-
-
 def stored_steps(run: StoredRun) -> list[int]:
     """Steps whose parameters can be had, ascending, step 0 among them.
 
@@ -222,21 +168,10 @@ def stored_parameters(run: StoredRun, input_shape: tuple[int, ...], step: int) -
     return run.initial_parameters(input_shape)
 
 
-def _check_data(recorded: Any, file: Path) -> None:
-    """Raise RunDirectoryError for records that are not of data sets, the training set's first."""
-    sets = list(recorded.values()) if isinstance(recorded, dict) else []
-    needed = {"fingerprint", "samples", "provenance"}
-    if not sets or not all(isinstance(each, dict) and needed <= set(each) for each in sets):
-        raise RunDirectoryError(
-            f"{file} names no training set: its data are {str(recorded)[:100]}, but they must begin with a set's "
-            "fingerprint, samples and provenance; take the file from a copy of the run, or train again elsewhere"
-        )
-
-
 def _from_snapshots(run: StoredRun, input_shape: tuple[int, ...], step: int) -> StackedParams:
     tree = jax.eval_shape(lambda: run.architecture.init(jax.random.key(0), input_shape))
     found = run.snapshots(step)
-    expected = {name: (run.config["members"], *leaf.shape) for name, leaf in named_leaves(tree).items()}
+    expected = {name: (run.record.members, *leaf.shape) for name, leaf in named_leaves(tree).items()}
     shapes = {name: array.shape for name, array in found.items()}
     if shapes != expected:
         name = next(name for name in sorted(shapes.keys() | expected.keys()) if shapes.get(name) != expected.get(name))

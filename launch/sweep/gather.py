@@ -19,9 +19,9 @@ from widesym.launch.runs.data import file_of, write_sets
 from widesym.launch.runs.directory import holder
 from widesym.launch.runs.failures import note_failure
 from widesym.launch.runs.files import write_json
+from widesym.launch.runs.record import read_record
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
-from widesym.launch.runs.stored import run_config
 from widesym.launch.sweep.directory import Source, SweepDirectory
 from widesym.launch.sweep.jobs import digest
 from widesym.launch.training.stability import FILE as STABILITY
@@ -90,7 +90,7 @@ def _put_together(directory: SweepDirectory, name: str) -> None:
 
 def _sets_of(part: Path) -> tuple[Dataset, ...]:
     """The data that members were trained on."""
-    return tuple(load_dataset(file_of(part, index, name)) for index, name in enumerate(run_config(part)["data"]))
+    return tuple(load_dataset(file_of(part, index, name)) for index, name in enumerate(read_record(part).data))
 
 
 def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zarr.Group, Source]]) -> None:

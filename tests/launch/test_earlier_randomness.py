@@ -64,7 +64,7 @@ def test_a_run_goes_on_with_its_numbers(begun, widesym):
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(1), member), 0)  # the scheme of these versions
         expected = StoredRun(old).architecture.init(key, (8, 8, 1))["layers"][1]["weight"]
         np.testing.assert_allclose(found, expected, rtol=1e-6)  # outside the ensemble's program
-    assert StoredRun(old).randomness_identity == StoredRun(whole).randomness_identity
+    assert StoredRun(old).record.randomness_identity == StoredRun(whole).record.randomness_identity
 
 
 def test_a_run_is_not_gone_on_with_otherwise(begun, widesym):
@@ -91,8 +91,8 @@ def test_a_run_says_what_it_draws_from(begun, widesym, tmp_path):
     assert code == 0
     assert SAID not in text
     own = StoredRun(tmp_path / "own")
-    assert own.config["randomness"] == "own"
-    assert own.randomness_identity != StoredRun(begun[1]).randomness_identity
+    assert own.record.randomness == "own"
+    assert own.record.randomness_identity != StoredRun(begun[1]).record.randomness_identity
     ours, shared = (read_logits(path / "logits.zarr")["train"][0] for path in (own.path, begun[1]))
     assert np.abs(ours - shared).max() > 0.01
 
@@ -113,8 +113,12 @@ def test_stored_runs_tell_which_draw_alike(tmp_path):
         "policy": {"recipe": TrainingRecipe(0.1, augmentation=FullOrbit(cyclic(4)))},
     }
     runs = {name: StoredRun(trained(tmp_path / name, **options)) for name, options in names.items()}
-    assert runs["a"].randomness_identity == runs["fewer"].randomness_identity != runs["policy"].randomness_identity
-    assert (runs["a"].member_numbers, runs["fewer"].member_numbers) == ((0, 1, 2), (0, 1))
+    assert (
+        runs["a"].record.randomness_identity
+        == runs["fewer"].record.randomness_identity
+        != runs["policy"].record.randomness_identity
+    )
+    assert (runs["a"].record.numbers, runs["fewer"].record.numbers) == ((0, 1, 2), (0, 1))
     edit(
         runs["policy"].path / "config.json", lambda found: found["config"]["recipe"]["augmentation"].update(type="Own")
     )
@@ -162,7 +166,7 @@ def test_a_sweep_finds_the_runs_that_it_had(swept_before, command, tmp_path):
     assert command("sweep", str(file), "--output", "out")[0] == 0
     runs = [StoredRun(path) for path in runs_by_changes(out).values()]
     assert len(runs) == 3
-    assert len({run.randomness_identity for run in runs}) == 1
+    assert len({run.record.randomness_identity for run in runs}) == 1
     shutil.rmtree(out / "plans")  # as where runs alone were copied
     assert "3 runs, 3 finished" in command("sweep", str(file), "--output", "out")[1]
 
@@ -179,5 +183,5 @@ def test_a_sweep_goes_on_with_the_jobs_that_it_had(swept_before, command):
         for of_set, logits in read_logits(path / "logits.zarr").items():
             np.testing.assert_array_equal(logits, expected[name][of_set])
     assert command("sweep", str(file), "--output", "new")[0] == 0  # elsewhere nothing was begun
-    identities = {StoredRun(path).randomness_identity for path in runs_by_changes(out.parent / "new").values()}
+    identities = {StoredRun(path).record.randomness_identity for path in runs_by_changes(out.parent / "new").values()}
     assert len(identities) == 2

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -165,6 +166,6 @@ def test_kernels_of_a_run_that_was_trained_anew_are_not_mixed(recorded, tmp_path
 def test_members_that_other_numbers_were_drawn_for_are_refused(tmp_path):
     """As by another version of JAX: here by another seed, which the configuration does not tell of."""
     run = StoredRun(trained(tmp_path / "run", kept=1))
-    run.config["seed"] += 1
+    vars(run)["record"] = replace(run.record, seed=run.record.seed + 1)
     with pytest.raises(RunDirectoryError, match="members of step 0 have logits that differ by up to"):
         ntk_of_run(run, TRAIN, 4, tmp_path / "ntk", QUIET)

@@ -41,7 +41,7 @@ def first(tmp_path_factory):
 
 
 def test_a_first_run_is_read_and_examined(first, tmp_path):
-    assert StoredRun(first).config == RUN.config
+    assert StoredRun(first).record == RUN.record
     found = examine(first)
     assert not found.damaged
     assert {check.file: check.detail for check in found.checks if check.status != "ok"} == {

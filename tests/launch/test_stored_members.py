@@ -217,7 +217,7 @@ def test_recipes_of_ones_own_need_snapshots(tmp_path):
 
 
 def test_a_run_that_is_being_written_is_left_alone(recorded):
-    config = StoredRun(recorded).config
+    config = StoredRun(recorded).record.to_json()
     with claim(recorded, config), pytest.raises(RunDirectoryError, match="still being written by another process"):
         reading(recorded).__enter__()
     with reading(recorded), reading(recorded), pytest.raises(RunDirectoryError, match="in use by another process"):

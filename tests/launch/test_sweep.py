@@ -15,6 +15,7 @@ from widesym.ensembles.recorder import read_logits
 from widesym.launch.commands.sweep import SweepCommand
 from widesym.launch.commands.train import TrainCommand
 from widesym.launch.integrity.files import check_finished
+from widesym.launch.integrity.run import examine
 from widesym.launch.runs.metrics import read_metrics
 
 CONSOLE = Console(file=io.StringIO(), width=200)
@@ -44,6 +45,7 @@ def assert_same_run(found, expected, equal=np.testing.assert_array_equal):
     for name, values in theirs.items():
         equal(ours[name], values)
     assert {file.name for file in (found / "data").iterdir()} == {file.name for file in (expected / "data").iterdir()}
+    assert {check.status for check in examine(found).checks} == {"ok"}
 
 
 def columns_of(path):

@@ -1,6 +1,7 @@
 """What all tests share: JAX's compilation cache, exact products on every device, and repeatable property tests."""
 
 import gc
+import time
 from pathlib import Path
 
 import jax
@@ -9,6 +10,7 @@ from hypothesis import settings
 
 CACHE = Path(__file__).parents[1] / ".cache" / "jax"
 MAPS, MANY_MAPS = Path("/proc/self/maps"), 20_000
+BETWEEN_LOOKS = 5.0  # seconds: a look takes some milliseconds, and 20,000 maps more take a minute
 
 # Most of the suite's time is compilation; a second run reads it from disk. Small programs are kept, too.
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
@@ -29,13 +31,21 @@ def pytest_configure(config):
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def programs_released():
+@pytest.fixture(scope="session")
+def last_look():
+    """When the memory maps were counted last."""
+    return {"at": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def programs_released(last_look):
     """Every compiled program holds some memory maps, and Linux ends a process that asks for more than 65,530."""
     yield
-    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
-        jax.clear_caches()
-        gc.collect()
+    if time.monotonic() > last_look["at"] + BETWEEN_LOOKS and MAPS.exists():
+        if MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+            jax.clear_caches()
+            gc.collect()
+        last_look["at"] = time.monotonic()
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,12 @@ from widesym.launch.runs.metrics import add_row, metrics_row
 from widesym.launch.runs.run import Run
 
 
-def write_moment(run: Run, path: Path, record: Record, arrays: Mapping[str, Shaped[np.ndarray, "member ..."]]) -> None:
-    """Write a record and `arrays`, all that the store has of a time; writing them again replaces them."""
+def write_moment(run: Run, path: Path, record: Record, others: Mapping[str, Shaped[np.ndarray, "member ..."]]) -> None:
+    """Write a record, its logits joined along samples, and the `others` of the store's arrays at that time.
+
+    Writing them again replaces them.
+    """
+    arrays = {"logits": np.concatenate(list(record.logits.values()), axis=1), **others}
     write_record(path / "logits.zarr", record.position, arrays, record.healthy)
     upright = {name: logits[:, : run.layout.sets[name]] for name, logits in record.logits.items()}
     times = run.layout.times

@@ -99,13 +99,13 @@ def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zar
             [np.asarray(store[name][position, at.start : at.start + at.members]) for store, at in stores]  # pyright: ignore
         )
 
-    arrays = {array.name: joined(array.name) for array in run.layout.arrays}
     sizes = [samples * run.layout.orbits.get(name, 1) for name, samples in run.layout.sets.items()]
-    logits = np.split(arrays["logits"], np.cumsum(sizes)[:-1], axis=1)
+    logits = np.split(joined("logits"), np.cumsum(sizes)[:-1], axis=1)
     record = Record(position, dict(zip(run.layout.sets, logits, strict=True)), joined("healthy"))
     if not record.healthy.any():
         raise DivergedError(f"no member's numbers are finite at step {run.record_steps[position]}")
-    write_moment(run, path, record, arrays)
+    others = {array.name: joined(array.name) for array in run.layout.arrays if array.name != "logits"}
+    write_moment(run, path, record, others)
 
 
 def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, Source]]) -> None:

@@ -11,15 +11,13 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import numpy as np
-from jaxtyping import Shaped
 from rich.console import Console
 
 from widesym.ensembles.checkpoints import Checkpoints, check_kept
 from widesym.ensembles.recorder import METRICS, check_store, create_store, measured
 from widesym.ensembles.sharding import agreed, largest, on_first
 from widesym.ensembles.strategy import Strategy
-from widesym.ensembles.trainer import EnsembleState, Moment, Trainer, train
+from widesym.ensembles.trainer import Moment, Trainer, train
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.integrity.files import digests
 from widesym.launch.runs.data import write_sets
@@ -87,7 +85,7 @@ def run_ensemble(
         on_first(lambda: held.enter_context(claim(path, run.config)))
         if agreed(int((path / "finished.json").exists() or is_done())):
             return
-        _train(run, path, console, execution)
+        RunSession(run, path, console, execution).train()
         finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
         on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": digests(path)}))
 
@@ -97,106 +95,105 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _train(run: Run, path: Path, console: Console, execution: Execution) -> None:
-    def say(message: str) -> None:
-        console.print(f"{path.name}: {message}", highlight=False, markup=False, soft_wrap=True)
+@dataclass(frozen=True)
+class RunSession:
+    """The work of this process on a run whose directory is held: prepared, resumed, trained, recorded and saved."""
 
-    x = run.training_set.inputs
-    on_first(partial(_prepare, run, path, execution, say))
-    pulse = Pulse(run.members, run.record_steps[-1])
-    heard = stops_noted(say) if execution.request is None else contextlib.nullcontext(execution.request)
-    with heard as request, _alive(path, pulse):
+    run: Run
+    path: Path
+    console: Console
+    execution: Execution
 
-        def said(message: str) -> None:
-            say(message)
-            heed(largest(request.number))  # nothing is under way between two trials
+    def say(self, message: str) -> None:
+        """A line of the run's."""
+        self.console.print(f"{self.path.name}: {message}", highlight=False, markup=False, soft_wrap=True)
 
-        on_first(partial(check_stability, run, path, say))
-        steps, given = run.record_steps[-1], execution.strategy
-        trainer = run.trainer(strategy_for(run.trainer(Strategy()), run.data, steps, path, given, said))
-        checkpoints = Checkpoints(path / "checkpoints", trainer, execution.checkpoints_kept)
-        resume = checkpoints.restore_newest(x.shape[1:], say)
+    def train(self) -> None:
+        """Go on from the newest checkpoint to the end, or until somebody asks to stop, which is raised."""
+        run, path, execution = self.run, self.path, self.execution
+        on_first(self._prepare)
+        pulse = Pulse(run.members, run.record_steps[-1])
+        heard = stops_noted(self.say) if execution.request is None else contextlib.nullcontext(execution.request)
+        with heard as request, _alive(path, pulse):
+
+            def said(message: str) -> None:
+                self.say(message)
+                heed(largest(request.number))  # nothing is under way between two trials
+
+            on_first(partial(check_stability, run, path, self.say))
+            steps, given = run.record_steps[-1], execution.strategy
+            trainer = run.trainer(strategy_for(run.trainer(Strategy()), run.data, steps, path, given, said))
+            checkpoints = Checkpoints(path / "checkpoints", trainer, execution.checkpoints_kept)
+            with _written(checkpoints):
+                self._follow(trainer, checkpoints, request, pulse)
+
+    def _prepare(self) -> None:
+        """The store, and space for it. Without the records before it, a checkpoint is of no use."""
+        run, path, kept = self.run, self.path, self.execution.checkpoints_kept
+        shape, data = run.training_set.inputs.shape[1:], sum(each.bytes for each in run.sets)
+        check_space(path, run.layout, run.trainer(Strategy()), shape, kept, self.say, data)
+        if self.execution.tensorboard:
+            check_installed()
+        for left_by_a_killed_process in (path / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(left_by_a_killed_process)
+        if not (path / "logits.zarr").exists():
+            shutil.rmtree(path / "checkpoints", ignore_errors=True)
+            create_store(path / "logits.zarr", run.layout)
+        write_sets(path, run.sets)
+        try:
+            check_store(path / "logits.zarr", run.layout)
+        except ValueError as error:
+            raise RunDirectoryError(f"{error}; remove it, and the run starts again") from None
+
+    def _follow(self, trainer: Trainer, checkpoints: Checkpoints, request: StopRequest, pulse: Pulse) -> None:
+        """Train, recording and saving on the way."""
+        run, path, execution = self.run, self.path, self.execution
+        steps, may_diverge = run.record_steps[-1], execution.all_may_diverge
+        resume = checkpoints.restore_newest(run.training_set.inputs.shape[1:], self.say)
         if resume:
-            say(f"resuming at step {resume[1]} of {run.record_steps[-1]}")
-        with _written(checkpoints):
-            _follow(run, path, console, execution, trainer, checkpoints, resume, request, pulse)
+            self.say(f"resuming at step {resume[1]} of {steps}")
+        start, saved = resume[1] if resume else 0, time.monotonic()
+        pulse.begin(start)
+        with (
+            training_progress(self.console, path.name, run.members, steps, start) as report,
+            tracked(path, execution.tensorboard) as track,
+        ):
+            for moment in train(trainer, run.data, run.evaluation, run.record_steps, resume, may_diverge):
+                told = scores(moment.metrics, run.training_set, run.recipe.loss)
+                report(moment, told)
+                track(moment, told)
+                pulse.step = moment.step
+                self._record(trainer, moment)
+                stop = largest(request.number)  # who is told stops all; a signal from here on is for the next call
+                due = agreed(int(time.monotonic() - saved > execution.checkpoint_seconds))
+                if moment.record or stop or due:
+                    checkpoints.save(moment.step, moment.state)
+                    saved = time.monotonic()
+                if stop:
+                    break
+        checkpoints.wait()
+        heed(largest(request.number))
+
+    def _record(self, trainer: Trainer, moment: Moment) -> None:
+        """Logits before metrics, and both before the checkpoint: whatever that vouches for is on disk already."""
+        record = moment.record
+        if record is None:
+            return
+        snapshots = {}
+        for kind in self.run.snapshots:
+            snapshots |= kind.take(trainer, moment.state, self.run.data[0])
+
+        def write() -> None:
+            unmeasured = set(METRICS) - set(measured(self.path / "logits.zarr"))
+            metrics = {name: each for name, each in moment.metrics._asdict().items() if name not in unmeasured}
+            write_moment(self.run, self.path, record, metrics | snapshots)
+
+        on_first(write)
 
 
 def _alive(path: Path, pulse: Pulse) -> contextlib.AbstractContextManager[object]:
     """The first process says that the job is alive."""
     return beating(path, pulse) if jax.process_index() == 0 else contextlib.nullcontext()
-
-
-def _follow(
-    run: Run,
-    path: Path,
-    console: Console,
-    execution: Execution,
-    trainer: Trainer,
-    checkpoints: Checkpoints,
-    resume: tuple[EnsembleState, int] | None,
-    request: StopRequest,
-    pulse: Pulse,
-) -> None:
-    """Train, recording and saving on the way, until the end or until somebody asks to stop."""
-    start, saved = resume[1] if resume else 0, time.monotonic()
-    pulse.begin(start)
-    may_diverge = execution.all_may_diverge
-    with (
-        training_progress(console, path.name, run.members, run.record_steps[-1], start) as report,
-        tracked(path, execution.tensorboard) as track,
-    ):
-        for moment in train(trainer, run.data, run.evaluation, run.record_steps, resume, may_diverge):
-            told = scores(moment.metrics, run.training_set, run.recipe.loss)
-            report(moment, told)
-            track(moment, told)
-            pulse.step = moment.step
-            if moment.record:
-                _record(run, path, trainer, moment)
-            stop = largest(request.number)  # who is told stops all; a signal from here on is for the next call
-            due = agreed(int(time.monotonic() - saved > execution.checkpoint_seconds))
-            if moment.record or stop or due:
-                checkpoints.save(moment.step, moment.state)
-                saved = time.monotonic()
-            if stop:
-                break
-    checkpoints.wait()
-    heed(largest(request.number))
-
-
-def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], None]) -> None:
-    """The store, and space for it. Without the records before it, a checkpoint is of no use."""
-    shape, kept = run.training_set.inputs.shape[1:], execution.checkpoints_kept
-    check_space(path, run.layout, run.trainer(Strategy()), shape, kept, say, sum(data.bytes for data in run.sets))
-    if execution.tensorboard:
-        check_installed()
-    for left_by_a_killed_process in (path / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
-        shutil.rmtree(left_by_a_killed_process)
-    if not (path / "logits.zarr").exists():
-        shutil.rmtree(path / "checkpoints", ignore_errors=True)
-        create_store(path / "logits.zarr", run.layout)
-    write_sets(path, run.sets)
-    try:
-        check_store(path / "logits.zarr", run.layout)
-    except ValueError as error:
-        raise RunDirectoryError(f"{error}; remove it, and the run starts again") from None
-
-
-def _record(run: Run, path: Path, trainer: Trainer, moment: Moment) -> None:
-    """Logits before metrics, and both before the checkpoint: whatever that vouches for is on disk already."""
-    record = moment.record
-    assert record is not None
-    arrays = {"logits": np.concatenate(list(record.logits.values()), axis=1), **moment.metrics._asdict()}
-    for kind in run.snapshots:
-        arrays |= kind.take(trainer, moment.state, run.data[0])
-    on_first(partial(_write, run, path, moment, arrays))
-
-
-def _write(run: Run, path: Path, moment: Moment, arrays: dict[str, Shaped[np.ndarray, "member ..."]]) -> None:
-    assert moment.record is not None
-    unmeasured = set(METRICS) - set(measured(path / "logits.zarr"))
-    kept = {name: values for name, values in arrays.items() if name not in unmeasured}
-    write_moment(run, path, moment.record, kept)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 
 from widesym.launch.config.checks import check_output
+from widesym.launch.config.options import FileOptions
 from widesym.launch.errors import ConfigError
 from widesym.launch.process import keep_off_devices
 from widesym.launch.runs.begun import DEFAULT, TOLD
@@ -24,8 +25,8 @@ from widesym.launch.sweep.executors.slurm.jobs import submit_jobs
 from widesym.launch.sweep.launcher import carry_out, count_open, say, summary
 from widesym.launch.sweep.plan import loading_once, named, prepare
 from widesym.launch.sweep.states import State
+from widesym.launch.training.config import TrainOptions
 from widesym.launch.training.options import ExecutionOptions
-from widesym.launch.training.overrides import TrainOverrides
 
 MOST_NUMBERS = 4  # of jobs, named one by one
 
@@ -51,7 +52,8 @@ class SweepCommand:
     """Only check, and say which runs there are, how they stand and what they take; nothing is written."""
     execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
-    base: TrainOverrides = field(default_factory=TrainOverrides)
+    base: Annotated[FileOptions, tyro.conf.arg(constructor=TrainOptions)] = field(default_factory=TrainOptions)
+    """What replaces fields of the file; None leaves them. Text is YAML as the file would have it."""
 
     def __post_init__(self):
         if self.output is not None:

@@ -37,12 +37,12 @@ class Recipe(ABC):
     def __post_init__(self):
         if self.paper:
             self._take_sizes_of_paper()
-        check_limits(self, self.limits)
         self.check()
         check_output(self.output)
 
     def check(self) -> None:
-        """Raise ValueError for values of options that cannot be, beyond `limits`; none by default."""
+        """Raise ValueError for values of options that cannot be: those beyond `limits`, and what a recipe adds."""
+        check_limits(self, self.limits)
 
     @abstractmethod
     def carry_out(self, name: str, console: Console) -> None:
@@ -64,7 +64,7 @@ class Recipe(ABC):
         """What `output` is claimed for: all options but where that is, and what `paper` has come to."""
         return {name: describe(getattr(self, name)) for name in self._defaults if name not in ("output", "paper")}
 
-    def train(self, folder: str, run: Run, console: Console, execution: Execution = Execution()) -> Path:
+    def train_in(self, folder: str, run: Run, console: Console, execution: Execution = Execution()) -> Path:
         """Train an ensemble in a folder of `output`, unless that is done; with the random numbers that an earlier
         version has begun it with. Returns the folder.
         """

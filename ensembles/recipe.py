@@ -20,15 +20,22 @@ from widesym.models.numerics import settled
 class TrainingRecipe:
     """Unless said otherwise, gradient descent on the mean squared error of the whole set (theory.md §4).
 
-    The learning rate and the optimiser's numbers are one for all members, or a sequence with one for each.
+    The learning rate and the optimiser's numbers are one for all members, or a sequence with one for each. Below each
+    field stands what the help of `widesym train` says of it, where specs are YAML.
     """
 
     learning_rate: PerMember
+    """One number for all members, or one for each."""
     optimizer: Optimizer = Sgd()
+    """Such as '{type: Adam, b1: 0.9}'."""
     schedule: Schedule = Constant()
+    """Factors of the learning rate, such as '{type: Cosine, steps: 1000}'."""
     loss: Loss = MeanSquaredError()
+    """Such as '{type: CrossEntropy}'."""
     batches: Batches = FullBatch()
+    """Such as '{type: ShuffledEpochs, size: 64}'."""
     augmentation: Policy = NoAugmentation()
+    """A policy (docs/augmentation.md), such as '{type: FullOrbit, group: C4}'."""
 
     def __post_init__(self):
         object.__setattr__(self, "learning_rate", checked("learning_rate", self.learning_rate, 0, open_below=True))

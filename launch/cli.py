@@ -13,11 +13,12 @@ from widesym.launch.lazily import Lazily, loaded
 from widesym.launch.process import BAD_INPUT, INTERRUPTED, PREEMPTED, compile_anew, configure_jax
 from widesym.launch.recipes import RECIPES
 from widesym.launch.runs.interrupts import PreemptedError, sigterm_raises
+from widesym.launch.sweep.executors import EXECUTORS
 
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
        widesym train CONFIG [--dry-run] [OPTIONS]
-       widesym sweep SWEEP [--dry-run] [--executor in-process | pool | slurm] [OPTIONS]
+       widesym sweep SWEEP [--dry-run] [--executor {executors}] [OPTIONS]
        widesym status DIR [--once]
        widesym kernel CONFIG [--info] [OPTIONS]
        widesym ntk RUN [OPTIONS]
@@ -73,7 +74,7 @@ def run(arguments: Sequence[str]) -> None:
         return
     asks_help = len(arguments) == 2 and arguments[0] in GROUPS and arguments[1] in HELP
     if not arguments or arguments[0] in HELP or asks_help:
-        print(USAGE.format(recipes=", ".join(RECIPES)), end="")
+        print(USAGE.format(recipes=", ".join(RECIPES), executors=" | ".join(EXECUTORS)), end="")
         return
     command = chosen(arguments)
     # Imported here: it takes seconds, and an interrupt in it is one like any other.

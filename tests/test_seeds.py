@@ -27,7 +27,7 @@ from widesym.ensembles.data import (
     ood_sets,
 )
 from widesym.ensembles.data.generators import letters
-from widesym.launch.commands.kernel import KernelConfig
+from widesym.launch.kernels.config import KernelConfig
 from widesym.launch.kernels.sampled import KernelSample
 from widesym.launch.training.config import TrainConfig
 from widesym.models import Architecture, Dense, Flatten
@@ -36,13 +36,12 @@ from widesym.models.checks import MOST_SEED
 NETWORK, X = Architecture((Flatten(), Dense(2))), np.ones((3, 4), np.float32)
 PICTURES = Dataset("pictures", np.random.default_rng(0).normal(size=(9, 8, 8, 1)).astype(np.float32), None, (), "here")
 LOGITS = EnsembleLogits(np.random.default_rng(0).normal(size=(1, 6, 3, 2)).astype(np.float32))
+TRAINED = {"architecture": NETWORK, "data": "digits", "recipe": TrainingRecipe(0.1), "members": 2, "steps": 1}
 TAKING = {
     "Trainer": lambda seed: Trainer(NETWORK, TrainingRecipe(0.1), 2, seed),
     "train_ensemble": lambda seed: train_ensemble(NETWORK, TrainingRecipe(0.1), X, X[:, :2], X, 1, (0,), seed),
-    "TrainConfig": lambda seed: TrainConfig(NETWORK, "digits", TrainingRecipe(0.1), 2, seed, steps=1),
-    "TrainConfig.data_seed": lambda seed: TrainConfig(
-        NETWORK, "digits", TrainingRecipe(0.1), 2, steps=1, data_seed=seed
-    ),
+    "TrainConfig": lambda seed: TrainConfig(**TRAINED, seed=seed),
+    "TrainConfig.data_seed": lambda seed: TrainConfig(**TRAINED, data_seed=seed),
     "KernelConfig": lambda seed: KernelConfig(NETWORK, "digits", seed=seed),
     "KernelSample": lambda seed: KernelSample({4: NETWORK}, X, seed=seed),
     "CifarBinary": lambda seed: CifarBinary("here", seed=seed),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -13,58 +13,18 @@ from widesym.analysis.dynamics.regression import NestedSubsets, accuracy_by_size
 from widesym.analysis.figures.drawing import save_figure
 from widesym.analysis.figures.regression import gram_by_class, learning_curve
 from widesym.analysis.gram import Gram, choose_tiling, info
-from widesym.analysis.gram.spec import Precision
 from widesym.analysis.gram.tiling import DEFAULT_MEMORY
 from widesym.analysis.kernels import Kernel
 from widesym.ensembles.data import Splits
 from widesym.launch.config.changes import overridden
-from widesym.launch.config.specs import architecture_of, check_splits, made, read_mapping, splits_of
+from widesym.launch.config.options import FileOptions
+from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.errors import ConfigError, RunDirectoryError
+from widesym.launch.kernels.config import KernelConfig, KernelOptions
 from widesym.launch.kernels.gram import compute_gram, describe_info
-from widesym.launch.kernels.overrides import KernelOverrides
 from widesym.launch.runs.files import write_json
-from widesym.models.architecture import Architecture
-from widesym.models.checks import check_positive
 
 SHOWN = 1000  # rows of the Gram matrix that the heat map shows at most
-
-
-@dataclass(frozen=True)
-class KernelConfig:
-    """What a file for `widesym kernel` says.
-
-    `architecture` is a spec or the name of one of the zoo, `data` a source, its name or the path of a file or folder;
-    `train`, `test` and `seed`, if given, replace the source's. `sizes` are training-set sizes of the learning curve, by
-    default doubling up to all, each drawn `draws` times.
-    """
-
-    architecture: Any
-    data: Any
-    train: int | None = None
-    test: int | None = None
-    seed: int | None = None
-    precision: Precision = "float32"
-    sizes: tuple[int, ...] = ()
-    draws: int = 10
-
-    def __post_init__(self):
-        check_splits(self.train, self.test, self.seed)
-        check_positive("kernel", "draws", self.draws)
-        if not isinstance(self.sizes, tuple) or not all(isinstance(size, int) for size in self.sizes):
-            raise ValueError(f"sizes are {self.sizes!r}; they must be a list of whole numbers, like [10, 100]")
-
-    def network(self) -> Architecture:
-        """The architecture."""
-        return architecture_of(self.architecture)
-
-    def splits(self) -> Splits:
-        """The data; raises DataError where they cannot be had."""
-        return splits_of(self.data, self.train, self.test, self.seed)
-
-    def subsets(self, available: int) -> NestedSubsets:
-        """The training sets of the learning curve."""
-        doubling = [2**power for power in range(3, 30) if 2**power < available]
-        return NestedSubsets(self.sizes or (*doubling, available), self.draws, self.seed or 0)
 
 
 @dataclass(frozen=True)
@@ -82,7 +42,9 @@ class KernelCommand:
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
     """Where kernels, scores and figures go; by default runs/ and the file's name. What is there already is not computed
     again."""
-    overrides: Annotated[KernelOverrides, tyro.conf.arg(name="")] = field(default_factory=KernelOverrides)
+    overrides: Annotated[FileOptions, tyro.conf.arg(name="", constructor=KernelOptions)] = field(
+        default_factory=KernelOptions
+    )
 
     def __post_init__(self):
         if not 0 < self.memory < 2**20:

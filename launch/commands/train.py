@@ -11,6 +11,7 @@ from rich.console import Console
 
 from widesym.ensembles.strategy import Strategy
 from widesym.launch.config.checks import check_output
+from widesym.launch.config.options import FileOptions, option
 from widesym.launch.config.snapshots import Snapshots
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.config.yaml import dumped
@@ -22,12 +23,11 @@ from widesym.launch.runs.interrupts import sigterm_raises
 from widesym.launch.runs.record import spec_of
 from widesym.launch.runs.run import Run
 from widesym.launch.runs.stored import StoredRun
-from widesym.launch.training.config import TrainConfig, described
+from widesym.launch.training.config import TrainConfig, TrainOptions, described, with_changes
 from widesym.launch.training.cost import TrainingCost, batch_shapes, training_cost
 from widesym.launch.training.duration import predicted_time
 from widesym.launch.training.execution import run_ensemble
 from widesym.launch.training.options import ExecutionOptions
-from widesym.launch.training.overrides import TrainOverrides, option, with_changes
 from widesym.launch.training.strategy import stored_strategy
 
 OUTPUT = "(default: runs/ and the name of the file, or of the run directory that it is in)"
@@ -53,7 +53,9 @@ class TrainCommand:
     """YAML file (docs/training.md), or config.json of a run directory, to train its ensemble once more on its data."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY", help_behavior_hint=OUTPUT)] = None
     """The run directory."""
-    overrides: Annotated[TrainOverrides, tyro.conf.arg(name="")] = field(default_factory=TrainOverrides)
+    overrides: Annotated[FileOptions, tyro.conf.arg(name="", constructor=TrainOptions)] = field(
+        default_factory=TrainOptions
+    )
     dry_run: bool = False
     """Only check, and say what would be trained and what it takes; nothing is written."""
     distributed: bool = False

@@ -1,12 +1,10 @@
 """The demo: on real 8×8 digits, augmented CNN ensemble and C4 group-CNN ensemble against each other and theory."""
 
-import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
-import tyro
 from rich.console import Console
 
 from widesym.analysis.dynamics import largest_learning_rate
@@ -17,19 +15,15 @@ from widesym.analysis.gram.tiling import DEFAULT_MEMORY
 from widesym.ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
 from widesym.ensembles.augmentation import Policy
 from widesym.ensembles.data import Dataset, Digits, matched_noise
-from widesym.ensembles.data.generators import letters
+from widesym.ensembles.data.generators.letters import letters
 from widesym.ensembles.data.out_of_distribution import at_temperature, standardised
 from widesym.launch.analyses.analyze import AnalysisOptions, analyse, tell
 from widesym.launch.analyses.matching import runs_in
 from widesym.launch.analyses.theory import KernelStore
-from widesym.launch.config.checks import check_limits, check_output
-from widesym.launch.runs.begun import unstated_told
-from widesym.launch.runs.directory import claim
+from widesym.launch.recipes.base import Output, Recipe
 from widesym.launch.runs.run import Run
-from widesym.launch.training.execution import peak_memory, run_ensemble
 from widesym.models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
 from widesym.models.checks import MOST_SEED
-from widesym.models.description import describe
 from widesym.models.zoo import HIDDEN_STD
 
 C4 = cyclic(4)
@@ -43,7 +37,7 @@ OodSet = Literal["noise", "letters", "ising"]
 
 
 @dataclass(frozen=True)
-class DigitsC4:
+class DigitsC4(Recipe):
     """Train three ensembles on 8×8 digits - CNNs on the full C4 orbit, C4 group-CNNs on the plain set, and CNNs on it
     as control - and compare their mean logits, over training time and ensemble size, with each other and with the
     analytic infinite-width prediction.
@@ -67,20 +61,28 @@ class DigitsC4:
     """Learning rate, as a fraction of the largest stable one, 2N/λ_max of the analytic kernels."""
     seed: int = 0
     """Seed of data split, OOD sets and networks."""
-    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/digits-c4")
+    output: Output = Path("runs/digits-c4")
     """Where runs, figure and summary go; finished runs found there are not repeated."""
 
-    def __post_init__(self):
-        limits = {"members": (2, 100_000), "width": (2, 4096), "steps": (1, 1_000_000), "records": (2, 1000)}
-        limits |= {"train": (1, 1000), "samples": (1, 512), "seed": (0, MOST_SEED // 3 - 1)}
-        check_limits(self, limits)
+    limits: ClassVar = {
+        "members": (2, 100_000),
+        "width": (2, 4096),
+        "steps": (1, 1_000_000),
+        "records": (2, 1000),
+        "train": (1, 1000),
+        "samples": (1, 512),
+        "seed": (0, MOST_SEED // 3 - 1),
+    }
+
+    def check(self) -> None:
+        """Raise ValueError for a width, a rate or sets that cannot be."""
+        super().check()
         if self.width % 2:
             raise ValueError(f"--width is {self.width}; it must be even, as the group-CNNs take half of it")
         if not 0 < self.rate < 1:
             raise ValueError(f"--rate is {self.rate}; descent converges for fractions between 0 and 1")
         if not self.ood or len(set(self.ood)) < len(self.ood):
             raise ValueError("--ood names no set, or one twice; choose one or more of noise, letters, ising")
-        check_output(self.output)
 
     @property
     def cnn(self) -> Architecture:
@@ -154,23 +156,15 @@ class DigitsC4:
             for number, (name, (architecture, policy)) in enumerate(self.networks.items())
         }
 
-    def reproduce(self, name: str, console: Console) -> None:
-        """Predict, train, compare; every stage that is already on disk is skipped."""
-        began = time.perf_counter()
-        options = {field.name: describe(getattr(self, field.name)) for field in fields(self) if field.name != "output"}
-        with claim(self.output, options):
-            kernels = KernelStore(self.output / "theory", console, DEFAULT_MEMORY)
-            runs = self.runs(self.learning_rate(kernels))
-            for network, run in runs.items():
-                path = self.output / network
-                run_ensemble(replace(run, randomness=unstated_told(path, console)), path, console)
-            asked = AnalysisOptions(theory=True, reference="gcnn")
-            trained = runs_in([self.output / network for network in runs])
-            tables = analyse(asked, trained, self.output / "analysis", kernels, console)
-            data = {data.name: data for data in (self.data[0], *self.data[1])}
-            written = save_figure(comparison_figure(tables, data), self.output / name)
-            tell(tables, console)
-            paths = ", ".join(map(str, (*written, self.output / "analysis")))
-            console.print(f"written: {paths}", highlight=False, markup=False, soft_wrap=True)
-        seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
-        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
+    def carry_out(self, name: str, console: Console) -> None:
+        """Predict, train, compare."""
+        kernels = KernelStore(self.output / "theory", console, DEFAULT_MEMORY)
+        runs = self.runs(self.learning_rate(kernels))
+        trained = runs_in([self.train_in(network, run, console) for network, run in runs.items()])
+        asked = AnalysisOptions(theory=True, reference="gcnn")
+        tables = analyse(asked, trained, self.output / "analysis", kernels, console)
+        data = {data.name: data for data in (self.data[0], *self.data[1])}
+        written = save_figure(comparison_figure(tables, data), self.output / name)
+        tell(tables, console)
+        paths = ", ".join(map(str, (*written, self.output / "analysis")))
+        console.print(f"written: {paths}", highlight=False, markup=False, soft_wrap=True)

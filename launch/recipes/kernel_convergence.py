@@ -1,23 +1,19 @@
 """How fast kernels of finite networks come to the analytic ones as the width grows, on the plane and on the sphere."""
 
-import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import ClassVar
 
 import numpy as np
-import tyro
 from jaxtyping import Float
 from rich.console import Console
 
 from widesym.ensembles.data import Digits
 from widesym.ensembles.data.transforms import resize, to_sphere
-from widesym.launch.config.checks import check_limits, check_output
 from widesym.launch.kernels.sampled import KernelSample, sample_kernels
 from widesym.launch.kernels.sampled_report import report
+from widesym.launch.recipes.base import Output, Recipe
 from widesym.launch.runs.begun import unstated_told
-from widesym.launch.runs.directory import claim
-from widesym.launch.training.execution import peak_memory
 from widesym.models import (
     Architecture,
     Dense,
@@ -31,43 +27,36 @@ from widesym.models import (
     cyclic,
 )
 from widesym.models.checks import MOST_SEED
-from widesym.models.description import describe
 from widesym.models.zoo import HIDDEN_STD
-
-MEMBERS, PAPER_MEMBERS = 100, 1000
-WIDTHS, PAPER_WIDTHS = (8, 16, 32, 64), (4, 8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
-class KernelConvergence:
+class KernelConvergence(Recipe):
     """What both recipes share: their options, and what they do."""
 
-    members: int = MEMBERS
+    members: int = 100
     """Initialisations of each width."""
-    widths: tuple[int, ...] = WIDTHS
+    widths: tuple[int, ...] = (8, 16, 32, 64)
     """Channels of the hidden layers."""
     inputs: int = 4
     """Digits between all of which kernels are computed."""
     seed: int = 0
     """Seed of digits, networks and bootstrap."""
-    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/kernel-convergence")
+    output: Output = Path("runs/kernel-convergence")
     """Where sums over members, figure and summary go; members found there are not computed again."""
     paper: bool = False
     """1000 initialisations of widths 4, 8, … 256."""
 
-    def __post_init__(self):
-        if self.paper:
-            if (self.members, self.widths) not in ((MEMBERS, WIDTHS), (PAPER_MEMBERS, PAPER_WIDTHS)):
-                raise ValueError("--paper says what --members and --widths are; leave these out, or --paper")
-            object.__setattr__(self, "members", PAPER_MEMBERS)
-            object.__setattr__(self, "widths", PAPER_WIDTHS)
-        limits = {"members": (10, 1_000_000), "inputs": (1, 32), "seed": (0, MOST_SEED)}
-        check_limits(self, limits)
+    limits: ClassVar = {"members": (10, 1_000_000), "inputs": (1, 32), "seed": (0, MOST_SEED)}
+    sizes_of_paper: ClassVar = {"members": 1000, "widths": (4, 8, 16, 32, 64, 128, 256)}
+
+    def check(self) -> None:
+        """Raise ValueError for widths that cannot be."""
+        super().check()
         if len(self.widths) < 2 or len(set(self.widths)) < len(self.widths):
             raise ValueError(f"--widths are {self.widths}; exponents need two or more, each named once")
         if not all(1 <= width <= 4096 for width in self.widths):
             raise ValueError(f"--widths are {self.widths}; each must be between 1 and 4096")
-        check_output(self.output)
 
     @property
     def digits(self) -> Float[np.ndarray, "n 8 8 1"]:
@@ -83,20 +72,12 @@ class KernelConvergence:
         """The network of this width."""
         raise NotImplementedError
 
-    def reproduce(self, name: str, console: Console) -> None:
+    def carry_out(self, name: str, console: Console) -> None:
         """Sample kernels, fit, draw; members whose kernels are in the sums on disk are not computed again."""
-        began = time.perf_counter()
-        names = [field.name for field in fields(self) if field.name not in ("output", "paper")]
-        options = {option: describe(getattr(self, option)) for option in names}
-        networks = {width: self.network(width) for width in self.widths}
-        path = self.output / "kernels"
-        randomness = unstated_told(path, console)
-        sample = KernelSample(networks, self.x, self.members, self.seed, randomness=randomness)
-        with claim(self.output, options):
-            exact, moments = sample_kernels(sample, path, console)
-            report(name, exact, moments, self.output, console)
-        seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
-        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
+        networks, path = {width: self.network(width) for width in self.widths}, self.output / "kernels"
+        sample = KernelSample(networks, self.x, self.members, self.seed, randomness=unstated_told(path, console))
+        exact, moments = sample_kernels(sample, path, console)
+        report(name, exact, moments, self.output, console)
 
 
 @dataclass(frozen=True)
@@ -105,14 +86,12 @@ class KernelConvergenceC4(KernelConvergence):
     group pooling - on 16×16 digits, against the analytic kernels: bias and spread by width.
     """
 
-    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/kernel-convergence-c4")
+    output: Output = Path("runs/kernel-convergence-c4")
     """Where sums over members, figure and summary go; members found there are not computed again."""
     side: int = 16
     """Pixels along a side of the digits; the original ones have 8."""
 
-    def __post_init__(self):
-        super().__post_init__()
-        check_limits(self, {"side": (3, 64)})
+    limits: ClassVar = {**KernelConvergence.limits, "side": (3, 64)}
 
     @property
     def x(self) -> Float[np.ndarray, "n row column 1"]:
@@ -131,7 +110,7 @@ class KernelConvergenceSO3(KernelConvergence):
     pooling - on digits projected on the sphere, against the analytic kernels: bias and spread by width.
     """
 
-    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/kernel-convergence-so3")
+    output: Output = Path("runs/kernel-convergence-so3")
     """Where sums over members, figure and summary go; members found there are not computed again."""
 
     @property

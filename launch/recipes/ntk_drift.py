@@ -2,17 +2,15 @@
 
 import json
 import math
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 import xarray as xr
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -27,19 +25,16 @@ from widesym.analysis.figures.drift_by_width import FITTED, DriftLaws, drift_fig
 from widesym.analysis.kernels import analytic_kernel
 from widesym.ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
 from widesym.ensembles.data import Dataset, Digits
-from widesym.launch.config.checks import check_limits, check_output
 from widesym.launch.config.snapshots import Parameters
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.kernels.ntk import ntk_of_run
-from widesym.launch.runs.begun import unstated_told
-from widesym.launch.runs.directory import claim
+from widesym.launch.recipes.base import Output, Recipe
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.run import Run
 from widesym.launch.runs.stored import StoredRun
-from widesym.launch.training.execution import Execution, peak_memory, run_ensemble
+from widesym.launch.training.execution import Execution
 from widesym.models import Architecture, Conv, Dense, Flatten, MaxPool, Relu
 from widesym.models.checks import MOST_SEED
-from widesym.models.description import describe
 from widesym.models.zoo import HIDDEN_STD
 
 # A trial for each of fifteen small ensembles would take longer than their training.
@@ -50,7 +45,7 @@ NAMES = {"mlp": "MLP", "cnn": "CNN", "maxpool": "CNN with max pooling"}
 
 
 @dataclass(frozen=True)
-class NtkDrift:
+class NtkDrift(Recipe):
     """Train ensembles of MLPs, CNNs and CNNs with max pooling at several widths on 8×8 digits, compute the empirical
     NTK of every member at log-spaced times, and fit how its drift falls with the width.
     """
@@ -74,13 +69,21 @@ class NtkDrift:
     the mean kernel of untrained networks of the middle width. It is the same at all widths."""
     seed: int = 0
     """Seed of data split and networks."""
-    output: Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")] = Path("runs/ntk-drift")
+    output: Output = Path("runs/ntk-drift")
     """Where runs, kernels, figure and summary go; what is found there is not computed again."""
 
-    def __post_init__(self):
-        limits = {"members": (2, 10_000), "steps": (1, 1_000_000), "records": (2, 1000)}
-        limits |= {"train": (1, 1000), "samples": (1, 1000), "seed": (0, MOST_SEED // (4097 * len(NAMES)) - 1)}
-        check_limits(self, limits)
+    limits: ClassVar = {
+        "members": (2, 10_000),
+        "steps": (1, 1_000_000),
+        "records": (2, 1000),
+        "train": (1, 1000),
+        "samples": (1, 1000),
+        "seed": (0, MOST_SEED // (4097 * len(NAMES)) - 1),
+    }
+
+    def check(self) -> None:
+        """Raise ValueError for a rate, samples, networks or widths that cannot be."""
+        super().check()
         if not 0 < self.rate < 1:
             raise ValueError(f"--rate is {self.rate}; descent converges for fractions between 0 and 1")
         if self.samples > self.train:
@@ -91,7 +94,6 @@ class NtkDrift:
         if len(self.widths) < 2 or not ascending or not 1 <= self.widths[0] <= self.widths[-1] <= 4096:
             given = " ".join(map(str, self.widths))
             raise ValueError(f"--widths is {given!r}; give two or more between 1 and 4096, ascending")
-        check_output(self.output)
 
     @cached_property
     def data(self) -> tuple[Dataset, Dataset]:
@@ -150,25 +152,18 @@ class NtkDrift:
             snapshots=(Parameters(),),
         )
 
-    def reproduce(self, name: str, console: Console) -> None:
-        """Train, compute kernels, compare; every stage that is already on disk is skipped."""
-        began = time.perf_counter()
-        options = {field.name: describe(getattr(self, field.name)) for field in fields(self) if field.name != "output"}
-        with claim(self.output, options):
-            rates = self.rates()
-            found = {
-                network: {width: self._trained(network, width, rates[network], console) for width in self.widths}
-                for network in self.networks
-            }
-            self._report(name, found, rates, console)
-        seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
-        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
+    def carry_out(self, name: str, console: Console) -> None:
+        """Train, compute kernels, compare."""
+        rates = self.rates()
+        found = {
+            network: {width: self._trained(network, width, rates[network], console) for width in self.widths}
+            for network in self.networks
+        }
+        self._report(name, found, rates, console)
 
     def _trained(self, network: Network, width: int, learning_rate: float, console: Console) -> xr.Dataset:
         """An ensemble's drifts, after all that they need is on disk."""
-        path = self.output / f"{network}-{width}"
-        run = replace(self.run(network, width, learning_rate), randomness=unstated_told(path, console))
-        run_ensemble(run, path, console, EXECUTION)
+        path = self.train_in(f"{network}-{width}", self.run(network, width, learning_rate), console, EXECUTION)
         return ntk_of_run(StoredRun(path), self.data[0], self.samples, path / "ntk", console)[["drift", "mean_drift"]]
 
     def _report(

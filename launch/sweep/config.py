@@ -11,8 +11,7 @@ from widesym.ensembles.checks import check_members
 from widesym.ensembles.randomness import Randomness
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.errors import ConfigError
-from widesym.launch.training.config import TrainConfig
-from widesym.launch.training.overrides import with_changes
+from widesym.launch.training.config import TrainConfig, with_changes
 
 Changes = dict[str, Any]  # dotted paths of fields, and their values
 

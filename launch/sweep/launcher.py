@@ -1,4 +1,4 @@
-"""A sweep's jobs given to whoever carries them out on this machine, and how that went."""
+"""A sweep's jobs given to an executor on this machine, and how that went."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,31 +8,31 @@ from rich.console import Console
 from widesym.launch.runs.progress import member_progress
 from widesym.launch.sweep.config import told
 from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
-from widesym.launch.sweep.executors.pool import End, Ended
+from widesym.launch.sweep.executors.base import Assignment, End, Ended
 from widesym.launch.sweep.gather import gather
-from widesym.launch.sweep.states import Standing, State, standings
+from widesym.launch.sweep.states import Standing, standings
 
 UNFINISHED = 1  # exit code: something is left to be done
 SECONDS_BETWEEN_LOOKS = 2.0
 
 
-def carry_out(
-    directory: SweepDirectory,
-    plan: StoredPlan,
-    wanted: Sequence[State],
-    executor: Callable[[Sequence[str], Ended], None],
-    console: Console,
-) -> None:
-    """Do all jobs, each at most once; those that other processes are at are waited for, and done if left."""
+Executing = Callable[[Sequence[str], Ended], None]  # carries out jobs of these names, and says how each has ended
+
+
+def carry_out(assignment: Assignment, executing: Executing, console: Console) -> int:
+    """Do all jobs, each at most once; those that other processes are at are waited for, and done if left. Says on
+    `console` how it goes, and on the assignment's how it has ended; returns the exit code.
+    """
+    directory, plan = assignment.directory, assignment.plan
     tried: set[str] = set()
     waited = False
     while True:
         now = standings(directory, plan.jobs)
-        todo = [name for name, standing in now.items() if standing.state in wanted and name not in tried]
+        todo = [name for name, standing in now.items() if standing.state in assignment.states and name not in tried]
         running = [name for name, standing in now.items() if standing.state == "running"]
         if todo:
             tried |= set(todo)
-            in_use = _carry_out(directory, plan, todo, executor, console)
+            in_use = _carry_out(plan, todo, executing, console)
             tried -= in_use
             if in_use:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -48,15 +48,10 @@ def carry_out(
             break
     for run, failure in gather(directory).items():
         say(console, f"{run} is not put together: {failure}")
+    return summary(directory, plan, assignment.console)
 
 
-def _carry_out(
-    directory: SweepDirectory,
-    plan: StoredPlan,
-    todo: Sequence[str],
-    executor: Callable[[Sequence[str], Ended], None],
-    console: Console,
-) -> set[str]:
+def _carry_out(plan: StoredPlan, todo: Sequence[str], executing: Executing, console: Console) -> set[str]:
     """Have jobs done; those that other processes are at."""
     in_use: set[str] = set()
     with member_progress(console, "sweep", len(todo), things="jobs") as report:
@@ -71,7 +66,7 @@ def _carry_out(
             report(done)
 
         report(0)
-        executor(todo, ended)
+        executing(todo, ended)
     return in_use
 
 

@@ -10,11 +10,12 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from widesym.launch.lazily import loaded
 from widesym.launch.runs.directory import runs_within
 from widesym.launch.runs.failures import failure_in
 from widesym.launch.sweep.config import Changes, told
 from widesym.launch.sweep.directory import SweepDirectory
-from widesym.launch.sweep.executors.slurm.jobs import queued_if_known
+from widesym.launch.sweep.executors import EXECUTORS
 from widesym.launch.sweep.states import Standing, State, of_directory, settled, standings
 
 COLUMNS = ("run", "what", "state", "steps", "member-steps/s", "left", "where, or why")
@@ -52,7 +53,8 @@ def rows_of(directory: SweepDirectory) -> list[Row]:
     plans = directory.read_plans()
     runs = {name: changes for plan in plans for name, changes in plan.runs.items()}
     jobs = {name: job for plan in plans for name, job in plan.jobs.items() if set(job) & set(runs)}
-    found = standings(directory, jobs, queued_if_known(directory))
+    queued = set().union(*(executor.queued(directory) for executor in loaded(EXECUTORS).values()))
+    found = standings(directory, jobs, queued)
     rows = []
     for run, changes in runs.items():
         of_run = tuple((name, found[name]) for name, job in jobs.items() if run in job)

@@ -1,7 +1,7 @@
 """The ensemble that a file for `widesym train` describes."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from widesym.ensembles.checks import check_member_numbers, check_members, check_
 from widesym.ensembles.data import SETS, DataError, Dataset, Source, like, ood_sets, standardised
 from widesym.ensembles.data.catalogue import check_not_a_path
 from widesym.ensembles.randomness import Randomness, check_randomness
+from widesym.launch.config.changes import overridden
+from widesym.launch.config.options import options_of
 from widesym.launch.config.snapshots import Snapshots
 from widesym.launch.config.specs import architecture_of, check_splits, named, source_of, splits_of
 from widesym.launch.errors import ConfigError
@@ -25,40 +27,56 @@ RECORDS = 10
 MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**7, "width": 2**16}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """What a file for `widesym train` says; what follows from it stands in the fields once it is made.
 
-    `architecture` is a spec or the name of one of the zoo; `width` are the features of its first hidden layer, the
-    others in proportion, and `group` that of all its layers that are on one, if given. `data` is a source, its name or
-    the path of a file or folder; `train`, `test` and `data_seed`, if given, replace the source's. `ood` are names of
+    Each field has an option of its own, whose help is the text below it (config/options.py). `architecture` is a spec
+    or the name of one of the zoo; `width` and `group` are those of its layers, if given. `data` is a source, its name
+    or the path of a file or folder; `train`, `test` and `data_seed`, if given, replace the source's. `ood` are names of
     out-of-distribution sets of the training set (`ood_sets`), or other data sets, brought to its shape; of each there
-    are `ood_samples`, by default as many as test, drawn by `data_seed`. `member_numbers`, by default 0 … members - 1,
-    may be those of a part of a larger ensemble. Recorded are `record_steps`, or up to `records` log-spaced ones until
-    `steps`.
-    `randomness` is that of `Trainer`, by default "own".
-    Raises ValueError for what is none of this.
+    are `ood_samples`, drawn by `data_seed`. Recorded are `record_steps`, or up to `records` log-spaced ones until
+    `steps`. `randomness` is that of `Trainer`. Raises ValueError for what is none of this.
     """
 
     architecture: Any
+    """Name of the zoo (widesym models), or '{type: Architecture, layers: [...]}'."""
+    width: int | None = field(default=None, metadata={"otherwise": "the architecture's own"})
+    """Features of the first hidden layer; those of the others keep their ratio to it."""
+    group: Group | None = field(default=None, metadata={"otherwise": "the architecture's own", "metavar": "GROUP"})
+    """Group of every layer that is on one: C4, D4, ..."""
     data: Any
-    recipe: TrainingRecipe = field(metadata={"spec": TrainingRecipe})
+    """Name (widesym data list), path, or source such as '{type: IsingEnergies, size: 8, train: 64, test: 64}'."""
+    train: int | None = field(default=None, metadata={"otherwise": "what the source has"})
+    """Training samples."""
+    test: int | None = field(default=None, metadata={"otherwise": "what the source has"})
+    """Test samples."""
+    data_seed: int | None = field(default=None, metadata={"otherwise": "the source's"})
+    """Seed by which samples are drawn."""
+    ood: tuple[str | Source, ...] = field(default=(), metadata={"otherwise": "none"})
+    """Sets to probe networks with (docs/data.md): names, paths or sources; --ood alone leaves all out."""
+    ood_samples: int | None = field(default=None, metadata={"otherwise": "as many as test samples"})
+    """Samples of each of these sets."""
     members: int
+    """Networks."""
+    member_numbers: tuple[int, ...] | None = field(default=None, metadata={"otherwise": "0 to members - 1"})
+    """Who they are, of a larger ensemble."""
     seed: int = 0
-    randomness: Randomness | None = None
+    """Seed of the networks."""
+    randomness: Randomness | None = field(default=None, metadata={"otherwise": "own"})
+    """own: independent of all other runs; shared: runs of one seed start and draw alike (docs/training.md)."""
     steps: int | None = None
-    records: int | None = None
+    """Steps of training, log-spaced ones recorded; instead of record_steps, if the file has these."""
+    records: int | None = field(default=None, metadata={"otherwise": str(RECORDS)})
+    """Most steps of these that are recorded."""
     record_steps: tuple[int, ...] | None = None
-    train: int | None = None
-    test: int | None = None
-    data_seed: int | None = None
-    ood: tuple[str | Source, ...] = ()
-    ood_samples: int | None = None
-    orbit: Any = None
+    """Steps that are recorded, ascending, the last one ending training; instead of steps and records."""
+    orbit: Any = field(default=None, metadata={"otherwise": "null"})
+    """Copies of the evaluation sets that are recorded, such as '{type: FullOrbit, group: C4}', or null."""
     snapshots: tuple[Snapshots, ...] = ()
-    member_numbers: tuple[int, ...] | None = None
-    width: int | None = None
-    group: Group | None = None
+    """What is recorded beside logits, such as '[{type: Parameters}, {type: EmpiricalNtk, samples: 16}]'."""
+    recipe: TrainingRecipe = field(metadata={"spec": TrainingRecipe})
+    """How members learn (docs/training.md, Recipes)."""
 
     def __post_init__(self):
         object.__setattr__(self, "architecture", self._architecture())
@@ -133,6 +151,19 @@ class TrainConfig:
             member_numbers=self.member_numbers,
             randomness=self.randomness or "own",
         )
+
+
+TrainOptions = options_of(TrainConfig)
+REPLACED = {"steps": ("record_steps",), "record_steps": ("steps", "records")}  # either says what is recorded
+
+
+def with_changes(content: dict, changes: Mapping[str, Any]) -> dict:
+    """The content of a file for `widesym train` with other values at these dotted paths (`overridden`).
+
+    Either of steps and record_steps says what is recorded: where one is given, the other one of the file goes.
+    """
+    gone = {name for path in changes for name in REPLACED.get(path, ())}
+    return overridden({name: value for name, value in content.items() if name not in gone}, changes)
 
 
 def described(config: TrainConfig) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import jax
 import pytest
 
 from widesym.launch import cli
+from widesym.launch.recipes import RECIPES
 from widesym.models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = "train, sweep, status, work, kernel, ntk, analyze, plot, report, models, doctor, data, reproduce, completion"
-NAMES = "digits-c4, kernel-convergence-c4, kernel-convergence-so3, ntk-drift"
+NAMES = ", ".join(RECIPES)
 
 
 @pytest.mark.parametrize(

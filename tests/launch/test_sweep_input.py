@@ -180,7 +180,8 @@ def test_fuzzed_files(tmp_path_factory, field, junk):
             cli.main(["sweep", str(file), "--output", str(folder / "out")])
     if ended.type is SystemExit:
         assert ended.value.code == 2
-        inner = [repr(key)[1:-1] for key in junk] if isinstance(junk, dict) else []  # of a mapping, what is wrong in it
+        mappings = [each for each in (junk if isinstance(junk, list) else [junk]) if isinstance(each, dict)]
+        inner = [repr(key)[1:-1] for each in mappings for key in each]  # what is wrong in these
         assert any(each in said.getvalue() for each in (name.split("_")[0], *inner))
         assert "Traceback" not in said.getvalue()
     assert [path.name for path in folder.iterdir()] == ["fuzzed.yaml"]

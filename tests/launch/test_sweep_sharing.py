@@ -32,7 +32,7 @@ def test_sweeps_that_share_a_directory_do_not_take_parts_from_each_other(tmp_pat
     first = sweep_file(tmp_path, "first", base={"members": 4}, members_a_job=2)
     second = sweep_file(tmp_path, "second", base={"members": 6}, members_a_job=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("widesym.launch.commands.sweep.carry_out", lambda *arguments: None)
+        patch.setattr("widesym.launch.sweep.executors.in_process.in_process", lambda *arguments: None)
         swept(first, tmp_path / "out", code=1)
     swept(second, tmp_path / "out")
     assert "2 jobs to do" not in swept(first, tmp_path / "out")
@@ -61,7 +61,7 @@ def interrupted_after(jobs):
 
 def stopped_after(file, output, jobs, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("widesym.launch.commands.sweep.in_process", interrupted_after(jobs))
+        patch.setattr("widesym.launch.sweep.executors.in_process.in_process", interrupted_after(jobs))
         with pytest.raises(KeyboardInterrupt):
             SweepCommand(file, output).run(CONSOLE)
 
@@ -72,7 +72,7 @@ def test_parts_that_were_begun_go_on_when_the_sweep_grows(tmp_path, monkeypatch)
     (trained,) = (tmp_path / "out" / "parts").glob("*/finished.json")
     file = sweep_file(tmp_path, base={"members": 4}, points=[{}, {"seed": 1}], members_a_job=1)
     with monkeypatch.context() as patch:
-        patch.setattr("widesym.launch.commands.sweep.carry_out", lambda *arguments: None)
+        patch.setattr("widesym.launch.sweep.executors.in_process.in_process", lambda *arguments: None)
         swept(file, tmp_path / "out", code=1)
     jobs = plan_of(tmp_path / "out")["jobs"]
     assert trained.parent.name in jobs
@@ -127,7 +127,7 @@ def test_what_others_have_done_meanwhile_is_not_done_again(tmp_path, monkeypatch
     """Between a worker's first look and its lock, another one finishes the job."""
     file, output = sweep_file(tmp_path, product={"recipe.learning_rate": [0.1, 0.2]}), tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("widesym.launch.commands.sweep.carry_out", lambda *arguments: None)
+        patch.setattr("widesym.launch.sweep.executors.in_process.in_process", lambda *arguments: None)
         swept(file, output, code=1)
     (job,) = plan_of(output)["jobs"]
     claim, calls = execution.claim, []
@@ -150,7 +150,7 @@ def test_a_run_that_was_begun_by_itself_is_not_replaced(tmp_path):
     """Put together it will not be, as somebody may be at it; it ends by itself."""
     file, output = sweep_file(tmp_path, product={"recipe.learning_rate": [0.1, 0.2]}), tmp_path / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("widesym.launch.commands.sweep.carry_out", lambda *arguments: None)
+        patch.setattr("widesym.launch.sweep.executors.in_process.in_process", lambda *arguments: None)
         swept(file, output, code=1)
     first, second = runs_by_changes(output).values()
     first.mkdir(parents=True)

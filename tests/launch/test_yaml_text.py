@@ -8,7 +8,7 @@ from tests.support.small_configs import SMALL, created
 from widesym.launch.config.numeric_options import number, whole_number
 from widesym.launch.config.yaml import dumped, parsed
 from widesym.launch.errors import ConfigError
-from widesym.launch.training.overrides import TrainOverrides
+from widesym.launch.training.config import TrainOptions
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,12 @@ def test_a_file_and_its_option_refuse_alike(widesym, tmp_path, text, field, opti
 )
 def test_text_of_which_yaml_makes_something_else_is_refused(text, message):
     with pytest.raises(ConfigError, match=message):
-        TrainOverrides(data=text).changes()
-    assert TrainOverrides(data=f'"{text}"'.replace("\n", "\\n")).changes() == {"data": text}
+        TrainOptions(data=text).changes()
+    assert TrainOptions(data=f'"{text}"'.replace("\n", "\\n")).changes() == {"data": text}
 
 
 def test_words_that_are_like_folders_of_users_stay_text():
-    assert TrainOverrides(data="~/digits", ood=("~ada", "a%b", "[1]")).changes() == {
+    assert TrainOptions(data="~/digits", ood=("~ada", "a%b", "[1]")).changes() == {
         "data": "~/digits",
         "ood": ["~ada", "a%b", [1]],
     }

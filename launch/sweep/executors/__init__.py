@@ -2,3 +2,11 @@
 
 Imports the rest of sweep.
 """
+
+from widesym.launch.lazily import Lazily
+
+EXECUTORS = {
+    "in-process": Lazily("widesym.launch.sweep.executors.in_process", "InProcess"),
+    "pool": Lazily("widesym.launch.sweep.executors.pool", "WorkerPool"),
+    "slurm": Lazily("widesym.launch.sweep.executors.slurm.jobs", "Slurm"),
+}

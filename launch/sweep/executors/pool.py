@@ -1,4 +1,4 @@
-"""Who carries out jobs on this machine: the process itself, one after the other, or a pool of one process a device."""
+"""Jobs carried out by a pool of worker processes on this machine, one a device."""
 
 import contextlib
 import os
@@ -10,39 +10,42 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from rich.console import Console
-
-from widesym.launch.errors import InUseError
-from widesym.launch.sweep.worker import work
-from widesym.launch.training.execution import Execution
+from widesym.launch.errors import ConfigError
+from widesym.launch.sweep.executors.base import Assignment, End, Ended, Executor
+from widesym.launch.sweep.launcher import carry_out
 
 LOG = "log.txt"
 
 IN_USE = 3  # exit code of a worker whose job another process is at
 
 
-class End(NamedTuple):
-    """How a job ended, "" if well; or that another process was at it."""
+@dataclass(frozen=True)
+class WorkerPool(Executor):
+    """Worker processes on this machine, each on a device of its own, which write into logs."""
 
-    how: str = ""
-    in_use: bool = False
+    workers: int | None = None
+    """Worker processes of the pool; by default one for each GPU, or for each core."""
 
+    what: ClassVar = "worker processes on this machine, one a device"
 
-Ended = Callable[[str, End], None]  # hears of each job and how it ended
-
-
-def in_process(directory: Path, execution: Execution, console: Console, jobs: Sequence[str], ended: Ended) -> None:
-    """One job after the other; one that fails does not keep the others from being tried."""
-    for name in jobs:
+    def check_machine(self) -> None:
+        """Raise ConfigError for more workers than devices."""
         try:
-            work(directory, name, console, execution)
-            ended(name, End())
-        except InUseError as error:
-            ended(name, End(str(error), in_use=True))
-        except Exception as error:
-            ended(name, End(f"{type(error).__name__}: {error}"))
+            _ = local_devices(self.workers)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def carry_out(self, assignment: Assignment) -> int:
+        """All jobs, each by a process of its own."""
+        path, arguments = assignment.directory.path, assignment.execution.arguments
+        pool = Pool(
+            local_devices(self.workers),
+            lambda job: work_command(path, job, arguments),
+            lambda job: path / "logs" / job / LOG,
+        )
+        return carry_out(assignment, pool.carry_out, assignment.console)
 
 
 class Device(NamedTuple):

@@ -1,19 +1,73 @@
 """Jobs of sweeps on a SLURM cluster: submitted once each, as one array."""
 
+import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated, ClassVar
 
+import tyro
 from rich.console import Console
 
 from widesym.launch.errors import SlurmError
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.interrupts import StopRequest
 from widesym.launch.sweep.directory import StoredPlan, SweepDirectory, read_from
-from widesym.launch.sweep.executors.slurm.array import ARRAY, SlurmOptions, queued, submit
+from widesym.launch.sweep.executors.base import Assignment, Executor
+from widesym.launch.sweep.executors.slurm.array import (
+    ARRAY,
+    SlurmOptions,
+    check_available,
+    check_folder,
+    queued,
+    submit,
+)
+from widesym.launch.sweep.launcher import say
 from widesym.launch.sweep.states import standings
 from widesym.launch.sweep.worker import work
 from widesym.launch.training.execution import Execution
+
+MOST_NUMBERS = 4  # of jobs, named one by one
+
+
+@dataclass(frozen=True)
+class Slurm(Executor):
+    """An array of jobs on a SLURM cluster, which goes on when this process has ended."""
+
+    options: Annotated[SlurmOptions, tyro.conf.arg(name="")] = field(default_factory=SlurmOptions)
+
+    what: ClassVar = "an array of jobs on a SLURM cluster, which is submitted and goes on by itself (docs/cluster.md)"
+    prefix: ClassVar = "slurm"
+
+    def check_directory(self, path: Path) -> None:
+        """Raise SlurmError for a directory that sbatch could not be told."""
+        check_folder(path)
+
+    def check_machine(self) -> None:
+        """Raise SlurmError where jobs cannot be submitted from here."""
+        check_available()
+
+    def carry_out(self, assignment: Assignment) -> int:
+        """Submit the jobs that SLURM has not yet."""
+        directory, console = assignment.directory, assignment.console
+        execution, states = assignment.execution.of_runs, assignment.states
+        submitted = submit_jobs(directory, assignment.plan, execution, self.options, states)
+        if submitted:
+            numbers = ", ".join(list(submitted.values())[:MOST_NUMBERS])
+            more = ", …" if len(submitted) > MOST_NUMBERS else ""
+            say(console, f"{len(submitted)} jobs submitted to SLURM: {numbers}{more}")
+        else:
+            say(console, "no jobs to submit: they are queued, running, failed or finished")
+        say(console, f"look at them with: {shlex.join(['widesym', 'status', str(directory.path)])}")
+        return 0
+
+    @classmethod
+    def queued(cls, directory: SweepDirectory) -> set[str]:
+        """Jobs that SLURM has; none, where there is no SLURM to be asked."""
+        try:
+            return queued_jobs(directory)
+        except SlurmError:
+            return set()
 
 
 @dataclass(frozen=True)
@@ -54,14 +108,6 @@ def queued_jobs(directory: SweepDirectory) -> set[str]:
         return set()
     known = queued(list(submitted.values()))
     return {job for job, number in submitted.items() if number in known}
-
-
-def queued_if_known(directory: SweepDirectory) -> set[str]:
-    """The same for those who only look: none, where there is no SLURM to be asked."""
-    try:
-        return queued_jobs(directory)
-    except SlurmError:
-        return set()
 
 
 def read_submitted(directory: SweepDirectory) -> dict[str, str]:

@@ -9,10 +9,10 @@ import yaml
 from tests.support.small_configs import SMALL, created
 from widesym.ensembles import Adam, CrossEntropy, TrainingRecipe, log_spaced_steps
 from widesym.launch.commands import train
+from widesym.launch.config.options import option, options_of
 from widesym.launch.config.specs import made
 from widesym.launch.errors import ConfigError
-from widesym.launch.training.config import TrainConfig
-from widesym.launch.training.overrides import RecipeOverrides, TrainOverrides, option, with_changes
+from widesym.launch.training.config import TrainConfig, TrainOptions, with_changes
 from widesym.models import (
     Architecture,
     Dense,
@@ -26,6 +26,7 @@ from widesym.models import (
 )
 from widesym.models.zoo import mlp
 
+RecipeOptions = options_of(TrainingRecipe)
 FILE = yaml.safe_load(SMALL) | {"recipe": {"learning_rate": 0.1}}
 
 
@@ -34,17 +35,15 @@ def no_trial(monkeypatch):
     monkeypatch.setattr(train, "predicted_time", lambda run: "a while")
 
 
-def config(overrides, file=FILE):
-    return made(TrainConfig, with_changes(file, overrides.changes()), "run.yaml")
+def config(options, file=FILE):
+    return made(TrainConfig, with_changes(file, options.changes()), "run.yaml")
 
 
-@pytest.mark.parametrize(("overrides", "of"), [(TrainOverrides, TrainConfig), (RecipeOverrides, TrainingRecipe)])
-def test_every_field_of_a_file_has_an_option_with_help(widesym, overrides, of):
+@pytest.mark.parametrize(("of", "above"), [(TrainConfig, ""), (TrainingRecipe, "recipe.")])
+def test_every_field_of_a_file_has_an_option_with_help(widesym, of, above):
     names = {field.name for field in fields(of)}
-    assert {field.name for field in fields(overrides)} == names
     code, text, _ = widesym(None, "--help")
     assert code == 0
-    above = "recipe." if overrides is RecipeOverrides else ""
     unframed = " ".join(text.replace("│", " ").split())
     for name in names - {"recipe"}:
         of_one = re.search(rf" {option(above + name)} ((?:(?!\(default).)*) \(default: as in the file", unframed)
@@ -67,49 +66,47 @@ def test_options_replace_what_the_file_says(widesym, tmp_path):
 
 
 def test_values_are_those_of_the_file_where_none_are_given():
-    assert TrainOverrides().changes() == {}
-    assert config(TrainOverrides()) == made(TrainConfig, FILE, "run.yaml")
+    assert TrainOptions().changes() == {}
+    assert config(TrainOptions()) == made(TrainConfig, FILE, "run.yaml")
 
 
 def test_text_is_read_as_in_a_file():
-    recipe = RecipeOverrides(learning_rate=(0.1, 0.2), optimizer="{type: Adam, eps: 1e-3}", loss="{type: CrossEntropy}")
-    found = config(TrainOverrides(recipe=recipe, orbit="null", snapshots="[]", ood=("{type: Digits, test: 4}",)))
+    recipe = RecipeOptions(learning_rate=(0.1, 0.2), optimizer="{type: Adam, eps: 1e-3}", loss="{type: CrossEntropy}")
+    found = config(TrainOptions(recipe=recipe, orbit="null", snapshots="[]", ood=("{type: Digits, test: 4}",)))
     assert found.recipe == TrainingRecipe((0.1, 0.2), Adam(eps=1e-3), loss=CrossEntropy())
     assert (found.orbit, found.snapshots) == (None, ())
     assert type(found.ood[0]).__name__ == "Digits"
-    assert config(TrainOverrides(ood=())).ood == ()
+    assert config(TrainOptions(ood=())).ood == ()
 
 
 def test_one_learning_rate_is_that_of_all_members():
-    assert config(TrainOverrides(recipe=RecipeOverrides(learning_rate=(0.5,)))).recipe.learning_rate == 0.5
+    assert config(TrainOptions(recipe=RecipeOptions(learning_rate=(0.5,)))).recipe.learning_rate == 0.5
 
 
 @pytest.mark.parametrize(
-    ("recorded", "overrides", "steps"),
+    ("recorded", "options", "steps"),
     [
-        ({"steps": 4, "records": 3}, TrainOverrides(steps=50), log_spaced_steps(50, 3)),
-        ({"steps": 4, "records": 3}, TrainOverrides(records=4), log_spaced_steps(4, 4)),
-        ({"steps": 4, "records": 3}, TrainOverrides(record_steps=(0, 7)), (0, 7)),
-        ({"record_steps": [0, 2]}, TrainOverrides(steps=50), log_spaced_steps(50, 10)),
-        ({"record_steps": [0, 2]}, TrainOverrides(steps=50, records=4), log_spaced_steps(50, 4)),
-        ({"record_steps": [0, 2]}, TrainOverrides(record_steps=(3,)), (3,)),
+        ({"steps": 4, "records": 3}, TrainOptions(steps=50), log_spaced_steps(50, 3)),
+        ({"steps": 4, "records": 3}, TrainOptions(records=4), log_spaced_steps(4, 4)),
+        ({"steps": 4, "records": 3}, TrainOptions(record_steps=(0, 7)), (0, 7)),
+        ({"record_steps": [0, 2]}, TrainOptions(steps=50), log_spaced_steps(50, 10)),
+        ({"record_steps": [0, 2]}, TrainOptions(steps=50, records=4), log_spaced_steps(50, 4)),
+        ({"record_steps": [0, 2]}, TrainOptions(record_steps=(3,)), (3,)),
     ],
 )
-def test_steps_that_are_given_replace_those_of_the_file(recorded, overrides, steps):
+def test_steps_that_are_given_replace_those_of_the_file(recorded, options, steps):
     without = {name: value for name, value in FILE.items() if name not in ("steps", "records")}
-    assert config(overrides, without | recorded).record_steps == steps
+    assert config(options, without | recorded).record_steps == steps
 
 
 def test_a_width_is_that_of_the_first_hidden_layer():
-    assert config(TrainOverrides(architecture="mlp", width=24)).architecture == mlp(24)
+    assert config(TrainOptions(architecture="mlp", width=24)).architecture == mlp(24)
     layers = [{"type": "Flatten"}, *({"type": "Dense", "features": n} for n in (4, 6, 10))]
     file = FILE | {"architecture": {"type": "Architecture", "layers": layers}}
-    assert config(TrainOverrides(width=8), file).architecture == Architecture(
-        (Flatten(), Dense(8), Dense(12), Dense(10))
-    )
-    assert config(TrainOverrides(), file | {"width": 8}) == config(TrainOverrides(width=8), file)
+    assert config(TrainOptions(width=8), file).architecture == Architecture((Flatten(), Dense(8), Dense(12), Dense(10)))
+    assert config(TrainOptions(), file | {"width": 8}) == config(TrainOptions(width=8), file)
     with pytest.raises(ConfigError, match=r"width is 7, but .* are as 2:3; take a positive multiple of 2"):
-        config(TrainOverrides(width=7), file)
+        config(TrainOptions(width=7), file)
 
 
 def test_a_group_is_that_of_all_layers():
@@ -118,8 +115,8 @@ def test_a_group_is_that_of_all_layers():
     layers = [*convs, {"type": "GroupPool"}, {"type": "Dense", "features": 10}]
     averaged = {"type": "OrbitAverage", "group": "C2", "body": layers}
     file = FILE | {"architecture": {"type": "Architecture", "layers": [averaged]}}
-    assert config(TrainOverrides(group="D4"), file).architecture.layers == (OrbitAverage(body, dihedral(4)),)
-    found = config(TrainOverrides(architecture="c4-gcnn", group="C2")).architecture.layers[0]
+    assert config(TrainOptions(group="D4"), file).architecture.layers == (OrbitAverage(body, dihedral(4)),)
+    found = config(TrainOptions(architecture="c4-gcnn", group="C2")).architecture.layers[0]
     assert isinstance(found, LiftingConv)
     assert found.group == cyclic(2)
 

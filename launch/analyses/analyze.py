@@ -16,6 +16,7 @@ from rich.table import Table
 from widesym.analysis.comparison import compare
 from widesym.analysis.comparison.agreement import agreements, spoken
 from widesym.ensembles.data import Dataset
+from widesym.launch.analyses.directory import FINDINGS
 from widesym.launch.analyses.figures import figures_of, say_refused
 from widesym.launch.analyses.files import check_ours, write_figures, write_inputs, write_tables
 from widesym.launch.analyses.findings import findings, not_drawn, of_pairing
@@ -87,7 +88,7 @@ def analyse(
         write_inputs(output, inputs)
         figures, refused = figures_of(tables, inputs)
         sound = [*findings(matched, drawn), *of_pairing(matched, tables), *not_drawn(refused)]
-        write_json(output / "health.json", sound)
+        write_json(output / FINDINGS, [asdict(each) for each in sound])
         write_json(output / "agreement.json", [asdict(each) for each in agreements(tables)])
         write_json(output / "runs.json", [described(name, run) for name, run in runs.items()])
         write_figures(output, figures)

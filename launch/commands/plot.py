@@ -7,8 +7,9 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from widesym.launch.analyses.directory import read_inputs, read_tables
 from widesym.launch.analyses.figures import figures_of, say_refused
-from widesym.launch.analyses.files import read_inputs, read_tables, write_figures
+from widesym.launch.analyses.files import write_figures
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import reading
 

@@ -14,7 +14,7 @@ from tests.support.stored_runs import TEST, TRAIN
 from widesym.ensembles import FullOrbit, Strategy, TrainingRecipe
 from widesym.ensembles.recorder import read_logits
 from widesym.launch.analyses import analyze
-from widesym.launch.analyses.files import read_tables
+from widesym.launch.analyses.directory import read_tables
 from widesym.launch.analyses.matching import runs_in
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble

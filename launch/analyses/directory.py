@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from widesym.analysis.comparison.agreement import VERDICTS, Agreement
 from widesym.ensembles.data import DataError, Dataset
 from widesym.ensembles.data.stored import load_dataset
+from widesym.ensembles.files import readable
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import check_schema
 
@@ -24,6 +25,7 @@ FINDINGS = "health.json"
 PARTS = ("tables", "figures", FINDINGS, "runs.json")
 OF_AGREEMENT = (": noise floor", " and theory")  # ends of what earlier versions called findings
 ROWS = 500  # of a table that are read for showing
+ANEW = "run widesym analyze again"
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,8 @@ def read_tables(directory: Path) -> dict[str, xr.Dataset]:
     """All tables by name; raises RunDirectoryError where there are none, or one cannot be read."""
     found = {}
     for path in sorted((directory / "tables").glob("*.nc")):
-        try:
+        with readable(path, RunDirectoryError, ANEW):
             found[path.stem] = xr.load_dataset(path, engine="scipy")
-        except Exception as error:  # xarray and scipy raise many kinds for a damaged file
-            raise damaged(path, type(error).__name__) from None
     if not found:
         raise RunDirectoryError(f"{directory} is not the directory of an analysis: there are no tables in it")
     return found
@@ -171,13 +171,13 @@ def read_inputs(directory: Path) -> dict[str, Dataset]:
     try:
         found = [load_dataset(folder / f"{index}.npz") for index in range(len(list(folder.glob("*.npz"))))]
     except DataError as error:
-        raise RunDirectoryError(f"{error}; run widesym analyze again") from None
+        raise RunDirectoryError(f"{error}; {ANEW}") from None
     return {data.name: data for data in found}
 
 
 def damaged(path: Path, why: str) -> RunDirectoryError:
     """To be raised for a file of an analysis that is not as it was written."""
-    return RunDirectoryError(f"{path} is damaged ({why}); run widesym analyze again")
+    return RunDirectoryError(f"{path} is damaged ({why}); {ANEW}")
 
 
 def _checked(reader: Any, fields: int):

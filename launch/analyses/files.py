@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from widesym.analysis.figures.drawing import save_figure
 from widesym.ensembles.data import Dataset
 from widesym.ensembles.data.stored import save_dataset
+from widesym.ensembles.files import write_whole
 from widesym.launch.analyses.directory import read_captions
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.files import write_json, write_text, write_whole
+from widesym.launch.runs.files import write_json, write_text
 
 ROWS_OF_CSV = 50_000  # larger tables are netCDF alone
 INPUTS_KEPT = 200  # of each set, to be drawn

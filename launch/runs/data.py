@@ -8,8 +8,8 @@ from pathlib import Path
 
 from widesym.ensembles.data import DataError, Dataset
 from widesym.ensembles.data.stored import load_dataset, save_dataset
+from widesym.ensembles.files import write_whole
 from widesym.launch.config.specs import source_of
-from widesym.launch.runs.files import write_whole
 from widesym.launch.runs.stored import StoredRun
 
 LONGEST = 80  # characters of a set's name in that of its file

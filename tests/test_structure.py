@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("launch", "analysis", "ensembles", "models")  # each may import those after it
 FOLDERS = {  # inside a package, each may import those before it; files beside the folders count as folders of one
     "launch": (
-        *("errors", "lazily", "process", "config", "runs", "integrity", "training", "kernels", "sweep", "analyses"),
-        *("recipes", "commands", "cli", "__main__"),
+        *("errors", "console", "lazily", "process", "config", "runs", "integrity", "training", "kernels", "sweep"),
+        *("analyses", "recipes", "commands", "cli", "__main__"),
     ),
     "analysis": (
         *("kernels", "estimators", "programs", "figures", "dynamics", "tangents", "gram", "comparison", "empirical"),

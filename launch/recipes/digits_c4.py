@@ -23,6 +23,7 @@ from widesym.launch.analyses.analyze import AnalysisOptions, analyse, tell
 from widesym.launch.analyses.matching import runs_in
 from widesym.launch.analyses.theory import KernelStore
 from widesym.launch.config.checks import check_limits, check_output
+from widesym.launch.console import print_plain
 from widesym.launch.runs.begun import unstated_told
 from widesym.launch.runs.directory import claim
 from widesym.launch.runs.run import Run
@@ -171,6 +172,6 @@ class DigitsC4:
             written = save_figure(comparison_figure(tables, data), self.output / name)
             tell(tables, console)
             paths = ", ".join(map(str, (*written, self.output / "analysis")))
-            console.print(f"written: {paths}", highlight=False, markup=False, soft_wrap=True)
+            print_plain(console, f"written: {paths}")
         seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
-        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
+        print_plain(console, f"{seconds:.0f} s, at most {memory:.1f} GiB of memory")

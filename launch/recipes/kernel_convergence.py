@@ -13,6 +13,7 @@ from rich.console import Console
 from widesym.ensembles.data import Digits
 from widesym.ensembles.data.transforms import resize, to_sphere
 from widesym.launch.config.checks import check_limits, check_output
+from widesym.launch.console import print_plain
 from widesym.launch.kernels.sampled import KernelSample, sample_kernels
 from widesym.launch.kernels.sampled_report import report
 from widesym.launch.runs.begun import unstated_told
@@ -96,7 +97,7 @@ class KernelConvergence:
             exact, moments = sample_kernels(sample, path, console)
             report(name, exact, moments, self.output, console)
         seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
-        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
+        print_plain(console, f"{seconds:.0f} s, at most {memory:.1f} GiB of memory")
 
 
 @dataclass(frozen=True)

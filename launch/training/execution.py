@@ -20,6 +20,7 @@ from widesym.ensembles.recorder import METRICS, check_store, create_store, measu
 from widesym.ensembles.sharding import agreed, largest, on_first
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import EnsembleState, Moment, Trainer, train
+from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.integrity.files import digests
 from widesym.launch.runs.data import write_sets
@@ -78,7 +79,7 @@ def run_ensemble(
     console = console if jax.process_index() == 0 else Console(quiet=True)
     check_config(path, run.config)
     if agreed(int((path / "finished.json").exists())):
-        console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False, markup=False)
+        print_plain(console, f"{path.name}: finished, {run.members} members found in {path}")
         on_first(partial(write_sets, path, run.sets))  # runs of earlier versions lack them
         return
     run.check()
@@ -99,7 +100,7 @@ def peak_memory() -> int:
 
 def _train(run: Run, path: Path, console: Console, execution: Execution) -> None:
     def say(message: str) -> None:
-        console.print(f"{path.name}: {message}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"{path.name}: {message}")
 
     x = run.training_set.inputs
     on_first(partial(_prepare, run, path, execution, say))

@@ -33,7 +33,8 @@ class ListSets:
             kept = "" if entry is None else size_of(entry) if entry.path.exists() else "no"
             named.add_row(name, known.about, known.origin, kept)
         console.print(named)
-        console.print("\nAlso: the path of a file or folder, and the TFDS name of any other image classification set.\n")
+        others = "the path of a file or folder, and the TFDS name of any other image classification set"
+        console.print(f"\nAlso: {others}.\n")
         print_plain(console, f"{folder()} holds {len(entries())} sets:")
         for entry in entries():
             print_plain(console, f"  {entry.path.name}  {size_of(entry)}")

@@ -88,6 +88,15 @@ def test_libraries_with_a_past_are_known_in_one_place(library, place):
     assert [name(path) for path in SOURCES if word.search(path.read_text())] == [place]
 
 
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [("os.replace(", "ensembles/files.py"), ("fcntl.flock(", "ensembles/files.py"), (".out(", "launch/console.py")],
+)
+def test_what_is_easily_done_wrong_is_done_in_one_place(call, place):
+    """A file put in place whole, a lock taken, a line printed as it is."""
+    assert [name(path) for path in SOURCES if call in path.read_text()] == [place]
+
+
 def test_jax_is_configured_by_the_command_alone():
     """A library that sets global options on import would change its users' programs."""
     updating = [name(path) for path in SOURCES if "config.update" in path.read_text()]

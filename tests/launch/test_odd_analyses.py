@@ -27,7 +27,7 @@ def damaged(path, pattern, content=b"no"):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: damaged(path, "logits.zarr/logits/c/**/*"), "bad: .*logits.zarr is damaged"),
+        (lambda path: damaged(path, "logits.zarr/logits/c/**/*"), "bad: .*logits.zarr cannot be read"),
         (
             lambda path: shutil.rmtree(path / "logits.zarr/logits/c/0"),
             "bad: logits of member 0 at time index 0 are not",

@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
-# Test files over processes, one a core; more than four would take memory for little.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# Test files over processes, one a core; more than four would take memory for little. One that dies ends the tests: with
+# --dist loadfile, what it leaves to others may never be taken up.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 REAL := .cache/real-data

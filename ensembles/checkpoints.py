@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree, Shaped, UInt32
 
+from widesym.ensembles.files import first_line
 from widesym.ensembles.sharding import agreed, any_process
 from widesym.ensembles.trainer import EnsembleState, Trainer
 from widesym.models.description import describe
@@ -27,9 +28,6 @@ try:
     import orbax.checkpoint.v1 as ocp  # pyright: ignore[reportMissingImports]
 except ImportError:
     import orbax.checkpoint.experimental.v1 as ocp
-
-
-SHOWN = 300  # characters of an error, whose text may hold the whole state of the reader
 
 
 NOT_ITS_FAULT = (MemoryError, PermissionError, FloatingPointError, jax.errors.JaxRuntimeError)  # but the process's
@@ -49,11 +47,7 @@ def _named(path: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise CheckpointError(f"checkpoint {path} could not be written: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:SHOWN]
+        raise CheckpointError(f"checkpoint {path} could not be written: {first_line(error)}") from error
 
 
 class Checkpoints:
@@ -110,7 +104,7 @@ class Checkpoints:
                 raise error or CheckpointError(f"checkpoint {path} cannot be used by another process, which says why")
             if not any_process(state is None) and state is not None:
                 return state, step
-            tell(f"checkpoint {path} cannot be read and is set aside ({_first_line(error) if error else ''})")
+            tell(f"checkpoint {path} cannot be read and is set aside ({first_line(error) if error else ''})")
             if jax.process_index() == 0:
                 shutil.rmtree(self.directory / f"{step}.unreadable", ignore_errors=True)
                 (self.directory / str(step)).rename(self.directory / f"{step}.unreadable")
@@ -122,8 +116,8 @@ class Checkpoints:
             return self.restore(step, input_shape), None
         except NOT_ITS_FAULT as error:
             path = self.directory / str(step)
-            return None, CheckpointError(f"checkpoint {path} cannot be read now, and stays: {_first_line(error)}")
-        except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
+            return None, CheckpointError(f"checkpoint {path} cannot be read now, and stays: {first_line(error)}")
+        except Exception as error:
             return None, error
 
     @settled()

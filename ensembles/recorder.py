@@ -8,8 +8,6 @@ time, Σ of learning rates; where these differ between members it is `training_t
 """
 
 import math
-import os
-import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from jaxtyping import Bool, Float, Shaped
 from zarr.codecs import ZstdCodec
 
 from widesym.ensembles.checks import listed
+from widesym.ensembles.files import readable, whole_directory
 from widesym.models.errors import UserError
 
 METRICS = ("loss", "accuracy", "gradient_norm")
@@ -84,9 +83,12 @@ class Layout:
 
 def create_store(path: Path, layout: Layout) -> None:
     """Make an empty store (NaN, nothing recorded); it appears whole or not at all."""
-    temporary = path.with_name(path.name + ".new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    root = zarr.create_group(temporary, zarr_format=3, attributes={"evaluation_sets": list(layout.sets)})
+    with whole_directory(path) as new:
+        _fill_store(new, layout)
+
+
+def _fill_store(path: Path, layout: Layout) -> None:
+    root = zarr.create_group(path, zarr_format=3, attributes={"evaluation_sets": list(layout.sets)})
     shape = (len(layout.steps), layout.members)
     for array in layout.arrays:
         together = max(1, min(layout.members, CHUNK_BYTES // (4 * max(1, math.prod(array.shape)))))
@@ -106,8 +108,7 @@ def create_store(path: Path, layout: Layout) -> None:
     with warnings.catch_warnings():
         # Consolidation is xarray's default way in; zarr warns that v3 has yet to specify it.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        zarr.consolidate_metadata(temporary)
-    os.replace(temporary, path)
+        zarr.consolidate_metadata(path)
 
 
 def coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.ndarray, "..."]]]:
@@ -133,11 +134,9 @@ def coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.nd
 
 def check_store(path: Path, layout: Layout) -> None:
     """Raise ValueError for a store that cannot be read, or holds other arrays than the layout's."""
-    try:
+    with readable(path):
         root = zarr.open_group(path, mode="r", use_consolidated=False)
         found = {array.name: getattr(root[array.name], "shape", None) for array in layout.arrays}
-    except Exception as error:  # zarr raises many kinds for a damaged store
-        raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
     for array in layout.arrays:
         expected = (len(layout.steps), layout.members, *array.shape)
         if found[array.name] != expected:

@@ -25,7 +25,7 @@ from widesym.analysis.estimators.logits import EnsembleLogits
 from widesym.analysis.estimators.means import EstimatedMean, estimate_mean
 from widesym.ensembles import FullOrbit, NoAugmentation, TrainingRecipe, train_ensemble
 from widesym.ensembles.data import Digits
-from widesym.ensembles.data.generators import letters
+from widesym.ensembles.data.generators.letters import letters
 from widesym.models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic
 
 C4 = cyclic(4)

@@ -14,7 +14,7 @@ from widesym.analysis.dynamics.ensembles import training_kernel
 from widesym.ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
 from widesym.ensembles.augmentation import Policy
 from widesym.ensembles.data import Digits, matched_noise
-from widesym.ensembles.data.generators import letters
+from widesym.ensembles.data.generators.letters import letters
 from widesym.launch.analyses.analyze import AnalysisOptions
 from widesym.launch.commands.analyze import AnalyzeCommand
 from widesym.launch.commands.report import ReportCommand

@@ -1,5 +1,6 @@
 """The package as users install it: one import name, beside whatever their own project calls its modules."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import widesym
+from tests.support.analysis_directories import make
+from widesym.launch.analyses.page import render
 
 ROOT = Path(__file__).parents[1]
 OTHERS = {"models.py": "OWN = 1\n", "analysis/__init__.py": "OWN = 2\n", "launch.py": "OWN = 3\n"}
@@ -17,8 +20,9 @@ PACKAGES = ("models", "ensembles", "analysis", "launch")
 
 
 def python(*arguments, executable=sys.executable, **options):
-    """What a process prints; its messages where it fails."""
-    done = subprocess.run([executable, *map(str, arguments)], capture_output=True, text=True, **options)
+    """What a process prints; its messages where it fails. Other Pythons than this one find what is installed alone."""
+    kept = {name: value for name, value in os.environ.items() if executable == sys.executable or name != "PYTHONPATH"}
+    done = subprocess.run([executable, *map(str, arguments)], capture_output=True, text=True, env=kept, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -66,9 +70,9 @@ def test_the_wheel_holds_one_name(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"widesym"}
-    in_wheel = {name for name in names if name.endswith(".py")}
-    on_disk = {f"widesym/{path.relative_to(ROOT)}" for each in PACKAGES for path in (ROOT / each).rglob("*.py")}
-    assert in_wheel == on_disk | {"widesym/__init__.py"}
+    in_wheel = {name for name in names if name.startswith("widesym/")}
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", *PACKAGES], capture_output=True, text=True, check=True)
+    assert in_wheel == {f"widesym/{name}" for name in tracked.stdout.split()} | {"widesym/__init__.py"}
 
 
 def test_the_readme_snippet_runs_beside_modules_of_the_same_names(installed, project):
@@ -82,6 +86,14 @@ def test_the_readme_snippet_runs_beside_modules_of_the_same_names(installed, pro
 def test_the_command_runs_beside_modules_of_the_same_names(installed, project):
     command = installed.with_name("widesym")
     assert "c4-gcnn" in python(command, "models", executable=installed, cwd=project)
+
+
+def test_the_report_has_its_template_with_it(installed, project):
+    """Which is a file beside the code."""
+    made = make(project / "digits")
+    command = installed.with_name("widesym")
+    assert python(command, "report", "digits", executable=installed, cwd=project) == "written: digits/report.html\n"
+    assert (made / "report.html").read_text(encoding="utf-8") == render(made)
 
 
 def test_importing_it_takes_no_time():

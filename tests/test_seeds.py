@@ -26,7 +26,7 @@ from widesym.ensembles.data import (
     Toy,
     ood_sets,
 )
-from widesym.ensembles.data.generators import letters
+from widesym.ensembles.data.generators.letters import letters
 from widesym.launch.kernels.config import KernelConfig
 from widesym.launch.kernels.sampled import KernelSample
 from widesym.launch.training.config import TrainConfig

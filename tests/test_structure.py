@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("launch", "analysis", "ensembles", "models")  # each may import those after it
 FOLDERS = {  # inside a package, each may import those before it; files beside the folders count as folders of one
     "launch": (
-        *("errors", "lazily", "process", "config", "runs", "integrity", "training", "kernels", "sweep", "analyses"),
-        *("recipes", "commands", "cli", "__main__"),
+        *("errors", "console", "lazily", "process", "config", "runs", "integrity", "training", "kernels", "sweep"),
+        *("analyses", "recipes", "commands", "cli", "__main__"),
     ),
     "analysis": (
         *("kernels", "estimators", "programs", "figures", "dynamics", "tangents", "gram", "comparison", "empirical"),
@@ -86,6 +86,15 @@ def test_libraries_with_a_past_are_known_in_one_place(library, place):
     """neural-tangents meets current JAX unpatched elsewhere, and is optional; orbax is changing its API."""
     word = re.compile(rf"\b{re.escape(library)}")
     assert [name(path) for path in SOURCES if word.search(path.read_text())] == [place]
+
+
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [("os.replace(", "ensembles/files.py"), ("fcntl.flock(", "ensembles/files.py"), (".out(", "launch/console.py")],
+)
+def test_what_is_easily_done_wrong_is_done_in_one_place(call, place):
+    """A file put in place whole, a lock taken, a line printed as it is."""
+    assert [name(path) for path in SOURCES if call in path.read_text()] == [place]
 
 
 def test_jax_is_configured_by_the_command_alone():

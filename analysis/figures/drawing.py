@@ -1,7 +1,7 @@
 """What all figures share: colours, empty figures, lines with bands, and files."""
 
-import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from widesym.ensembles.files import write_whole
 
 BLUE, GREEN, RED, PINK, ORANGE, SKY = "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9"
 PALETTE = (BLUE, GREEN, RED, PINK, ORANGE, SKY)  # told apart by the colour-blind, too (Okabe and Ito)
@@ -40,9 +42,7 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     layout = figure.get_layout_engine()
     try:
         for target in written:
-            temporary = target.with_name(f"{target.stem}.new{target.suffix}")
-            figure.savefig(temporary, dpi=150)
-            os.replace(temporary, target)
+            write_whole(target, partial(figure.savefig, format=target.suffix[1:], dpi=150))
             figure.set_layout_engine("none")  # once is enough: it takes longer than drawing
     finally:
         figure.set_layout_engine(layout)

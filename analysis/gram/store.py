@@ -5,8 +5,6 @@ after its tile, and none is shared between tiles: processes can write side by si
 is told from what it finished.
 """
 
-import os
-import shutil
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from jaxtyping import Float
 from widesym.analysis.gram.spec import Gram
 from widesym.analysis.gram.tiling import Tile, Tiling
 from widesym.analysis.kernels import Kernel
+from widesym.ensembles.files import readable, whole_directory
 
 ARRAYS = ("nngp", "ntk")
 WRITTEN = 1 << 32  # added to checksums of 32 bits, which may be zero
@@ -27,10 +26,13 @@ Values = Float[np.ndarray, "row column"]
 
 def create_store(path: Path, gram: Gram, tiling: Tiling) -> None:
     """Make an empty store; it appears whole or not at all."""
-    temporary = path.with_name(path.name + ".new")
-    shutil.rmtree(temporary, ignore_errors=True)
+    with whole_directory(path) as new:
+        _fill_store(new, gram, tiling)
+
+
+def _fill_store(path: Path, gram: Gram, tiling: Tiling) -> None:
     attributes = {"config": gram.config, "tile": list(tiling.tile), "symmetric": gram.is_symmetric}
-    root = zarr.create_group(temporary, zarr_format=3, attributes=attributes)
+    root = zarr.create_group(path, zarr_format=3, attributes=attributes)
     for name in ARRAYS:
         root.create_array(
             name,
@@ -43,12 +45,11 @@ def create_store(path: Path, gram: Gram, tiling: Tiling) -> None:
         )
     names = ("row_tile", "column_tile")
     root.create_array("checksum", shape=tiling.grid, chunks=(1, 1), dtype="uint64", fill_value=0, dimension_names=names)
-    os.replace(temporary, path)
 
 
 def stored_tiling(path: Path, gram: Gram | None = None) -> Tiling:
     """The tiles of a store; raises ValueError for one that cannot be read, or is of another spec than `gram`."""
-    try:
+    with readable(f"{path}, as a Gram matrix,"):
         root = zarr.open_group(path, mode="r", use_consolidated=False)
         config, tile = root.attrs["config"], root.attrs["tile"]
         shapes = {_array(root, name).shape for name in ARRAYS}
@@ -56,8 +57,6 @@ def stored_tiling(path: Path, gram: Gram | None = None) -> Tiling:
         tiling = Tiling(tuple(shape), tuple(tile), bool(root.attrs["symmetric"]))  # pyright: ignore[reportArgumentType]
         if _array(root, "checksum").shape != tiling.grid:
             raise ValueError("checksums of other tiles")
-    except Exception as error:  # zarr raises many kinds for a damaged store
-        raise ValueError(f"{path} cannot be read as a Gram matrix ({type(error).__name__}: {error})") from None
     if gram is not None:
         found: dict[str, Any] = dict(config) if isinstance(config, dict) else {}
         differing = [key for key, value in gram.config.items() if found.get(key) != value]
@@ -127,7 +126,7 @@ def _read_tile(root: zarr.Group, tile: Tile) -> tuple[Values, Values] | None:
         if not expected:
             return None
         nngp, ntk = (np.asarray(_array(root, name)[tile.rows, tile.columns]) for name in ARRAYS)
-    except Exception:  # zarr raises many kinds for a damaged chunk
+    except Exception:  # of as many kinds as `readable` knows
         return None
     return (nngp, ntk) if checksum(nngp, ntk) == expected else None
 

@@ -6,12 +6,10 @@ which says what they are and their checksums. An entry appears whole, by a renam
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 
 from widesym.ensembles.data.dataset import DataError, Quantity, Splits
 from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.files import locked, whole_directory
 from widesym.models.description import describe
 
 LONGEST = 80  # characters of a name; file systems take 255 bytes
@@ -137,21 +136,14 @@ def cached(name: str, source: Any, make: Callable[[], Raw]) -> Raw:
     """
     entry = entry_of(name, source)
     if not entry.path.exists():
-        with locked(entry.path.with_name(f".{entry.path.name}.lock")):
+        lock = entry.path.with_name(f".{entry.path.name}.lock")
+        with explained(lock.parent):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            lock.touch()
+        with locked(lock):
             if not entry.path.exists():  # another process may have made it while this one waited
                 write(entry.path, make(), source)
     return entry.read()
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock, after whoever holds it; the system releases it when its holder ends, however that ends."""
-    with explained(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager
@@ -167,22 +159,15 @@ def explained(path: Path) -> Iterator[None]:
 
 def write(path: Path, raw: Raw, source: Any) -> None:
     """Write an entry beside its place, and move it there when it is whole; the lock is held."""
-    new = path.with_name(f".{path.name}.new")
-    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
-    try:
-        with explained(path):
-            new.mkdir()
-            for split, part in raw.parts.items():
-                for name, array in part._asdict().items():
-                    if array is not None:
-                        np.save(new / f"{split}.{name}.npy", array, allow_pickle=False)
-            files = {file.name: {"bytes": file.stat().st_size, "sha256": checksum(file)} for file in new.iterdir()}
-            about = {"format": FORMAT, "name": raw.name, "provenance": raw.provenance, "source": describe(source)}
-            about |= {"classes": raw.classes, "quantities": list(map(asdict, raw.quantities)), "files": files}
-            (new / "entry.json").write_text(json.dumps(about | {"versions": dict(raw.versions)}, indent=2) + "\n")
-            os.replace(new, path)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    with explained(path), whole_directory(path) as new:
+        for split, part in raw.parts.items():
+            for name, array in part._asdict().items():
+                if array is not None:
+                    np.save(new / f"{split}.{name}.npy", array, allow_pickle=False)
+        files = {file.name: {"bytes": file.stat().st_size, "sha256": checksum(file)} for file in new.iterdir()}
+        about = {"format": FORMAT, "name": raw.name, "provenance": raw.provenance, "source": describe(source)}
+        about |= {"classes": raw.classes, "quantities": list(map(asdict, raw.quantities)), "files": files}
+        (new / "entry.json").write_text(json.dumps(about | {"versions": dict(raw.versions)}, indent=2) + "\n")
 
 
 def checksum(path: Path) -> str:

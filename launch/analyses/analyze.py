@@ -16,11 +16,13 @@ from rich.table import Table
 from widesym.analysis.comparison import compare
 from widesym.analysis.comparison.agreement import agreements, spoken
 from widesym.ensembles.data import Dataset
+from widesym.launch.analyses.directory import FINDINGS
 from widesym.launch.analyses.figures import figures_of, say_refused
 from widesym.launch.analyses.files import check_ours, write_figures, write_inputs, write_tables
 from widesym.launch.analyses.findings import findings, not_drawn, of_pairing
 from widesym.launch.analyses.matching import Matched, compared, match
 from widesym.launch.analyses.theory import KernelStore, check_all_covered, holds_in_the_mean_alone, predictions
+from widesym.launch.console import print_plain, table_of
 from widesym.launch.errors import MismatchError
 from widesym.launch.runs.begun import as_earlier
 from widesym.launch.runs.data import training_set
@@ -87,7 +89,7 @@ def analyse(
         write_inputs(output, inputs)
         figures, refused = figures_of(tables, inputs)
         sound = [*findings(matched, drawn), *of_pairing(matched, tables), *not_drawn(refused)]
-        write_json(output / "health.json", sound)
+        write_json(output / FINDINGS, [asdict(each) for each in sound])
         write_json(output / "agreement.json", [asdict(each) for each in agreements(tables)])
         write_json(output / "runs.json", [described(name, run) for name, run in runs.items()])
         write_figures(output, figures)
@@ -136,31 +138,33 @@ def tell(tables: Mapping[str, xr.Dataset], console: Console) -> None:
     """Print the numbers at the last time, and what they say."""
     console.print(standing(tables))
     for line in spoken(agreements(tables)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, line)
 
 
 def standing(tables: Mapping[str, xr.Dataset]) -> Table:
     """The numbers at the last time, a row for each run and evaluation set."""
     last = {name: tables[name].isel(time=-1) for name in ("divergence", "theory") if name in tables}
     time = float(tables["mean_logits"]["time"][-1])
-    made = Table(
+    columns = {
+        ("divergence", "divergence"): "D",
+        ("divergence", "noise_floor"): "noise\nfloor",
+        ("divergence", "predicted_divergence"): "D at\ninfinity",
+        ("theory", "distance"): "to\ntheory",
+        ("theory", "expected_distance"): "by\nscatter",
+        ("theory", "rms_z"): "rms z",
+    }
+    shown = {key: label for key, label in columns.items() if key[0] in last and key[1] in last[key[0]]}
+    texts = ("run", "set", "paired") if "divergence" in tables else ("run", "set")
+    made = table_of(
+        *texts,
+        *shown.values(),
+        numbers=shown.values(),
         title=f"At t = {time:.4g}: distances of mean logits",
         caption="D: to the reference's mean; at infinity: of infinitely wide and large ensembles; by scatter: what the "
         "members' scatter makes of the distance to theory; paired: members that share their randomness are compared by "
         "their differences",
     )
-    columns = {
-        ("divergence", "divergence"): "D",
-        ("divergence", "noise_floor"): "noise floor",
-        ("divergence", "predicted_divergence"): "D at infinity",
-        ("theory", "distance"): "to theory",
-        ("theory", "expected_distance"): "by scatter",
-        ("theory", "rms_z"): "rms z",
-    }
-    shown = {key: label for key, label in columns.items() if key[0] in last and key[1] in last[key[0]]}
-    names = ("run", "set", "members") if "divergence" in tables else ("run", "set")
-    for label in (*names, *shown.values()):
-        made.add_column(label, justify="left" if label in names else "right", no_wrap=label in names)
+    made.padding = 0  # else nine columns leave no room for names
     means = tables["mean_logits"]
     for run in means.run.values:
         for of_set in dict.fromkeys(means.evaluation_set.values):
@@ -172,7 +176,9 @@ def standing(tables: Mapping[str, xr.Dataset]) -> Table:
 
 
 def _pairing(divergence: xr.Dataset, run: str) -> str:
-    return str(divergence.pairing.sel(run=run).item()) if run in divergence.run.values else "-"
+    if run not in divergence.run.values:
+        return "-"
+    return "yes" if divergence.pairing.sel(run=run).item() == "paired" else "no"
 
 
 def _cell(table: xr.Dataset, run: str, of_set: str, name: str) -> str:

@@ -18,6 +18,7 @@ from widesym.analysis.figures.training import training_curves
 from widesym.analysis.figures.widths import discrepancy_by_width
 from widesym.ensembles.data import Dataset
 from widesym.ensembles.data.dataset import Splits
+from widesym.launch.console import print_plain
 
 PANELS = 3  # inputs whose logits are shown, of each set
 LONGEST = 60  # letters of a set's name in those of its figures
@@ -50,7 +51,7 @@ def figures_of(tables: Tables, inputs: Mapping[str, Dataset]) -> tuple[Figures, 
 def say_refused(refused: Mapping[str, str], console: Console) -> None:
     """Print which figures there are not, and why."""
     for name, reason in refused.items():
-        console.print(f"figure {name} is not drawn: {reason}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"figure {name} is not drawn: {reason}")
 
 
 def _drawings(tables: Tables, inputs: Mapping[str, Dataset]) -> Iterator[Drawing]:

@@ -1,10 +1,9 @@
-"""The directory of an analysis: tables as netCDF and CSV, figures, and what is said of the runs; every file whole.
+"""The directory of an analysis, written: tables as netCDF and CSV, figures, what is said of the runs; each file whole.
 
 config.json  runs.json  health.json  agreement.json  data/  tables/NAME.nc, NAME.csv
 figures/NAME.png, NAME.pdf, captions.json
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,10 +15,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from widesym.analysis.figures.drawing import save_figure
-from widesym.ensembles.data import DataError, Dataset
-from widesym.ensembles.data.stored import load_dataset, save_dataset
+from widesym.ensembles.data import Dataset
+from widesym.ensembles.data.stored import save_dataset
+from widesym.ensembles.files import write_whole
+from widesym.launch.analyses.directory import read_captions
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.files import write_json, write_text, write_whole
+from widesym.launch.runs.files import write_json, write_text
 
 ROWS_OF_CSV = 50_000  # larger tables are netCDF alone
 INPUTS_KEPT = 200  # of each set, to be drawn
@@ -60,37 +61,12 @@ def frame_of(table: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(frame.loc[found, [*dimensions, *others, *values]])
 
 
-def read_tables(directory: Path) -> dict[str, xr.Dataset]:
-    """All tables by name; raises RunDirectoryError where there are none, or one cannot be read."""
-    found = {}
-    for path in sorted((directory / "tables").glob("*.nc")):
-        try:
-            found[path.stem] = xr.load_dataset(path, engine="scipy")
-        except Exception as error:  # xarray and scipy raise many kinds for a damaged file
-            raise RunDirectoryError(
-                f"{path} cannot be read ({type(error).__name__}); run widesym analyze again"
-            ) from None
-    if not found:
-        raise RunDirectoryError(f"{directory} is not the directory of an analysis: there are no tables in it")
-    return found
-
-
 def write_inputs(directory: Path, sets: Mapping[str, Dataset]) -> None:
     """Keep the first inputs of each set, for pictures."""
     folder = directory / "data"
     folder.mkdir(exist_ok=True)
     for index, data in enumerate(sets.values()):
         write_whole(folder / f"{index}.npz", partial(save_dataset, data=first_of(data, INPUTS_KEPT)))
-
-
-def read_inputs(directory: Path) -> dict[str, Dataset]:
-    """What `write_inputs` kept, by name; raises RunDirectoryError for what cannot be read."""
-    folder = directory / "data"
-    try:
-        found = [load_dataset(folder / f"{index}.npz") for index in range(len(list(folder.glob("*.npz"))))]
-    except DataError as error:
-        raise RunDirectoryError(f"{error}; run widesym analyze again") from None
-    return {data.name: data for data in found}
 
 
 def first_of(data: Dataset, count: int) -> Dataset:
@@ -103,7 +79,7 @@ def write_figures(directory: Path, figures: Mapping[str, tuple[Figure, str]]) ->
     """Write figures, by name with their captions; those of an earlier analysis that are not made go."""
     folder, written = directory / "figures", []
     folder.mkdir(exist_ok=True)
-    for left in set(_captioned(folder)) - set(figures):
+    for left in set(_captioned(directory)) - set(figures):
         for suffix in (".png", ".pdf"):
             (folder / f"{left}{suffix}").unlink(missing_ok=True)
     for name, (figure, _) in figures.items():
@@ -112,13 +88,12 @@ def write_figures(directory: Path, figures: Mapping[str, tuple[Figure, str]]) ->
     return written
 
 
-def _captioned(folder: Path) -> list[str]:
-    """Figures that an earlier analysis wrote."""
+def _captioned(directory: Path) -> dict[str, str]:
+    """Figures that an earlier analysis wrote; none where its captions are damaged, as they are written anew."""
     try:
-        found = read_json(folder / "captions.json")
-    except RunDirectoryError:  # none, or damaged: it is written anew
-        return []
-    return [str(name) for name in found] if isinstance(found, dict) else []
+        return read_captions(directory)
+    except RunDirectoryError:
+        return {}
 
 
 def check_ours(directory: Path) -> None:
@@ -131,11 +106,3 @@ def check_ours(directory: Path) -> None:
             f"{directory} is no analysis and holds other files ({', '.join(found[:5])}{', …' if found[5:] else ''}); "
             "name a new or empty directory with --output"
         )
-
-
-def read_json(path: Path) -> object:
-    """What a file of the directory says; raises RunDirectoryError where it is missing or damaged."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}); run widesym analyze again") from None

@@ -1,11 +1,10 @@
 """Whether the data of a comparison are sound: what is to be known of runs before its numbers are believed.
 
-Whether they agree with each other, or with theory, is no matter of health (`widesym.analysis.comparison.agreement`).
+Whether they agree with each other, or with theory, is another matter (`widesym.analysis.comparison.agreement`).
 """
 
 import json
 from collections.abc import Mapping
-from typing import Literal, TypedDict
 
 import numpy as np
 import xarray as xr
@@ -13,6 +12,7 @@ import xarray as xr
 from widesym.analysis.estimators.means import FEWEST
 from widesym.ensembles.checks import listed
 from widesym.ensembles.data import DataError
+from widesym.launch.analyses.directory import Finding
 from widesym.launch.analyses.matching import Matched
 from widesym.launch.errors import ConfigError
 from widesym.launch.integrity.old_gradients import wrong_gradient
@@ -21,23 +21,13 @@ from widesym.launch.runs.data import stored_set
 from widesym.launch.runs.directory import read_description
 from widesym.launch.runs.stored import StoredRun
 
-Status = Literal["ok", "warning", "problem"]
-
-
-class Finding(TypedDict):
-    """One line of the report."""
-
-    what: str
-    status: Status
-    detail: str
-
 
 def findings(matched: Matched, drawn: list[str]) -> list[Finding]:
     """Of every run, then of what they have in common; `drawn` are the runs whose predictions hold in the mean alone."""
     found = [each for name, run in matched.runs.items() for each in _of_run(name, run, matched.kept[name])]
-    found += [_finding("what only some runs have", "warning", f"left out: {line}") for line in matched.left_out]
+    found += [Finding("what only some runs have", "warning", f"left out: {line}") for line in matched.left_out]
     found += [
-        _finding(f"{name}: theory", "warning", "draws of samples or group elements add to the predicted spread")
+        Finding(f"{name}: theory", "warning", "draws of samples or group elements add to the predicted spread")
         for name in drawn
     ]
     return found
@@ -45,27 +35,23 @@ def findings(matched: Matched, drawn: list[str]) -> list[Finding]:
 
 def not_drawn(refused: Mapping[str, str]) -> list[Finding]:
     """Of figures, by name with the reason."""
-    return [_finding(f"figure {name}", "warning", f"not drawn: {reason}") for name, reason in refused.items()]
-
-
-def _finding(what: str, status: Status, detail: str) -> Finding:
-    return {"what": what, "status": status, "detail": detail}
+    return [Finding(f"figure {name}", "warning", f"not drawn: {reason}") for name, reason in refused.items()]
 
 
 def _of_run(name: str, run: StoredRun, kept: np.ndarray) -> list[Finding]:
     members = run.record.members
     sick = sorted(set(range(members)) - set(kept.tolist()))
     detail = f"all {members} members are finite" if not sick else f"{len(sick)} of {members} left out: {listed(sick)}"
-    found = [_finding(f"{name}: members", "warning" if sick else "ok", detail)]
+    found = [Finding(f"{name}: members", "warning" if sick else "ok", detail)]
     if len(kept) == 1:
-        found.append(_finding(f"{name}: spread", "warning", "one member: no noise floor, no interval, no z score"))
+        found.append(Finding(f"{name}: spread", "warning", "one member: no noise floor, no interval, no z score"))
     elif len(kept) < FEWEST:
         detail = f"{len(kept)} members: no interval, no z score; these take {FEWEST}"
-        found.append(_finding(f"{name}: spread", "warning", detail))
+        found.append(Finding(f"{name}: spread", "warning", detail))
     steps = run.record.record_steps or run.recorded_steps
     if not (run.path / "finished.json").exists():
         detail = f"recorded to step {run.recorded_steps[-1]} of {steps[-1]}; start it again, and it goes on"
-        found.append(_finding(f"{name}: not finished", "warning", detail))
+        found.append(Finding(f"{name}: not finished", "warning", detail))
     return [*found, *_of_gradient(name, run), *_of_rate(name, run)]
 
 
@@ -83,7 +69,7 @@ def _of_gradient(name: str, run: StoredRun) -> list[Finding]:
     except DataError:
         shape = None
     wrong = wrong_gradient(description, architecture, shape)
-    return [_finding(f"{name}: gradient", "problem", f"{wrong}; train it again")] if wrong else []
+    return [Finding(f"{name}: gradient", "problem", f"{wrong}; train it again")] if wrong else []
 
 
 def _of_rate(name: str, run: StoredRun) -> list[Finding]:
@@ -96,7 +82,7 @@ def _of_rate(name: str, run: StoredRun) -> list[Finding]:
     if not limit > 0:
         return []
     detail = f"{rate:.4g}, {rate / limit:.0%} of the largest stable one at initialisation ({limit:.4g})"
-    return [_finding(f"{name}: learning rate", "ok" if rate <= limit else "warning", detail)]
+    return [Finding(f"{name}: learning rate", "ok" if rate <= limit else "warning", detail)]
 
 
 def of_pairing(matched: Matched, tables: Mapping[str, xr.Dataset]) -> list[Finding]:
@@ -124,4 +110,4 @@ def _of_pairing(matched: Matched, table: xr.Dataset, run: str) -> Finding:
         why = "have no partner in the other" if pairs else "have a partner in the other"
         listed_out = " and ".join(f"{count} of {name}" for name, count in left_out.items() if count)
         detail += f"; members that {why} are left out of this comparison: {listed_out}"
-    return _finding(f"{run} and {reference}: {'paired' if pairs else 'independent'}", status, detail)
+    return Finding(f"{run} and {reference}: {'paired' if pairs else 'independent'}", status, detail)

@@ -1,31 +1,52 @@
-"""An analysis directory as one HTML file, to be read anywhere and sent to anyone."""
+"""An analysis directory as one HTML file, to be read anywhere and sent to anyone: page.html, filled by Jinja."""
 
+import base64
 import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from widesym.launch.analyses.directory import (
     STATUSES,
-    HealthCheck,
-    Table,
-    Verdict,
+    Finding,
     figure_names,
-    read_agreement,
+    read_agreements,
     read_captions,
     read_config,
     read_figure,
-    read_health,
+    read_findings,
+    read_first_rows,
     read_runs,
-    read_table,
 )
-from widesym.launch.analyses.page_parts import Cell, element, escape, folded, missing, page, picture, section, table
+
+Cell = str | int | float
 
 OPEN_ROWS = 12  # of a table that is not folded
-SOUND, AGREE = "Are the data sound?", "Do they agree?"
 SHORT = 60  # characters of a value that stands in a table's row
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """Short values of runs as a table, a row each, and the long ones by run: (field, text) of those that have some."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    longer: Sequence[tuple[str, Sequence[tuple[str, str]]]]
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """The first rows of a table, with numbers where its texts are numbers, and how many rows it has."""
+
+    name: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    total: int
 
 
 def render(directory: Path) -> str:
@@ -34,115 +55,83 @@ def render(directory: Path) -> str:
     Parts that are missing are said to be. Raises RunDirectoryError for a directory that no analysis made, and for
     files in it that are damaged, by name.
     """
-    config = read_config(directory)
-    return page(
-        _title(config, directory),
-        health_section(read_health(directory)),
-        agreement_section(read_agreement(directory)),
-        runs_section(read_runs(directory)),
-        figures_section(directory),
-        tables_section(directory),
-        config_section(config),
+    config, captions = read_config(directory), read_captions(directory)
+    findings, runs, names = read_findings(directory), read_runs(directory), figure_names(directory, captions)
+    page = _environment().get_template("page.html")
+    filled = page.render(
+        title=_title(config, directory),
+        findings=findings,
+        counted=_counted(findings or []),
+        agreements=read_agreements(directory),
+        runs=None if runs is None else _run_rows(runs),
+        figures=[read_figure(directory, name, captions.get(name, "")) for name in names],
+        figures_missing=[name for name in captions if name not in names],
+        tables=[_table_rows(path) for path in sorted((directory / "tables").glob("*.csv"))],
+        open_rows=OPEN_ROWS,
+        asked=json.dumps(config["config"], indent=2, ensure_ascii=False),
+        versions=_versions(config.get("versions")),
+        git_commit=_said(config.get("git_commit")),
+        device=_said(config.get("device")),
     )
+    return filled.encode("utf-8", "replace").decode()  # lone surrogates, which JSON can hold and UTF-8 cannot
 
 
-def health_section(checks: Sequence[HealthCheck] | None) -> str:
-    """Whether the data are sound: what was checked, problems first."""
-    if checks is None:
-        return section(SOUND, missing("No checks were recorded: there is no health.json."))
-    counts = Counter(check.status for check in checks)
-    total = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no checks"
-    lines = [
-        element(
-            "li",
-            element("strong", escape(f"{check.status}: {check.what}")),
-            " ",
-            escape(check.detail),
-            class_=check.status,
-        )
-        for check in checks
-    ]
-    about = element("p", escape(f"{total}. This is of the data alone: whether they agree is said below."))
-    return section(SOUND, about, element("ul", *lines, class_="health"))
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"short": _short, "base64": lambda content: base64.b64encode(content).decode()}
+    return environment
 
 
-def agreement_section(verdicts: Sequence[Verdict] | None) -> str:
-    """Whether runs agree with each other and with theory, and by how much; differences first."""
-    if verdicts is None:
-        why = "No verdicts were recorded: there is no agreement.json; widesym analyze writes it."
-        return section(AGREE, missing(why))
-    if not verdicts:
-        return section(AGREE, missing("Nothing was compared: there is one run, and no prediction."))
-    lines = [
-        element(
-            "li",
-            element("strong", escape(f"{each.what}, {each.evaluation_set}: {each.verdict}")),
-            " ",
-            escape(each.detail),
-            class_=each.verdict.replace(" ", "-"),
-        )
-        for each in verdicts
-    ]
-    return section(AGREE, element("ul", *lines, class_="agreement"))
+def _title(config: Mapping[str, Any], directory: Path) -> str:
+    asked = config["config"]
+    name = asked.get("name") if isinstance(asked, dict) else None
+    return name if isinstance(name, str) and name else directory.resolve().name
 
 
-def runs_section(runs: Sequence[Mapping[str, Any]] | None) -> str:
-    """A row of short values for each run, and its long ones below."""
-    if not runs:
-        why = "there is no runs.json" if runs is None else "runs.json is empty"
-        return section("Runs", missing(f"Nothing is known of the runs: {why}."))
+def _counted(findings: Sequence[Finding]) -> str:
+    """How many there are of each status, the worst first."""
+    counts = Counter(each.status for each in findings)
+    return ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "no checks"
+
+
+def _run_rows(runs: Sequence[Mapping[str, Any]]) -> RunRows:
+    """Fields that are long in some run are left out of the table, and stand below it."""
     names = list(dict.fromkeys(name for run in runs for name in run))
     long = [name for name in names if any(_is_long(run.get(name, "")) for run in runs)]
     short = [name for name in names if name not in long]
-    rows = [[_cell(run.get(name)) for name in short] for run in runs]
-    parts = [table([name.replace("_", " ") for name in short], rows)] if short else []
-    for number, run in enumerate(runs, 1):
-        inside = [
-            element("h3", escape(name.replace("_", " "))) + element("pre", escape(_text(run[name])))
-            for name in long
-            if name in run
-        ]
-        parts += [folded(f"{run.get('name', f'run {number}')}: more", *inside)] if inside else []
-    return section("Runs", *parts)
+    longer = [
+        (str(run.get("name", f"run {number}")), [(_heading(name), _text(run[name])) for name in long if name in run])
+        for number, run in enumerate(runs, 1)
+    ]
+    return RunRows(
+        header=[_heading(name) for name in short],
+        rows=[[_cell(run.get(name)) for name in short] for run in runs] if short else [],
+        longer=[(name, fields) for name, fields in longer if fields],
+    )
 
 
-def figures_section(directory: Path) -> str:
-    """Every figure with its caption; captions whose figures are missing are said."""
-    captions = read_captions(directory)
-    names = figure_names(directory, captions)
-    figures = (read_figure(directory, name, captions.get(name, "")) for name in names)
-    shown = [picture(figure.png, figure.size, figure.caption, figure.name) for figure in figures]
-    absent = [missing(f"The figure {name} is missing.") for name in captions if name not in names]
-    return section("Figures", *(shown + absent or [missing("There are no figures.")]))
+def _table_rows(path: Path) -> TableRows:
+    table = read_first_rows(path)
+    rows = [[_number(text) for text in row] for row in table.rows]
+    return TableRows(table.name, table.header, rows, table.total)
 
 
-def tables_section(directory: Path) -> str:
-    """Every table, long ones folded."""
-    tables = [_table_part(read_table(path)) for path in sorted((directory / "tables").glob("*.csv"))]
-    return section("Tables", *(tables or [missing("There are no tables.")]))
+def _versions(found: Any) -> list[tuple[str, str]]:
+    return [(str(name), str(version)) for name, version in found.items()] if isinstance(found, dict) else []
 
 
-def config_section(config: Mapping[str, Any]) -> str:
-    """What was asked for, and with which versions, commit and device it was done."""
-    dumped = json.dumps(config["config"], indent=2, ensure_ascii=False)
-    versions = config.get("versions")
-    parts = [folded("Configuration", element("pre", escape(dumped)))]
-    if isinstance(versions, dict) and versions:
-        rows = [[str(name), str(version)] for name, version in versions.items()]
-        parts.append(folded("Versions", table(["package", "version"], rows)))
-    for key in ("git_commit", "device"):
-        value = config.get(key)
-        said = _text(value) if value else "not recorded"
-        parts.append(element("p", escape(f"{key.replace('_', ' ')}: {said}")))
-    return section("How it was made", *parts)
+def _said(value: Any) -> str:
+    return _text(value) if value else "not recorded"
 
 
-def _table_part(found: Table) -> str:
-    heading = f"{found.name} ({found.total} row{'' if found.total == 1 else 's'})"
-    inside = table(found.header, [[_number(text) for text in row] for row in found.rows])
-    if found.total > len(found.rows):
-        inside += missing(f"The first {len(found.rows)} of {found.total} rows; all are in tables/{found.name}.csv.")
-    return folded(heading, inside) if found.total > OPEN_ROWS else element("h3", escape(heading)) + inside
+def _heading(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _number(text: str) -> Cell:
@@ -152,14 +141,13 @@ def _number(text: str) -> Cell:
     return float(text) if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d*)?(e[+-]?\d+)?|nan|-?inf", text, re.IGNORECASE) else text
 
 
+def _short(value: Cell) -> str:
+    """A cell's text: numbers with fractions to four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _cell(value: Any) -> Cell:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else _text(value)
-
-
-def _title(config: Mapping[str, Any], directory: Path) -> str:
-    asked = config["config"]
-    name = asked.get("name") if isinstance(asked, dict) else None
-    return name if isinstance(name, str) and name else directory.resolve().name
 
 
 def _is_long(value: Any) -> bool:

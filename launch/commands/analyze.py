@@ -12,6 +12,7 @@ from widesym.analysis.gram.tiling import DEFAULT_MEMORY
 from widesym.launch.analyses.analyze import AnalysisOptions, analyse, beside, tell
 from widesym.launch.analyses.matching import runs_in
 from widesym.launch.analyses.theory import KernelStore
+from widesym.launch.console import print_plain
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,6 @@ class AnalyzeCommand:
         kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
         tables = analyse(self.options, runs, output, kernels, console)
         tell(tables, console)
-        console.print(
-            f"written: {output}; {shlex.join(['widesym', 'report', str(output)])} makes one page of it",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+        print_plain(
+            console, f"written: {output}; {shlex.join(['widesym', 'report', str(output)])} makes one page of it"
         )

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from widesym.analysis.figures.contact_sheets import contact_sheet
 from widesym.analysis.figures.drawing import save_figure
 from widesym.ensembles.data import SETS, Cacheable, DataError, find_source, ood_sets, standardised
 from widesym.ensembles.data.cache import Entry, entries, folder
+from widesym.launch.console import print_plain, table_of
 from widesym.models.checks import check_seed
 
 OOD_SAMPLES = 100
@@ -28,16 +27,17 @@ class ListSets:
 
     def run(self, console: Console) -> None:
         """Print both tables."""
-        named = table_of("name", "what it is", "from", "in the cache")
+        named = table_of("name", "what it is", "from", "cached", numbers=("cached",))
         for name, known in SETS.items():
             entry = known.source.entry if isinstance(known.source, Cacheable) else None
             kept = "" if entry is None else size_of(entry) if entry.path.exists() else "no"
             named.add_row(name, known.about, known.origin, kept)
         console.print(named)
-        console.print("Also: the path of a file or folder, and the TFDS name of any other image classification set.\n")
-        console.out(f"{folder()} holds {len(entries())} sets:", highlight=False)
+        others = "the path of a file or folder, and the TFDS name of any other image classification set"
+        console.print(f"\nAlso: {others}.\n")
+        print_plain(console, f"{folder()} holds {len(entries())} sets:")
         for entry in entries():
-            console.out(f"  {entry.path.name}  {size_of(entry)}", highlight=False)
+            print_plain(console, f"  {entry.path.name}  {size_of(entry)}")
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ class ShowSet:
             sets = {name: standardised(data) for name, data in sets.items()}
         written = save_figure(contact_sheet(self.name, splits, sets), self.output or sheet_of(self.name))
         memory = sum(part.inputs.nbytes for part in splits) / 2**20
-        console.out(
+        print_plain(
+            console,
             f"{self.name}: {len(train):,} + {len(test):,} samples {'×'.join(map(str, train.inputs.shape[1:]))}, "
             f"{memory:.1f} MiB, loaded in {seconds:.1f} s; {train.provenance}\n"
             f"contact sheet: {', '.join(map(str, written))}",
-            highlight=False,
         )
 
 
@@ -102,11 +102,11 @@ class PrepareSet:
         source, began = find_source(self.name), time.perf_counter()
         if not isinstance(source, Cacheable):
             _ = source.load()
-            console.out(f"{self.name} can be loaded as it is; nothing of it is cached", highlight=False)
+            print_plain(console, f"{self.name} can be loaded as it is; nothing of it is cached")
             return
         source.prepare()
         seconds, entry = time.perf_counter() - began, source.entry
-        console.out(f"{entry.path}: {size_of(entry)}, {seconds:.1f} s", highlight=False)
+        print_plain(console, f"{entry.path}: {size_of(entry)}, {seconds:.1f} s")
 
 
 @dataclass(frozen=True)
@@ -119,20 +119,12 @@ class VerifySets:
         for entry in entries():
             try:
                 entry.verify()
-                console.out(f"{entry.path.name}: whole, {size_of(entry)}", highlight=False)
+                print_plain(console, f"{entry.path.name}: whole, {size_of(entry)}")
             except DataError as error:
                 damaged.append(str(error))
         if damaged:
             raise DataError("\n".join([f"{len(damaged)} of {len(entries())} sets are damaged:", *damaged]))
-        console.out(f"{folder()}: {len(entries())} sets, all whole", highlight=False)
-
-
-def table_of(*headers: str) -> Table:
-    """An empty table."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for header in headers:
-        table.add_column(header)
-    return table
+        print_plain(console, f"{folder()}: {len(entries())} sets, all whole")
 
 
 def sheet_of(name: str) -> Path:

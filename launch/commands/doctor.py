@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from widesym.launch.console import print_plain
 from widesym.launch.integrity.files import Check
 from widesym.launch.integrity.machine import machine_facts, machine_warnings
 from widesym.launch.integrity.run import Examination, examine
@@ -38,7 +39,7 @@ class DoctorCommand:
             tell(found, console, every=len(paths) == 1)
             damaged += found.damaged
         if len(paths) > 1:
-            _say(console, f"{len(paths)} runs, {damaged} damaged")
+            print_plain(console, f"{len(paths)} runs, {damaged} damaged")
         if damaged:
             raise SystemExit(DAMAGED)
 
@@ -46,9 +47,9 @@ class DoctorCommand:
 def tell(found: Examination, console: Console, every: bool) -> None:
     """Print what was found in a run directory: every check, or those alone that are not ok."""
     shown = [check for check in found.checks if every or check.status != "ok"]
-    _say(console, f"{found.path}: {'DAMAGED' if found.damaged else 'whole'}; {found.state}")
+    print_plain(console, f"{found.path}: {'DAMAGED' if found.damaged else 'whole'}; {found.state}")
     for line in _lines(shown):
-        _say(console, line)
+        print_plain(console, line)
 
 
 def _lines(checks: Sequence[Check]) -> list[str]:
@@ -66,10 +67,6 @@ def tell_machine(console: Console) -> None:
     facts = machine_facts()
     width = max(len(fact.what) for fact in facts)
     for fact in facts:
-        _say(console, f"{fact.what:<{width}}  {fact.value}")
+        print_plain(console, f"{fact.what:<{width}}  {fact.value}")
     for warning in machine_warnings():
-        _say(console, f"{'warning':<{width}}  {warning}")
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"{'warning':<{width}}  {warning}")

@@ -19,6 +19,7 @@ from widesym.ensembles.data import Splits
 from widesym.launch.config.changes import overridden
 from widesym.launch.config.options import FileOptions
 from widesym.launch.config.specs import made, read_mapping
+from widesym.launch.console import print_plain
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.kernels.config import KernelConfig, KernelOptions
 from widesym.launch.kernels.gram import compute_gram, describe_info
@@ -74,9 +75,7 @@ class KernelCommand:
             _ = choose_tiling(gram, budget)  # nor is anything if memory is short
         if self.info:
             for name, gram in grams.items():
-                console.print(
-                    f"{name}: {describe_info(info(gram, budget))}", highlight=False, markup=False, soft_wrap=True
-                )
+                print_plain(console, f"{name}: {describe_info(info(gram, budget))}")
             return
         kernels = {name: compute_gram(gram, output / name, console, budget) for name, gram in grams.items()}
         if kernels["train"] is not None and kernels["test"] is not None:  # else another process writes the rest
@@ -102,9 +101,9 @@ def write_results(
         title = "Infinitely wide networks, trained to the end"
         written += [output / "regression.json", *save_figure(learning_curve(curves, title), output / "learning-curve")]
         for name, curve in curves.items():
-            console.print(standing(name, curve), highlight=False, markup=False, soft_wrap=True)
+            print_plain(console, standing(name, curve))
     made = ", ".join(map(str, written)) or "nothing but kernels"
-    console.print(f"written: {made}", highlight=False, markup=False, soft_wrap=True)
+    print_plain(console, f"written: {made}")
 
 
 def learning(subsets: NestedSubsets, splits: Splits, square: np.ndarray, cross: np.ndarray) -> xr.Dataset:

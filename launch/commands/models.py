@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from widesym.analysis.kernels.closed_form import check_kinds, check_layers
+from widesym.launch.console import table_of
 from widesym.models.architecture import Architecture
 from widesym.models.layer import NoClosedFormError
 from widesym.models.zoo import MODELS
@@ -27,10 +26,10 @@ class ModelsTable:
 
     def run(self, console: Console) -> None:
         """Print the table."""
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for header in ("model", "input", "width", "parameters", "invariant to", "kernel"):
-            justify = "right" if header in ("width", "parameters") else "left"
-            table.add_column(header, justify=justify, no_wrap=True)
+        headers = ("model", "input", "width", "parameters", "invariant to", "kernel")
+        table = table_of(*headers, numbers=("width", "parameters"))
+        for column in table.columns[:2]:  # names are there to be typed, and shapes are numbers
+            column.no_wrap = True
         for model in MODELS:
             width = self.width or model.width
             architecture = model.make(width)

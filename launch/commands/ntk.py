@@ -12,6 +12,7 @@ from rich.table import Table
 from widesym.analysis.empirical.ntk import DEFAULT_MEMORY
 from widesym.analysis.figures.drawing import save_figure
 from widesym.analysis.figures.kernel_evolution import evolution_figure
+from widesym.launch.console import print_plain, table_of
 from widesym.launch.kernels.ntk import STORE, ntk_of_run
 from widesym.launch.runs.data import training_set
 from widesym.launch.runs.stored import StoredRun, stored_steps
@@ -56,21 +57,21 @@ class NtkCommand:
         title = f"Empirical NTKs of {found.sizes['member']} networks during training, on {found.sizes['input']} inputs"
         written = [output / STORE, *save_figure(evolution_figure(found, title), output / "ntk")]
         console.print(table(found))
-        console.print(f"written: {', '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"written: {', '.join(map(str, written))}")
 
 
 def table(found: xr.Dataset) -> Table:
     """A row for every time."""
-    made = Table(title=f"Empirical NTKs of {found.sizes['member']} members on {found.sizes['input']} inputs")
-    for column in ("step", "drift", "drift of the mean", "alignment", "λ_max of the mean"):
-        made.add_column(column, justify="right")
+    headers = ("step", "drift", "drift of the mean", "alignment", "λ_max of the mean")
+    title = f"Empirical NTKs of {found.sizes['member']} members on {found.sizes['input']} inputs"
+    made = table_of(*headers, numbers=headers, title=title)
     for index, step in enumerate(found.step.values):
         at = found.isel(time=index)
         aligned = f"{float(at.alignment.mean()):.3f}" if "alignment" in found else "-"
         made.add_row(
             str(step),
-            f"{float(at.drift.mean()):.4f} ± {float(at.drift.std()):.4f}",
-            f"{float(at.mean_drift):.4f}",
+            f"{float(at.drift.mean()):.3g} ± {float(at.drift.std()):.3g}",
+            f"{float(at.mean_drift):.3g}",
             aligned,
             f"{float(at.mean_spectrum[0]):.4g}",
         )

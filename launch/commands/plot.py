@@ -7,8 +7,10 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from widesym.launch.analyses.directory import read_inputs, read_tables
 from widesym.launch.analyses.figures import figures_of, say_refused
-from widesym.launch.analyses.files import read_inputs, read_tables, write_figures
+from widesym.launch.analyses.files import write_figures
+from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import reading
 
@@ -28,4 +30,4 @@ class PlotCommand:
             figures, refused = figures_of(read_tables(self.directory), read_inputs(self.directory))
             written = write_figures(self.directory, figures)
         say_refused(refused, console)
-        console.print(f"written: {', '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"written: {', '.join(map(str, written))}")

@@ -8,6 +8,7 @@ import tyro
 from rich.console import Console
 
 from widesym.launch.analyses.page import render
+from widesym.launch.console import print_plain
 from widesym.launch.runs.directory import reading
 from widesym.launch.runs.files import write_text
 
@@ -24,4 +25,4 @@ class ReportCommand:
         output = self.run_directory / "report.html"
         with reading(self.run_directory):
             write_text(output, render(self.run_directory))
-        console.print(f"written: {output}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"written: {output}")

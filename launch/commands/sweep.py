@@ -10,6 +10,7 @@ from rich.console import Console
 
 from widesym.launch.config.checks import check_output
 from widesym.launch.config.options import FileOptions
+from widesym.launch.console import print_plain
 from widesym.launch.process import keep_off_devices
 from widesym.launch.runs.begun import DEFAULT, TOLD
 from widesym.launch.sweep.config import points_of, read_sweep
@@ -17,7 +18,7 @@ from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.dry_run import describe_sweep
 from widesym.launch.sweep.executors.base import Assignment
 from widesym.launch.sweep.executors.options import KINDS, ExecutorOptions, Name, described, executor_options
-from widesym.launch.sweep.launcher import count_open, say
+from widesym.launch.sweep.launcher import count_open
 from widesym.launch.sweep.plan import loading_once, named, prepare
 from widesym.launch.sweep.states import State
 from widesym.launch.training.config import TrainOptions
@@ -72,14 +73,14 @@ class SweepCommand:
         unstated = self.directory.unstated()
         points = named(points_of(sweep, str(self.config), unstated), runs, str(self.config))
         if unstated != DEFAULT:
-            console.out(f"{'# ' * self.dry_run}{self.directory.path}: {TOLD}", highlight=False)
+            print_plain(console, f"{'# ' * self.dry_run}{self.directory.path}: {TOLD}")
         if self.dry_run:
             kept = self.execution.checkpoints_kept
-            console.out(describe_sweep(self.directory, points, sweep, runs, kept), highlight=False)
+            print_plain(console, describe_sweep(self.directory, points, sweep, runs, kept))
             return
         executor.check_machine()
         plan = prepare(self.directory, self.config.stem, points, sweep, runs)
-        say(console, f"{len(points)} runs, {len(points) - count_open(self.directory, plan)} finished, "
+        print_plain(console, f"{len(points)} runs, {len(points) - count_open(self.directory, plan)} finished, "
             f"{len(plan.jobs)} jobs to do in {self.directory.path}")  # fmt: skip
         sys.exit(executor.carry_out(Assignment(self.directory, plan, self.states, self.execution, console)))
 

@@ -15,6 +15,7 @@ from widesym.launch.config.options import FileOptions, option
 from widesym.launch.config.snapshots import Snapshots
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.config.yaml import dumped
+from widesym.launch.console import print_plain
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.begun import TOLD, is_of_earlier, unstated
 from widesym.launch.runs.data import stored_sets
@@ -90,11 +91,11 @@ class TrainCommand:
         except ValueError as error:  # of specs and data that do not fit each other
             raise ConfigError(f"{self.config}: {error}") from error
         if plan.run.randomness == "shared" and is_of_earlier(output):
-            console.out(f"{'# ' * self.dry_run}{output.name}: {TOLD}", highlight=False)
+            print_plain(console, f"{'# ' * self.dry_run}{output.name}: {TOLD}")
         if self.dry_run:
             check_config(output, plan.run.config)
-            console.out(told(plan, training_cost(plan.run, self.execution.checkpoints_kept), output), highlight=False)
-            console.out(f"# {time_of(plan.run)}", highlight=False)
+            print_plain(console, told(plan, training_cost(plan.run, self.execution.checkpoints_kept), output))
+            print_plain(console, f"# {time_of(plan.run)}")
         else:
             run_ensemble(plan.run, output, console, replace(self.execution.of_runs, strategy=plan.strategy))
 

@@ -12,6 +12,7 @@ from jaxtyping import Shaped
 from widesym.ensembles import Strategy, Trainer
 from widesym.ensembles.checkpoints import Checkpoints, MisfitError, saved_steps
 from widesym.ensembles.checks import listed
+from widesym.ensembles.files import first_line
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.integrity.files import COPY, Check, check_data, check_finished, check_left, check_metrics
 from widesym.launch.integrity.old_gradients import wrong_gradient
@@ -182,14 +183,15 @@ def _of_checkpoint(path: Path, label: str, error: Exception) -> Check:
         return Check(
             label, "problem", str(error), "keep it for those whom it is of use to; the message says what to do"
         )
-    detail = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:200]
-    return Check(label, "problem", f"cannot be read ({detail})", f"remove {path}; the run goes on from the one before")
+    return Check(
+        label, "problem", f"cannot be read ({first_line(error)})", f"remove {path}; the run goes on from the one before"
+    )
 
 
 def _error(checkpoints: Checkpoints, step: int, shape: tuple[int, ...]) -> Exception | None:
     """Why a checkpoint cannot be restored; None if it can."""
     try:
         checkpoints.restore(step, shape)
-    except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
+    except Exception as error:
         return error
     return None

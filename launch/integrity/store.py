@@ -10,6 +10,7 @@ import zarr
 from jaxtyping import Bool, Shaped
 
 from widesym.ensembles.checks import listed
+from widesym.ensembles.files import first_line
 from widesym.ensembles.recorder import METRICS, OF_VALUES
 
 ALWAYS = ("logits", "healthy", "recorded", "step", *OF_VALUES)  # arrays of every store
@@ -80,7 +81,7 @@ def _arrays(path: Path, names: set[str], damages: list[Damage]) -> Iterator[tupl
     try:
         made = json.loads((path / "zarr.json").read_text())["consolidated_metadata"]["metadata"]
         root = zarr.open_group(path, mode="r", use_consolidated=False)
-    except Exception as error:  # zarr raises many kinds for a damaged store
+    except Exception as error:
         damages.append(Damage("zarr.json", f"cannot be read ({type(error).__name__})"))
         return
     for name in sorted({*names, *made}):
@@ -110,7 +111,7 @@ def _read(array: zarr.Array, place: tuple[slice, ...]) -> tuple[Values | None, s
     try:
         return np.asarray(array[place]), ""
     except Exception as error:  # of codecs, of the file system
-        return None, f"cannot be read ({type(error).__name__}: {next(iter(str(error).splitlines()), '')})"
+        return None, f"cannot be read ({first_line(error)})"
 
 
 def _gathered(

@@ -31,6 +31,7 @@ from widesym.analysis.kernels import Kernel
 from widesym.analysis.kernels.accuracy import kernel_error
 from widesym.analysis.programs.devices import devices_sharing_memory
 from widesym.ensembles.sharding import any_process, largest, on_first
+from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import check_config, claim
 from widesym.launch.runs.disk import size
@@ -58,7 +59,7 @@ def compute_gram(gram: Gram, directory: Path, console: Console, memory: int = DE
     console = console if jax.process_index() == 0 else Console(quiet=True)
 
     def say(message: str) -> None:
-        console.print(f"{directory.name}: {message}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"{directory.name}: {message}")
 
     check_config(directory, gram.config)
     found: list[Kernel] = []

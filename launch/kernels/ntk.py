@@ -18,6 +18,7 @@ from widesym.ensembles.data import Dataset
 from widesym.ensembles.data.dataset import Inputs
 from widesym.ensembles.losses import MeanSquaredError
 from widesym.ensembles.recorder import Sick
+from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.kernels.gram import compute_gram
 from widesym.launch.kernels.ntk_files import KernelFiles, write_store
@@ -89,7 +90,7 @@ def _compute(
     missing = {step: members for step, members in missing.items() if len(members)}
     if len(missing) < len(steps):
         there = f"{len(steps) - len(missing)} of {len(steps)} times found in {files.directory.parent}"
-        console.print(f"ntk: {there}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"ntk: {there}")
     if not missing:
         return
     total, before = sum(map(len, missing.values())), 0
@@ -188,6 +189,6 @@ def _analytic(
     except NoClosedFormError:
         return None
     if not (directory / "finished.json").exists():
-        console.print("ntk: analytic kernel of infinitely wide networks", highlight=False)
+        print_plain(console, "ntk: analytic kernel of infinitely wide networks")
     kernel = compute_gram(gram, directory, Console(quiet=True))
     return None if kernel is None else np.asarray(kernel.ntk)

@@ -1,7 +1,6 @@
 """Empirical NTKs of an ensemble on disk: a file for every step, from which a computation goes on, and the store."""
 
 import math
-import os
 import shutil
 import warnings
 from collections.abc import Iterable
@@ -14,9 +13,10 @@ import zarr
 from jaxtyping import Bool, Float, Int
 
 from widesym.analysis.estimators.kernel_evolution import NTK_ABOUT, NTK_DIMENSIONS
+from widesym.ensembles.files import whole_directory, write_whole
 from widesym.ensembles.recorder import CHUNK_BYTES
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.files import damage_named, write_whole
+from widesym.launch.runs.files import damage_named
 
 MemberKernels = Float[np.ndarray, "member n n"]
 
@@ -74,10 +74,15 @@ def write_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: Path)
 
     The store takes the place of what is there: for a moment there is none, and the files that it is made of stay.
     """
-    temporary = path.with_name(path.name + ".new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    found.to_zarr(temporary, zarr_format=3, consolidated=False)
-    root = zarr.open_group(temporary, mode="r+", use_consolidated=False)
+    with whole_directory(path) as new:
+        _fill_store(new, found, kernels)
+        shutil.rmtree(path, ignore_errors=True)
+    return open_store(path)
+
+
+def _fill_store(path: Path, found: xr.Dataset, kernels: Iterable[MemberKernels]) -> None:
+    found.to_zarr(path, zarr_format=3, consolidated=False)
+    root = zarr.open_group(path, mode="r+", use_consolidated=False)
     array = None
     for index, each in enumerate(kernels):
         if array is None:
@@ -94,10 +99,7 @@ def write_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: Path)
     with warnings.catch_warnings():
         # Consolidation is xarray's default way in; zarr warns that v3 has yet to specify it.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
-        zarr.consolidate_metadata(temporary)
-    shutil.rmtree(path, ignore_errors=True)
-    os.replace(temporary, path)
-    return open_store(path)
+        zarr.consolidate_metadata(path)
 
 
 def open_store(path: Path) -> xr.Dataset:

@@ -15,11 +15,13 @@ from widesym.analysis.estimators.convergence import Moments, add_member, bootstr
 from widesym.analysis.gram.spec import described_inputs
 from widesym.analysis.kernels import Kernel, analytic_kernel
 from widesym.analysis.programs.devices import on_devices
+from widesym.ensembles.files import write_whole
 from widesym.ensembles.randomness import Randomness, check_randomness, own_key
+from widesym.launch.console import print_plain
 from widesym.launch.errors import SampleError
 from widesym.launch.runs.begun import as_earlier
 from widesym.launch.runs.directory import claim
-from widesym.launch.runs.files import damage_named, write_whole
+from widesym.launch.runs.files import damage_named
 from widesym.launch.runs.interrupts import heed, stops_noted
 from widesym.launch.runs.progress import member_progress
 from widesym.models.architecture import Architecture
@@ -91,7 +93,7 @@ def sample_kernels(sample: KernelSample, directory: Path, console: Console) -> t
     """
 
     def say(message: str) -> None:
-        console.print(f"{directory.name}: {message}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"{directory.name}: {message}")
 
     with claim(directory, sample.config):
         exact = _analytic(sample, directory)

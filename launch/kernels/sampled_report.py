@@ -13,6 +13,7 @@ from widesym.analysis.estimators.power_law import LEVEL
 from widesym.analysis.figures.convergence import convergence_figure
 from widesym.analysis.figures.drawing import save_figure
 from widesym.analysis.kernels import Kernel
+from widesym.launch.console import print_plain, table_of
 from widesym.launch.errors import SampleError
 from widesym.launch.runs.files import write_json
 
@@ -31,13 +32,8 @@ def report(name: str, exact: Kernel, moments: Mapping[int, Moments], output: Pat
     written = save_figure(figure, output / name)
     for kernel, one in found.items():
         console.print(table(NAMES[kernel], one))
-        console.print(exponents(NAMES[kernel], one), highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        f"figure: {', '.join(map(str, written))}\nnumbers: {output / 'summary.json'}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+        print_plain(console, exponents(NAMES[kernel], one))
+    print_plain(console, f"figure: {', '.join(map(str, written))}\nnumbers: {output / 'summary.json'}")
 
 
 def of_kernel(name: str, exact: Kernel, moments: Mapping[int, Moments]) -> tuple[dict[int, Moments], np.ndarray]:
@@ -56,12 +52,15 @@ def summarise(found: Mapping[str, Convergence]) -> dict[str, Any]:
 
 def table(name: str, found: Convergence) -> Table:
     """A row a width; relative to the analytic kernel, in percent."""
-    made = Table(
+    headers = ("width", "error", "noise", "bias", "spread")
+    made = table_of(
+        *headers,
+        numbers=("width", "noise"),
         title=f"{name}: mean over {found.members} initialisations, % of the analytic kernel",
         caption=f"noise: error expected without bias; bias < …: not above noise; intervals: {LEVEL:.0%}",
     )
-    for column in ("width", "error", "noise", "bias", "spread"):
-        made.add_column(column, justify="right")
+    for column in made.columns:
+        column.justify = "right"
     for index, width in enumerate(found.widths):
         bias, ends = (np.sqrt(np.maximum(of[index], 0)) for of in (found.bias_squared, found.bias_squared_interval))
         made.add_row(

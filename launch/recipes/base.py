@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from widesym.launch.config.checks import check_limits, check_output
+from widesym.launch.console import print_plain
 from widesym.launch.runs.begun import unstated_told
 from widesym.launch.runs.directory import claim
 from widesym.launch.runs.run import Run
@@ -57,7 +58,7 @@ class Recipe(ABC):
         with claim(self.output, self.options):
             self.carry_out(name, console)
         seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
-        console.print(f"{seconds:.0f} s, at most {memory:.1f} GiB of memory", highlight=False)
+        print_plain(console, f"{seconds:.0f} s, at most {memory:.1f} GiB of memory")
 
     @property
     def options(self) -> dict[str, Any]:

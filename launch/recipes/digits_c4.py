@@ -20,6 +20,7 @@ from widesym.ensembles.data.out_of_distribution import at_temperature, standardi
 from widesym.launch.analyses.analyze import AnalysisOptions, analyse, tell
 from widesym.launch.analyses.matching import runs_in
 from widesym.launch.analyses.theory import KernelStore
+from widesym.launch.console import print_plain
 from widesym.launch.recipes.base import Output, Recipe
 from widesym.launch.runs.run import Run
 from widesym.models import Architecture, Conv, Dense, Flatten, GroupConv, GroupPool, LiftingConv, Relu, cyclic
@@ -167,4 +168,4 @@ class DigitsC4(Recipe):
         written = save_figure(comparison_figure(tables, data), self.output / name)
         tell(tables, console)
         paths = ", ".join(map(str, (*written, self.output / "analysis")))
-        console.print(f"written: {paths}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"written: {paths}")

@@ -12,9 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from widesym.analysis.dynamics import largest_eigenvalue
@@ -26,6 +24,7 @@ from widesym.analysis.kernels import analytic_kernel
 from widesym.ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
 from widesym.ensembles.data import Dataset, Digits
 from widesym.launch.config.snapshots import Parameters
+from widesym.launch.console import print_plain, table_of
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.kernels.ntk import ntk_of_run
 from widesym.launch.recipes.base import Output, Recipe
@@ -173,9 +172,11 @@ class NtkDrift(Recipe):
         laws = {network: drift_laws(by_width) for network, by_width in found.items()}
         written = save_figure(drift_figure(found, laws, NAMES, title), self.output / name)
         write_json(self.output / "summary.json", summary(found, laws, rates))
-        console.print(table(found, laws))
+        console.print(table(found))
+        for network in found:
+            print_plain(console, exponents(network, laws[network]))
         files = ", ".join(map(str, (*written, self.output / "summary.json")))
-        console.print(f"written: {files}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"written: {files}")
 
 
 def _positive(rate: float) -> float:
@@ -204,16 +205,17 @@ def summary(
     }
 
 
-def table(found: Mapping[str, Mapping[int, xr.Dataset]], laws: Mapping[str, DriftLaws]) -> Table:
-    """Drift after the last step, a row for each kind of network."""
-    made = Table(
-        title="Drift after the last step; exponents at the three largest widths", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    for column in ("network", *map(str, next(iter(found.values()))), f"exponent [{LEVEL:.0%}]", "of mean"):
-        made.add_column(column, justify="right", no_wrap=True)
-    for network, by_width in found.items():
-        members, mean = laws[network]
-        drifts = (f"{value:.3f}" for value in last_drifts(by_width).mean(1))
-        exponent = "no drift to fit" if members is None else escape(members.text)
-        made.add_row(network, *drifts, exponent, "-" if mean is None else mean.exponent_text)
+def table(found: Mapping[str, Mapping[int, xr.Dataset]]) -> Table:
+    """Drift after the last step, a row for each width."""
+    made = table_of("width", *found, numbers=("width", *found), title="Drift of the NTK after the last step")
+    for row, width in enumerate(next(iter(found.values()))):
+        made.add_row(str(width), *(f"{last_drifts(by_width)[row].mean():.3g}" for by_width in found.values()))
     return made
+
+
+def exponents(network: str, laws: DriftLaws) -> str:
+    """The fitted power laws, for people."""
+    members = "no drift to fit" if laws.of_members is None else laws.of_members.text
+    mean = "no drift to fit" if laws.of_mean is None else laws.of_mean.exponent_text
+    of = f"of the {FITTED} largest widths, if there are as many; interval: {LEVEL:.0%}"
+    return f"{network}: exponent of the members' drift {members}, of the mean kernel's {mean} ({of})"

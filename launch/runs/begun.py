@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from widesym.ensembles.randomness import Randomness
+from widesym.launch.console import print_plain
 from widesym.launch.runs.directory import RANDOMNESS_SCHEMA, read_description
 
 DEFAULT: Randomness = "own"
@@ -37,7 +38,7 @@ def unstated_told(path: Path, console: Console) -> Randomness:
     """The same; says so where that is not what runs have by default."""
     found = unstated(path)
     if found != DEFAULT:
-        console.print(f"{path.name}: {TOLD}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f"{path.name}: {TOLD}")
     return found
 
 

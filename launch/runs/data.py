@@ -8,8 +8,8 @@ from pathlib import Path
 
 from widesym.ensembles.data import DataError, Dataset
 from widesym.ensembles.data.stored import load_dataset, save_dataset
+from widesym.ensembles.files import write_whole
 from widesym.launch.config.specs import source_of
-from widesym.launch.runs.files import write_whole
 from widesym.launch.runs.stored import StoredRun
 
 LONGEST = 80  # characters of a set's name in that of its file
@@ -81,5 +81,6 @@ def training_set(run: StoredRun, source: str | None = None, seed: int = 0) -> Da
     raise DataError(
         f"the training set of {source!r}, seed {seed}, has digest {', or '.join(found)}, but the run was trained on "
         f"{name!r} with digest {recorded.fingerprint} ({recorded.samples} samples; {recorded.provenance}); "
-        "name its source with --data and its seed with --data-seed, or call widesym.launch.kernels.ntk.ntk_of_run with the data"
+        "name its source with --data and its seed with --data-seed, or call `ntk_of_run` of widesym.launch.kernels.ntk "
+        "with the data"
     )

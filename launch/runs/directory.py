@@ -11,11 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from widesym.ensembles.files import try_to_lock
 from widesym.launch.errors import InUseError, RunDirectoryError
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.provenance import circumstances
 
-SCHEMA = 3  # of config.json and what stands beside it; it grows when its meaning changes (launch/integrity/old_gradients.py)
+SCHEMA = (
+    3  # of config.json and what stands beside it; it grows when its meaning changes (launch/integrity/old_gradients.py)
+)
 RANDOMNESS_SCHEMA = 3  # from which on runs say their randomness; before that they all were "shared"
 RUN_FIELDS = {"architecture", "recipe", "members", "seed", "data"}  # what a configuration of one ensemble has
 STORES = ("checkpoints", "data", "tensorboard")  # folders of a run that hold no runs, beside those named *.zarr
@@ -45,7 +48,7 @@ def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
     check_config(path, config)
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("a+") as lock:  # "w" would wipe the name of who holds it
-        if not any(_had(lock, fcntl.LOCK_EX, pause) for pause in TRIES):
+        if not _locked(lock):
             by = holder(path)
             how = f"it is being written by {by}" if by else "it is being read"
             raise InUseError(f"{path} is in use by another process: {how}; wait for it or choose another output")
@@ -65,7 +68,7 @@ def reading(path: Path) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         try:
             lock = held.enter_context((path / ".lock").open())
-            if not _had(lock, fcntl.LOCK_SH):
+            if not try_to_lock(lock, fcntl.LOCK_SH):
                 raise RunDirectoryError(
                     f"{path} is still being written by another process: {_signature(lock)}; wait for its end"
                 )
@@ -81,19 +84,18 @@ def holder(path: Path) -> Holder | None:
     """
     try:
         with (path / ".lock").open() as lock:
-            return None if _had(lock, fcntl.LOCK_SH) else _signature(lock)
+            return None if try_to_lock(lock, fcntl.LOCK_SH) else _signature(lock)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def _had(lock: IO[str], kind: int, pause: float = 0.0) -> bool:
-    """Whether the lock could be had, after a pause; it is held until the file is closed."""
-    time.sleep(pause)
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _locked(lock: IO[str]) -> bool:
+    """Whether the lock could be had, after some tries; it is held until the file is closed."""
+    for pause in TRIES:
+        time.sleep(pause)
+        if try_to_lock(lock, fcntl.LOCK_EX):
+            return True
+    return False
 
 
 def _sign(lock: IO[str]) -> None:
@@ -197,7 +199,7 @@ def runs_within(directory: Path) -> list[Path]:
         if "logits.zarr" in folders or ("config.json" in files and "checkpoints" in folders):
             found.append(Path(path))
             folders[:] = [name for name in folders if name not in STORES]
-        folders[:] = sorted(name for name in folders if not name.endswith((".zarr", ".zarr.new")))
+        folders[:] = sorted(name for name in folders if not name.endswith((".zarr", ".new")))
     if not found:
         raise RunDirectoryError(
             f"{directory} holds no runs: nothing in it has logits.zarr, or config.json and checkpoints; name a run "

@@ -2,23 +2,13 @@
 
 import contextlib
 import json
-import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from widesym.ensembles.files import write_whole
 from widesym.launch.errors import RunDirectoryError
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Have `write` fill a file so that a reader sees the old one or the new one, never a part."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())  # else a machine that stops may keep the name, and nothing in it
-    os.replace(temporary, path)
 
 
 @contextlib.contextmanager

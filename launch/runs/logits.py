@@ -6,6 +6,7 @@ from typing import Any
 
 import zarr
 
+from widesym.ensembles.files import readable
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.stored import StoredRun
 
@@ -29,18 +30,14 @@ class StoredLogits:
 
     def __getitem__(self, index: Any, /) -> Any:
         """Of numbers and slices, as in NumPy."""
-        try:
+        with readable(self.path, RunDirectoryError):
             return self.array[index]
-        except Exception as error:  # zarr raises many kinds for a damaged store
-            raise RunDirectoryError(f"{self.path} is damaged ({type(error).__name__}: {error})") from None
 
 
 def stored_logits(run: StoredRun) -> StoredLogits:
     """Of a run, nothing read yet; raises RunDirectoryError where there are none."""
     path = run.path / "logits.zarr"
-    try:
+    with readable(path, RunDirectoryError):
         array = zarr.open_group(path, mode="r", use_consolidated=False)["logits"]
-    except Exception as error:  # zarr raises many kinds for a damaged store
-        raise RunDirectoryError(f"{path} is damaged ({type(error).__name__}: {error})") from None
     assert isinstance(array, zarr.Array)
     return StoredLogits(array, path)

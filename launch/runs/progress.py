@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from widesym.analysis.gram import Progress as GramProgress
 from widesym.ensembles.member import HEALTHY
 from widesym.ensembles.trainer import Moment
+from widesym.launch.console import print_plain
 from widesym.launch.runs.scores import Scores
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -71,12 +72,7 @@ def _lines(console: Console, name: str, members: int, steps: int, rate: Callable
         last, speed = time.perf_counter(), rate(now.step)
         left = f"{members * (steps - now.step) / speed:.0f} s left, " if speed else ""
         done = f"{members} members × {now.step}/{steps} steps, {speed:.0f} member-steps/s"
-        console.print(
-            f"{name}: {done}, {left}{standing(now, scores)}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        print_plain(console, f"{name}: {done}, {left}{standing(now, scores)}")
 
     return report
 
@@ -114,7 +110,7 @@ def _counted(
         last, speed = time.perf_counter(), rate(done, worth)
         left = f", {(total - done) * worth / speed:.0f} s left" if start < done < total else ""
         text = f"{name}: {done}/{total} {things}, {_rounded(speed)} {unit}{left}"
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, text)
 
     if not console.is_terminal:
         yield line

@@ -99,7 +99,10 @@ class Run:
         """All of it as it is written down, data sets by name and fingerprint of their arrays."""
         return RunRecord(
             **{name: describe(getattr(self, name)) for name in ("architecture", "recipe", "orbit", "snapshots")},
-            **{name: getattr(self, name) for name in ("members", "seed", "randomness", "member_numbers", "record_steps")},
+            **{
+                name: getattr(self, name)
+                for name in ("members", "seed", "randomness", "member_numbers", "record_steps")
+            },
             data={data.name: DataRecord(len(data), data.fingerprint, data.provenance) for data in self.sets},
         )
 

@@ -19,11 +19,12 @@ from jaxtyping import Array, Bool, Float, PyTree, UInt32
 from widesym.ensembles import Strategy, Trainer, TrainingRecipe
 from widesym.ensembles.augmentation import FixedCopies
 from widesym.ensembles.checkpoints import Checkpoints, saved_steps
+from widesym.ensembles.files import readable
 from widesym.ensembles.randomness import initial_key, roots
 from widesym.ensembles.recorder import Sick, members_kept
+from widesym.launch.config.snapshots import named_leaves
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.record import RunRecord, read_record, spec_of
-from widesym.launch.config.snapshots import named_leaves
 from widesym.models.architecture import Architecture
 
 PREFIX = "parameters."
@@ -132,10 +133,8 @@ class StoredRun:
     def store(self) -> Iterator[xr.Dataset]:
         """All that was recorded, read as it is used; raises RunDirectoryError where it cannot be."""
         path = self.path / "logits.zarr"
-        try:
+        with readable(path, RunDirectoryError):
             store = xr.open_zarr(path)
-        except Exception as error:  # zarr raises many kinds for a damaged store
-            raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__})") from None
         try:
             with store:
                 yield store
@@ -188,12 +187,7 @@ def _from_checkpoint(run: StoredRun, input_shape: tuple[int, ...], step: int) ->
     except ConfigError as error:
         raise RunDirectoryError(f"checkpoints need the recipe, but {error}; {REMEDY.split(', or')[0]}") from None
     directory = run.path / "checkpoints"
-    try:
+    what = f"checkpoint {directory / str(step)}, for inputs of shape {input_shape},"
+    with readable(what, RunDirectoryError, "remove it to do without"):
         state = Checkpoints(directory, trainer).restore(step, input_shape)
-    except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint
-        reason = next(iter(str(error).splitlines()), "")[:200]
-        raise RunDirectoryError(
-            f"checkpoint {directory / str(step)} cannot be read for inputs of shape {input_shape} "
-            f"({type(error).__name__}: {reason}); remove it to do without"
-        ) from None
     return jax.tree.map(trainer.on_host, state.params)

@@ -9,7 +9,6 @@ plans/NAME.json   what a file for `widesym sweep` came to, when it was last carr
 """
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from widesym.ensembles import Strategy
+from widesym.ensembles.files import locked
 from widesym.ensembles.randomness import Randomness, check_randomness
 from widesym.launch.config.specs import built, made
 from widesym.launch.errors import ConfigError, RunDirectoryError
@@ -89,8 +89,7 @@ class SweepDirectory:
     def locked(self) -> Iterator[None]:
         """Hold the directory, made if missing, after waiting for whoever holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.path / ".lock"):
             yield
 
     def write(self, kind: str, name: str, content: dict[str, Any]) -> None:

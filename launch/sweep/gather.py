@@ -11,6 +11,7 @@ from jaxtyping import Shaped
 
 from widesym.ensembles.data import Dataset
 from widesym.ensembles.data.stored import load_dataset
+from widesym.ensembles.files import whole_directory
 from widesym.ensembles.recorder import create_store
 from widesym.ensembles.trainer import DivergedError, Record
 from widesym.launch.errors import RunDirectoryError
@@ -75,17 +76,14 @@ def _put_together(directory: SweepDirectory, name: str) -> None:
     run = config.run(_sets_of(parts[0][0]))
     if digest(run.config) != name:
         raise RunDirectoryError(f"{name}: its members were trained on other data; remove {parts[0][0].parent}")
-    path = directory.run(name).with_name(f".{name}.new")
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    write_sets(path, run.sets)
-    create_store(path / "logits.zarr", run.layout)
     stores = [(zarr.open_group(each / "logits.zarr", mode="r"), source) for each, source in parts]
-    for position in range(len(run.record_steps)):
-        _copy_moment(run, path, position, stores)
-    _describe(run, path, parts)
-    shutil.rmtree(directory.run(name), ignore_errors=True)  # what it has failed of before
-    path.rename(directory.run(name))
+    with whole_directory(directory.run(name)) as path:
+        write_sets(path, run.sets)
+        create_store(path / "logits.zarr", run.layout)
+        for position in range(len(run.record_steps)):
+            _copy_moment(run, path, position, stores)
+        _describe(run, path, parts)
+        shutil.rmtree(directory.run(name), ignore_errors=True)  # what it has failed of before
 
 
 def _sets_of(part: Path) -> tuple[Dataset, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
+from widesym.launch.console import print_plain
 from widesym.launch.runs.progress import member_progress
 from widesym.launch.sweep.config import told
 from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
@@ -38,7 +39,7 @@ def carry_out(assignment: Assignment, executing: Executing, console: Console) ->
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         elif running:
             if not waited:
-                say(
+                print_plain(
                     console,
                     f"waiting for {len(running)} jobs that other processes are at ({where(now[running[0]])}, …)",
                 )
@@ -47,7 +48,7 @@ def carry_out(assignment: Assignment, executing: Executing, console: Console) ->
         else:
             break
     for run, failure in gather(directory).items():
-        say(console, f"{run} is not put together: {failure}")
+        print_plain(console, f"{run} is not put together: {failure}")
     return summary(directory, plan, assignment.console)
 
 
@@ -62,7 +63,7 @@ def _carry_out(plan: StoredPlan, todo: Sequence[str], executing: Executing, cons
             done += 1
             if end.in_use:
                 in_use.add(name)
-            say(console, f"{name} ({label(plan, name)}): {end.how or 'finished'}")
+            print_plain(console, f"{name} ({label(plan, name)}): {end.how or 'finished'}")
             report(done)
 
         report(0)
@@ -90,17 +91,12 @@ def count_open(directory: SweepDirectory, plan: StoredPlan) -> int:
 def summary(directory: SweepDirectory, plan: StoredPlan, console: Console) -> int:
     """Say how it ended; the exit code."""
     left = count_open(directory, plan)
-    say(console, f"{len(plan.runs) - left} of {len(plan.runs)} runs finished in {directory.path / 'runs'}")
+    print_plain(console, f"{len(plan.runs) - left} of {len(plan.runs)} runs finished in {directory.path / 'runs'}")
     for name, standing in standings(directory, plan.jobs).items():
         if standing.state == "failed":
-            say(console, f"{name} ({label(plan, name)}) failed: {standing.failure}")
+            print_plain(console, f"{name} ({label(plan, name)}) failed: {standing.failure}")
         elif standing.state != "finished":
-            say(console, f"{name} ({label(plan, name)}) is {standing.state}")
+            print_plain(console, f"{name} ({label(plan, name)}) is {standing.state}")
     if left:
-        say(console, "start the sweep again to go on; --retry-failed tries what has failed once more")
+        print_plain(console, "start the sweep again to go on; --retry-failed tries what has failed once more")
     return UNFINISHED if left else 0
-
-
-def say(console: Console, text: str) -> None:
-    """Print as it is."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

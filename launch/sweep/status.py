@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
 
+from widesym.launch.console import table_of
 from widesym.launch.lazily import loaded
 from widesym.launch.runs.directory import runs_within
 from widesym.launch.runs.failures import failure_in
@@ -18,7 +17,9 @@ from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.executors import EXECUTORS
 from widesym.launch.sweep.states import Standing, State, of_directory, settled, standings
 
-COLUMNS = ("run", "what", "state", "steps", "member-steps/s", "left", "where, or why")
+COLUMNS = ("run", "what", "state", "steps", "member-\nsteps/s", "left", "where, or why")
+NUMBERS = COLUMNS[3:6]
+DIGEST = 12  # digits of a run's name, which are not broken; longer names are paths
 ALWAYS = COLUMNS[:3]
 FIRST: tuple[State, ...] = ("failed", "stale", "running", "queued", "waiting", "finished")  # what people look for
 COLOURS = {"failed": "red", "stale": "yellow", "running": "cyan", "queued": "blue", "finished": "green"}
@@ -71,17 +72,14 @@ def rows_of(directory: SweepDirectory) -> list[Row]:
 def shown(rows: Sequence[Row], most: int) -> Group:
     """The table, of the rows that people look for first where there is no room for all, and how many there are."""
     chosen = sorted(rows, key=lambda row: FIRST.index(row.state))[:most] if len(rows) > most else rows
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     filled = [cells(row) for row in chosen]
     used = [at for at, header in enumerate(COLUMNS) if header in ALWAYS or any(row[at] for row in filled)]
-    for header in (COLUMNS[at] for at in used):
-        least = 12 if header in ALWAYS else None
-        justify = "right" if header in ("steps", "member-steps/s", "left") else "left"
-        table.add_column(header, justify=justify, min_width=least, overflow="fold")
+    table = table_of(*(COLUMNS[at] for at in used), numbers=NUMBERS)
+    table.columns[0].no_wrap = all(len(row.run) <= DIGEST for row in chosen)
     for row in filled:
         table.add_row(*(row[at] for at in used))
     hidden = f"; {len(rows) - len(chosen)} rows not shown" if len(rows) > len(chosen) else ""
-    return Group(table, summary(rows) + hidden)
+    return Group(table, "\n" + summary(rows) + hidden)
 
 
 def cells(row: Row) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from widesym.ensembles.sharding import agreed, on_first
+from widesym.launch.console import print_plain
 from widesym.launch.errors import InUseError, RunDirectoryError
 from widesym.launch.runs.failures import FILE, note_failure
 from widesym.launch.sweep.directory import SweepDirectory
@@ -29,7 +30,7 @@ def work(directory: Path, name: str, console: Console, execution: Execution = Ex
         return sweep.is_finished(name) if job.whole else not is_wanted(sweep, name)
 
     if agreed(int(is_done())):
-        console.print(f"{name}: finished", highlight=False, markup=False)
+        print_plain(console, f"{name}: finished")
         return
     try:
         run = job.config.run()

@@ -18,6 +18,7 @@ from widesym.ensembles.recorder import METRICS, check_store, create_store, measu
 from widesym.ensembles.sharding import agreed, largest, on_first
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Moment, Trainer, train
+from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.integrity.files import digests
 from widesym.launch.runs.data import write_sets
@@ -76,7 +77,7 @@ def run_ensemble(
     console = console if jax.process_index() == 0 else Console(quiet=True)
     check_config(path, run.config)
     if agreed(int((path / "finished.json").exists())):
-        console.print(f"{path.name}: finished, {run.members} members found in {path}", highlight=False, markup=False)
+        print_plain(console, f"{path.name}: finished, {run.members} members found in {path}")
         on_first(partial(write_sets, path, run.sets))  # runs of earlier versions lack them
         return
     run.check()
@@ -106,7 +107,7 @@ class RunSession:
 
     def say(self, message: str) -> None:
         """A line of the run's."""
-        self.console.print(f"{self.path.name}: {message}", highlight=False, markup=False, soft_wrap=True)
+        print_plain(self.console, f"{self.path.name}: {message}")
 
     def train(self) -> None:
         """Go on from the newest checkpoint to the end, or until somebody asks to stop, which is raised."""

@@ -154,7 +154,7 @@ def test_a_store_that_cannot_be_read_is_named(tmp_path):
     path, gram = tmp_path / "gram.zarr", Gram(MLP, data(10))
     create_store(path, gram, Tiling(gram.shape, (4, 4), True))
     (path / "ntk" / "zarr.json").write_text("{")
-    with pytest.raises(ValueError, match=r"gram\.zarr cannot be read as a Gram matrix"):
+    with pytest.raises(ValueError, match=r"gram\.zarr, as a Gram matrix, cannot be read"):
         stored_tiling(path)
 
 

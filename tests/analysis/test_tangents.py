@@ -54,7 +54,7 @@ def test_import_leaves_no_trace_in_jax_and_needs_no_tensorflow(nt):
         import jax, jax.core
         from jax.interpreters import ad
         from widesym.analysis.tangents import import_neural_tangents, to_stax
-        from models import Architecture, Dense
+        from widesym.models import Architecture, Dense
 
         def state():
             return dict(vars(jax.core)), dict(vars(ad)), list(warnings.filters), dict(jax.config.values)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from widesym.ensembles.data import standardise_each
-from widesym.ensembles.data.generators import letters
-from widesym.ensembles.data.generators.letters import FONTS, draw
+from widesym.ensembles.data.generators.letters import FONTS, draw, letters
 
 
 @pytest.fixture(scope="module")

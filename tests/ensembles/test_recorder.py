@@ -84,7 +84,7 @@ def test_a_record_is_replaced_alone(store):
 
 def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path):
     path = tmp_path / "logits.zarr"
-    (tmp_path / "logits.zarr.new" / "junk").mkdir(parents=True)
+    (tmp_path / ".logits.zarr.new" / "junk").mkdir(parents=True)
     create_store(path, LAYOUT)
     assert [entry.name for entry in tmp_path.iterdir()] == ["logits.zarr"]
     assert np.isnan(read_logits(path)["ood"]).all()

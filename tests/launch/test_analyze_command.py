@@ -17,7 +17,8 @@ from widesym.ensembles import Adam, FullOrbit, Strategy, TrainingRecipe
 from widesym.ensembles.recorder import read_logits
 from widesym.launch.analyses import analyze
 from widesym.launch.analyses.analyze import AnalysisOptions
-from widesym.launch.analyses.files import frame_of, read_tables
+from widesym.launch.analyses.directory import read_tables
+from widesym.launch.analyses.files import frame_of
 from widesym.launch.commands.analyze import AnalyzeCommand
 from widesym.launch.runs.directory import claim
 from widesym.launch.runs.run import Run
@@ -150,7 +151,7 @@ def test_figures_and_findings_are_there(analysed, runs):
         ("gcnn", 7, 4),
     ]
     assert described[0]["path"] == str(runs / "augmented")
-    assert "noise floor" in printed
+    assert "what the members' scatter makes of the distance to theory" in " ".join(printed.split())
     assert not list(output.rglob("*.new"))
 
 
@@ -285,7 +286,7 @@ def test_bad_input_exits_with_2(command, runs, tmp_path, arguments, message):
     [
         (lambda path: shutil.rmtree(path), "there is no directory"),
         (lambda path: shutil.rmtree(path / "tables"), "is not the directory of an analysis"),
-        (lambda path: (path / "tables" / "theory.nc").write_bytes(b"CDF"), "theory.nc cannot be read"),
+        (lambda path: (path / "tables" / "theory.nc").write_bytes(b"CDF"), "theory.nc cannot be read ("),
         (lambda path: (path / "data" / "0.npz").write_bytes(b"PK"), "0.npz holds no data set that can be read"),
     ],
     ids=["absent", "no tables", "damaged table", "damaged inputs"],

@@ -1,5 +1,6 @@
 """What interrupts and faults leave on disk: saves are never split, damage is passed over, the numbers end the same."""
 
+import fcntl
 import io
 import json
 import os
@@ -109,7 +110,7 @@ def test_a_claim_looks_again_once_it_has_the_lock(tmp_path, monkeypatch):
     def other_comes_first(*_):
         run_directory.write_json(tmp_path / "config.json", {"config": {"members": 4}})
 
-    monkeypatch.setattr(run_directory.fcntl, "flock", other_comes_first)
+    monkeypatch.setattr(fcntl, "flock", other_comes_first)
     with pytest.raises(RunDirectoryError, match="members: 4 on disk, 5 asked for"), claim(tmp_path, {"members": 5}):
         pass
 

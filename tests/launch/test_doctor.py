@@ -131,6 +131,7 @@ def test_runs_are_found_however_deep(run, whole, tmp_path, command):
     deep = shutil.copytree(whole, tmp_path / "sweep" / "a" / "deep")
     shutil.copytree(whole, deep / "ntk" / "within")
     shutil.copytree(whole, deep / "tensorboard" / "no place for runs")
+    shutil.copytree(whole, tmp_path / "sweep" / ".b.new")  # that is being put together
     (tmp_path / "sweep" / "config.json").write_text("{}")
     shutil.copytree(whole / "checkpoints", tmp_path / "killed" / "checkpoints")
     shutil.copy(whole / "config.json", tmp_path / "killed")

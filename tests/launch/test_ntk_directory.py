@@ -1,6 +1,7 @@
 """The directory of a run's empirical NTKs: whose are computed, what a later call finds there, and what is refused."""
 
 import io
+import os
 import shutil
 from dataclasses import replace
 
@@ -74,7 +75,7 @@ class Killed(BaseException):
 
 STAGES = (
     (ntk_files.np, "save"),
-    (ntk_files.os, "replace"),
+    (os, "replace"),
     (ntk_run, "kernel_statistics"),
     (xr.Dataset, "to_zarr"),
     (ntk_files.zarr, "consolidate_metadata"),

@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.support.stored_runs import TEST, TRAIN
 from widesym.ensembles import Strategy, TrainingRecipe
 from widesym.launch.analyses.analyze import standing
-from widesym.launch.analyses.files import read_tables
+from widesym.launch.analyses.directory import read_tables
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble
 from widesym.models import Architecture, Dense, Flatten, Relu
@@ -27,7 +27,7 @@ def damaged(path, pattern, content=b"no"):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: damaged(path, "logits.zarr/logits/c/**/*"), "bad: .*logits.zarr is damaged"),
+        (lambda path: damaged(path, "logits.zarr/logits/c/**/*"), "bad: .*logits.zarr cannot be read"),
         (
             lambda path: shutil.rmtree(path / "logits.zarr/logits/c/0"),
             "bad: logits of member 0 at time index 0 are not",

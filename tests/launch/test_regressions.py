@@ -16,7 +16,7 @@ from widesym.ensembles.data import IsingEnergies
 from widesym.ensembles.data.dataset import Quantity
 from widesym.ensembles.recorder import METRICS, read_logits
 from widesym.launch.analyses.analyze import AnalysisOptions
-from widesym.launch.analyses.files import read_tables
+from widesym.launch.analyses.directory import read_tables
 from widesym.launch.analyses.matching import compared, match, runs_in
 from widesym.launch.commands.analyze import AnalyzeCommand
 from widesym.launch.errors import MismatchError

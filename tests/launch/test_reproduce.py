@@ -12,7 +12,7 @@ from widesym.analysis.dynamics import largest_learning_rate
 from widesym.analysis.dynamics.ensembles import training_kernel
 from widesym.ensembles.recorder import read_logits
 from widesym.launch import cli
-from widesym.launch.analyses.files import read_tables
+from widesym.launch.analyses.directory import read_tables
 from widesym.launch.kernels import gram
 from widesym.launch.recipes.digits_c4 import DigitsC4
 from widesym.launch.training import execution

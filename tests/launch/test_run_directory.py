@@ -106,7 +106,7 @@ def test_a_directory_is_held_by_one_at_a_time(tmp_path):
 def other(tmp_path):
     """A process that holds the directory `run` until it is killed."""
     code = (
-        "import sys, time; from pathlib import Path; from launch import run_directory as d\n"
+        "import sys, time; from pathlib import Path; from widesym.launch.runs import directory as d\n"
         "d.circumstances = dict\n"  # JAX need not start its devices
         "with d.claim(Path(sys.argv[1]), {'members': 4}): print('held', flush=True); time.sleep(600)"
     )

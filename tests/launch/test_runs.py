@@ -15,7 +15,7 @@ from rich.console import Console
 from widesym.analysis.empirical import empirical_ntk
 from widesym.ensembles import Adam, FullOrbit, IndependentDraws, ShuffledEpochs, Strategy, TrainingRecipe
 from widesym.ensembles.data import Digits
-from widesym.ensembles.data.generators import letters
+from widesym.ensembles.data.generators.letters import letters
 from widesym.ensembles.recorder import SickMembersError, read_logits, read_orbits
 from widesym.ensembles.trial import state_bytes
 from widesym.launch.config.snapshots import EmpiricalNtk, Parameters

@@ -177,7 +177,7 @@ def test_a_step_that_is_not_there_is_said(recorded):
 def test_parameters_of_another_architecture_are_refused(recorded, checkpointed, tmp_path):
     with pytest.raises(RunDirectoryError, match=r"parameters.layers.3.weight has shape \(3, 10, 48\)"):
         stored_parameters(StoredRun(recorded), (6, 6, 1), 1)
-    with pytest.raises(RunDirectoryError, match=r"checkpoint .*/1 cannot be read for inputs of shape \(6, 6, 1\)"):
+    with pytest.raises(RunDirectoryError, match=r"checkpoint .*/1, for inputs of shape \(6, 6, 1\), cannot be"):
         stored_parameters(StoredRun(checkpointed), (6, 6, 1), 1)
     path = copied(recorded, tmp_path)
     content = json.loads((path / "config.json").read_text())
@@ -192,7 +192,7 @@ def test_a_damaged_checkpoint_is_named(checkpointed, tmp_path):
     for file in (path / "checkpoints" / "4").rglob("*"):
         if file.is_file() and not file.name.startswith("_"):
             file.write_bytes(b"")
-    with pytest.raises(RunDirectoryError, match=r"checkpoint .*/4 cannot be read .*; remove it to do without"):
+    with pytest.raises(RunDirectoryError, match=r"checkpoint .*/4, .*, cannot be read .*; remove it to do without"):
         stored_parameters(StoredRun(path), SHAPE, 4)
 
 

@@ -129,9 +129,9 @@ def test_what_draws_has_its_mean_predicted_and_more_spread(recipe, alone):
 
 
 def test_drawn_runs_are_said_to_be(runs):
-    said = {each["what"]: each for each in findings(match(runs_in([runs]), "refuse"), ["slow"])}
-    assert said["slow: theory"]["status"] == "warning"
-    assert "add to the predicted spread" in said["slow: theory"]["detail"]
+    said = {each.what: each for each in findings(match(runs_in([runs]), "refuse"), ["slow"])}
+    assert said["slow: theory"].status == "warning"
+    assert "add to the predicted spread" in said["slow: theory"].detail
     assert "fast: theory" not in said
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import tyro
 from rich.console import Console
 
+from widesym.launch.console import print_plain
 from widesym.launch.errors import SlurmError
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.interrupts import StopRequest
@@ -22,7 +23,6 @@ from widesym.launch.sweep.executors.slurm.array import (
     queued,
     submit,
 )
-from widesym.launch.sweep.launcher import say
 from widesym.launch.sweep.states import standings
 from widesym.launch.sweep.worker import work
 from widesym.launch.training.execution import Execution
@@ -55,10 +55,10 @@ class Slurm(Executor):
         if submitted:
             numbers = ", ".join(list(submitted.values())[:MOST_NUMBERS])
             more = ", …" if len(submitted) > MOST_NUMBERS else ""
-            say(console, f"{len(submitted)} jobs submitted to SLURM: {numbers}{more}")
+            print_plain(console, f"{len(submitted)} jobs submitted to SLURM: {numbers}{more}")
         else:
-            say(console, "no jobs to submit: they are queued, running, failed or finished")
-        say(console, f"look at them with: {shlex.join(['widesym', 'status', str(directory.path)])}")
+            print_plain(console, "no jobs to submit: they are queued, running, failed or finished")
+        print_plain(console, f"look at them with: {shlex.join(['widesym', 'status', str(directory.path)])}")
         return 0
 
     @classmethod

@@ -195,7 +195,10 @@ def read_orbits(path: Path, sick: Sick = "refuse") -> dict[str, Float[np.ndarray
 
 
 def members_kept(path: Path, store: xr.Dataset, sick: Sick) -> Bool[np.ndarray, " member"]:
-    """Which members to read."""
+    """Which members to read: the healthy ones with sick="exclude", all with "include".
+
+    Raises SickMembersError where there are sick ones and `sick` is "refuse", or where no healthy one is left.
+    """
     healthy = store.healthy.values[store.recorded.values].all(axis=0)
     if healthy.all() or sick == "include":
         return np.ones(len(healthy), bool)

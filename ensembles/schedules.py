@@ -31,7 +31,7 @@ class Constant:
     """The learning rate as it is."""
 
     def factor(self, step: Step) -> Factor:
-        """1 everywhere."""
+        """A factor of 1 at every step."""
         return jnp.ones(jnp.shape(step))
 
 
@@ -68,7 +68,7 @@ class Exponential:
         check_steps("every", self.every, 1)
 
     def factor(self, step: Step) -> Factor:
-        """1 at step 0."""
+        """The factor rate^(step/every), which is 1 at step 0."""
         return jnp.asarray(optax.exponential_decay(1.0, self.every, self.rate)(step))
 
 

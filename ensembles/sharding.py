@@ -33,12 +33,12 @@ class Placement:
 
     @property
     def mesh(self) -> Mesh:
-        """The devices in line."""
+        """The devices as a JAX mesh with one axis, `member`."""
         return Mesh(np.array(jax.devices()[: self.devices]), ("member",), axis_types=(AxisType.Auto,))
 
     @property
     def by_member(self) -> NamedSharding:
-        """Of arrays whose leading axis is the members'."""
+        """The sharding of arrays whose leading axis is the members', split over the devices."""
         return NamedSharding(self.mesh, BY_MEMBER)
 
     def everywhere(self, x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:

@@ -93,7 +93,7 @@ class Trainer:
 
     @property
     def placement(self) -> Placement:
-        """Where the members are."""
+        """How the members are spread over devices, and over rounds on each device."""
         return placement(self.members, self.strategy)
 
     @property

@@ -106,7 +106,7 @@ def chosen(arguments: Sequence[str]) -> Callable[[], None]:
 
 
 def obey(choice: Lazily, options: Sequence[str], program: str) -> None:
-    """Carry out one command."""
+    """Build the command from its options, and run it with a console on standard output."""
     from rich.console import Console
 
     asked(choice.load(), options, program).run(Console(emoji=False))  # names may have colons

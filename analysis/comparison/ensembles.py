@@ -65,12 +65,12 @@ class Compared:
 
     @property
     def numbers(self) -> Numbers:
-        """Of the counted members."""
+        """The numbers of the counted members, in their ensemble or, where those are not known, in `logits`."""
         return self.logits.numbers if self.member_numbers is None else self.member_numbers
 
     @property
     def members(self) -> int:
-        """How many count."""
+        """How many members the comparison counts."""
         return self.logits.members
 
 

@@ -31,7 +31,7 @@ class Pair(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """For people."""
+        """How the two ensembles are compared, in tables: "paired" or "independent"."""
         return "paired" if self.pairs else "independent"
 
 

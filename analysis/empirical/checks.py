@@ -37,7 +37,7 @@ class Given(NamedTuple):
         return jax.eval_shape(applied(self.network), self.one, self.x1[:1]).shape[1]
 
     def params_of(self, member: int) -> Params:
-        """One member's."""
+        """The parameters of the member of this number, without a member axis."""
         return self.params if self.members is None else jax.tree.map(lambda leaf: leaf[member], self.params)
 
 

@@ -56,7 +56,7 @@ def target_alignment(
 
 
 def spectra(kernels: Float[np.ndarray, "*leading n n"]) -> Float[np.ndarray, "*leading n"]:
-    """Eigenvalues, the largest first."""
+    """The eigenvalues of symmetric kernels, in float64, each kernel's largest first."""
     return np.linalg.eigvalsh(np.asarray(kernels, np.float64))[..., ::-1]
 
 

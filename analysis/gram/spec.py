@@ -60,7 +60,7 @@ class Gram:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """The numbers of rows and columns, n1 and n2."""
         rows, columns = self.sides
         return len(rows), len(columns)
 

@@ -79,7 +79,7 @@ def write_tile(root: zarr.Group, tile: Tile, nngp: Values, ntk: Values) -> None:
 
 
 def open_store(path: Path) -> zarr.Group:
-    """For writing tiles."""
+    """The store of a Gram matrix, opened for writing tiles into its arrays."""
     return zarr.open_group(path, mode="r+", use_consolidated=False)
 
 
@@ -116,7 +116,7 @@ def read_gram(path: Path) -> Kernel:
 
 
 def checksum(nngp: Values, ntk: Values) -> int:
-    """Of the bits of both."""
+    """The CRC-32 of the bits of K and Θ of a tile, with the bit WRITTEN set, so that it is never zero."""
     return zlib.crc32(ntk.tobytes(), zlib.crc32(nngp.tobytes())) | WRITTEN
 
 

@@ -59,7 +59,7 @@ class LagEngine:
 
     @cached_property
     def plan(self) -> LagPlan:
-        """Which lags there are."""
+        """The lags that the network's layers need, from its input on."""
         return LagPlan(self.architecture, self.input_shape)
 
     @property

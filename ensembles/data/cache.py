@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """The bytes that the entry's files take on disk."""
         return sum(file.stat().st_size for file in self.path.iterdir())
 
     @property
@@ -119,7 +119,7 @@ def folder() -> Path:
 
 
 def entries() -> list[Entry]:
-    """All entries, by name."""
+    """All entries of the cache, sorted by name; none is read yet."""
     return [Entry(path) for path in sorted(folder().glob("[!.]*")) if path.is_dir()]
 
 

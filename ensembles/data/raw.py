@@ -34,7 +34,7 @@ class Part(NamedTuple):
     values: Float[np.ndarray, "sample quantity"] | None = None
 
     def taken(self, indices: Int[np.ndarray, " chosen"]) -> "Part":
-        """Some of the samples."""
+        """The samples at these indices, in their order."""
         kept = (None if array is None else array[indices] for array in (self.labels, self.values))
         return Part(self.inputs[indices], *kept)
 

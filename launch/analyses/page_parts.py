@@ -82,7 +82,7 @@ def picture(png: bytes, size: tuple[int, int], caption: str, name: str) -> str:
 
 
 def page(title: str, *sections: str) -> str:
-    """The document."""
+    """A whole HTML document of these sections, with its style in it; it loads nothing and runs no scripts."""
     head = "\n".join(
         (
             '<meta charset="utf-8">',

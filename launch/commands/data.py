@@ -27,7 +27,7 @@ class ListSets:
     """List the data sets that have names, and what the cache holds."""
 
     def run(self, console: Console) -> None:
-        """Print both tables."""
+        """Print the table of named data sets, and that of what the cache holds."""
         named = table_of("name", "what it is", "from", "in the cache")
         for name, known in SETS.items():
             entry = known.source.entry if isinstance(known.source, Cacheable) else None
@@ -128,7 +128,7 @@ class VerifySets:
 
 
 def table_of(*headers: str) -> Table:
-    """An empty table."""
+    """A table with these column headers, and no rows yet."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for header in headers:
         table.add_column(header)

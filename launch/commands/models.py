@@ -26,7 +26,7 @@ class ModelsTable:
             raise ValueError(f"--width is {self.width}; it must be between 2 and 65536")
 
     def run(self, console: Console) -> None:
-        """Print the table."""
+        """Print a row for each model of the zoo, at its own width or at `width`."""
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for header in ("model", "input", "width", "parameters", "invariant to", "kernel"):
             justify = "right" if header in ("width", "parameters") else "left"

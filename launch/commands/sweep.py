@@ -59,7 +59,7 @@ class SweepCommand:
 
     @property
     def directory(self) -> SweepDirectory:
-        """Where the runs are."""
+        """The sweep's directory: `output`, or by default runs/NAME for NAME.yaml."""
         return SweepDirectory(self.output or Path("runs") / self.config.stem)
 
     def run(self, console: Console) -> None:

@@ -35,7 +35,7 @@ class KernelFiles:
         return sorted(int(path.stem) for path in self.directory.glob("*.npy") if path.stem.isdigit())
 
     def computed(self, step: int) -> Bool[np.ndarray, " member"]:
-        """Whose kernels are there."""
+        """Which members' kernels at this step are on disk."""
         if not self.path(step).exists():
             return np.zeros(self.members, bool)
         return ~np.isnan(self.read(step)[:, 0, 0])
@@ -65,7 +65,7 @@ class KernelFiles:
         return found
 
     def path(self, step: int) -> Path:
-        """The file."""
+        """The .npy file of the kernels at this step."""
         return self.directory / f"{step}.npy"
 
 

@@ -21,7 +21,7 @@ class Space(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The bytes of records, checkpoints and data together."""
         return sum(self)
 
     def __str__(self) -> str:
@@ -58,6 +58,6 @@ def check_space(
 
 
 def size(number: float) -> str:
-    """Bytes for people."""
+    """A number of bytes as text with three digits and a binary unit: 1.5 GiB."""
     power = max(0, min(4, int(math.log2(max(number, 1)) // 10)))
     return f"{number / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"

@@ -18,7 +18,7 @@ class StopRequest:
 
     @property
     def made(self) -> bool:
-        """Whether anybody has."""
+        """Whether the process has been asked to stop."""
         return self.number > 0
 
 

@@ -84,7 +84,7 @@ class RunRecord:
 
     @property
     def training_set(self) -> str:
-        """Its name."""
+        """The name of the training set, which is the first of `data`."""
         return next(iter(self.data))
 
     @property
@@ -106,9 +106,7 @@ class RunRecord:
         """The ensemble, of what the record describes."""
         fingerprint = self.data[self.training_set].fingerprint
         numbers = self.member_numbers
-        return Trainer(
-            architecture, recipe, self.members, self.seed, strategy, numbers, self.randomness, fingerprint
-        )
+        return Trainer(architecture, recipe, self.members, self.seed, strategy, numbers, self.randomness, fingerprint)
 
     def layout(self, recipe: TrainingRecipe, orbit: FixedCopies | None) -> Layout:
         """What the store holds, of one logit and without snapshots; raises ValueError where steps are not said."""

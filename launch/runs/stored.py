@@ -21,9 +21,9 @@ from widesym.ensembles.augmentation import FixedCopies
 from widesym.ensembles.checkpoints import Checkpoints, saved_steps
 from widesym.ensembles.randomness import initial_key, roots
 from widesym.ensembles.recorder import Sick, members_kept
+from widesym.launch.config.snapshots import named_leaves
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.record import RunRecord, read_record, spec_of
-from widesym.launch.config.snapshots import named_leaves
 from widesym.models.architecture import Architecture
 
 PREFIX = "parameters."
@@ -90,7 +90,7 @@ class StoredRun:
 
     @property
     def has_snapshots(self) -> bool:
-        """Whether parameters were recorded."""
+        """Whether the members' parameters were recorded beside their logits."""
         with self.store() as store:
             return any(str(name).startswith(PREFIX) for name in store.data_vars)
 

@@ -66,7 +66,7 @@ class SweepDirectory:
     path: Path
 
     def run(self, name: str) -> Path:
-        """A run directory."""
+        """The directory of the run with this name."""
         return self.path / "runs" / name
 
     def part(self, job: str) -> Path:
@@ -78,7 +78,7 @@ class SweepDirectory:
         return self.run(job) if job in runs else self.part(job)
 
     def is_finished(self, run: str) -> bool:
-        """Whether a run is."""
+        """Whether the run with this name is finished."""
         return (self.run(run) / "finished.json").exists()
 
     def is_trained(self, source: Source) -> bool:

@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 
     @property
     def flops(self) -> float:
-        """Of all jobs."""
+        """Floating-point operations of all jobs' training together."""
         return self.cost.flops * self.members / self.run.members
 
     @property
@@ -37,7 +37,7 @@ class Kind(NamedTuple):
         return of_members * self.members / self.run.members + self.cost.space.data * self.jobs
 
     def seconds(self, predicted: PredictedTime) -> float:
-        """Of all jobs, one after the other on all devices."""
+        """Seconds that all jobs take, one after the other on all devices of this machine."""
         first = self.run.members
         more = self.members - first * self.jobs
         return predicted.seconds * self.jobs + more * self.run.record_steps[-1] * predicted.trial.seconds_a_member_step
@@ -81,7 +81,7 @@ def base_of(sweep: SweepConfig) -> dict[str, Any]:
 
 
 def commented(lines: list[str]) -> str:
-    """As comments of YAML."""
+    """The lines as YAML comments, joined to one text."""
     return "\n".join(f"# {line}" for line in lines)
 
 

@@ -52,7 +52,7 @@ def digest_of_part(config: Mapping[str, Any]) -> str:
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
-    """Of JSON values."""
+    """The first 12 hexadecimal digits of the SHA-256 of JSON values, whatever the order of their keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

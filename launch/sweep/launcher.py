@@ -107,5 +107,5 @@ def summary(directory: SweepDirectory, plan: StoredPlan, console: Console) -> in
 
 
 def say(console: Console, text: str) -> None:
-    """Print as it is."""
+    """Print the text as it is: without markup or highlights, and without breaking lines."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -27,14 +27,14 @@ UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
 
 class RecordTime(NamedTuple):
-    """What one record takes."""
+    """The seconds that compiling the record of a step takes, and those that each member's record then takes."""
 
     compile_seconds: float
     seconds_a_member: float
 
 
 class PredictedTime(NamedTuple):
-    """Of a run, and the trial that it was found by."""
+    """The seconds that a run takes, and the trial from which they are predicted."""
 
     seconds: float
     trial: Trial

@@ -91,7 +91,7 @@ def pixels(size: int) -> Complex[np.ndarray, "row column"]:
 
 
 def gaussian(distance: Float[np.ndarray, "..."], radius: float, width: float) -> Float[np.ndarray, "..."]:
-    """R_j, before normalisation."""
+    """The radial profile R_j of a ring, not normalised: exp(−(distance − radius)²/(2 width²))."""
     return np.exp(-(((distance - radius) / width) ** 2) / 2)
 
 

@@ -100,7 +100,7 @@ class MaxPool(_LocalPool):
 
 
 class FlattenModule(nnx.Module):
-    """Finite-width Flatten."""
+    """The flattening of `Flatten` at finite width: all points' channels in one vector, [feature, sample]."""
 
     def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "feature sample"]:
         return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])

@@ -16,7 +16,7 @@ from widesym.analysis.estimators.logits import BLOCK_BYTES, Block, LogitsArray
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class LogitsPart:
     """Part of an ensemble's logits: some times, members and stretches of the sample axis, each in its own order."""
 
     array: LogitsArray
@@ -48,8 +48,8 @@ class Differences:
     Raises ValueError for parts of other shapes.
     """
 
-    ours: Part
-    theirs: Part
+    ours: LogitsPart
+    theirs: LogitsPart
 
     def __post_init__(self) -> None:
         if self.ours.shape != self.theirs.shape:

@@ -29,7 +29,7 @@ from widesym.analysis.figures.panels import (
 OSP = "orbit-same-prediction\n(elements of the group)"
 
 
-class Quantity(NamedTuple):
+class Measure(NamedTuple):
     """A measure of equivariance: its name in the table and on the axis."""
 
     name: str
@@ -37,9 +37,9 @@ class Quantity(NamedTuple):
 
 
 QUANTITIES = (
-    Quantity("osp", OSP),
-    Quantity("orbit_deviation", "relative orbit deviation"),
-    Quantity("equivariance_error", "relative equivariance error"),
+    Measure("osp", OSP),
+    Measure("orbit_deviation", "relative orbit deviation"),
+    Measure("equivariance_error", "relative equivariance error"),
 )
 
 

@@ -18,7 +18,7 @@ from widesym.analysis.programs.devices import on_devices
 Values = Float[np.ndarray, "row column"]
 
 
-class Progress(NamedTuple):
+class GramProgress(NamedTuple):
     """Tiles that this process has computed, of those that it is to, and pairs of inputs in one tile."""
 
     done: int
@@ -31,7 +31,7 @@ def own_share(tiles: Sequence[Tile]) -> list[Tile]:
     return list(tiles[jax.process_index() :: jax.process_count()])
 
 
-def computed(gram: Gram, path: Path, tiles: Sequence[Tile]) -> Iterator[Progress]:
+def computed(gram: Gram, path: Path, tiles: Sequence[Tile]) -> Iterator[GramProgress]:
     """Compute these tiles into the store, one at a time on each device of this process; yields as each is written.
 
     A tile's numbers depend on the spec and the store's tiling alone, on devices of one kind. Raises GramError where one
@@ -39,7 +39,7 @@ def computed(gram: Gram, path: Path, tiles: Sequence[Tile]) -> Iterator[Progress
     """
     tiling, root = stored_tiling(path, gram), open_store(path)
     pairs = tiling.tile[0] * tiling.tile[1]
-    yield Progress(0, len(tiles), pairs)
+    yield GramProgress(0, len(tiles), pairs)
 
     def compute(tile: Tile, device: Any) -> tuple[Tile, Values, Values]:
         with jax.default_device(device), gram.precise():
@@ -48,7 +48,7 @@ def computed(gram: Gram, path: Path, tiles: Sequence[Tile]) -> Iterator[Progress
     for done, (tile, nngp, ntk) in enumerate(on_devices(compute, tiles, jax.local_devices()), 1):
         check_finite(tile, nngp, ntk)
         write_tile(root, tile, nngp, ntk)
-        yield Progress(done, len(tiles), pairs)
+        yield GramProgress(done, len(tiles), pairs)
 
 
 def tile_values(gram: Gram, tile: Tile, full: tuple[int, int]) -> tuple[Values, Values]:

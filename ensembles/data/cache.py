@@ -20,7 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from widesym.ensembles.data.dataset import DataError, Quantity, Splits
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.models.description import describe
 
 LONGEST = 80  # characters of a name; file systems take 255 bytes
@@ -29,7 +29,7 @@ FORMAT = 1  # of an entry; it grows when older ones can no longer be read
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """A set in the cache: the folder of its arrays and of `entry.json`."""
 
     path: Path
@@ -74,9 +74,9 @@ class Entry:
         self.verify()
         facts = self.facts
 
-        def part(split: str) -> Part:
-            kept = [name for name in Part._fields if f"{split}.{name}.npy" in facts["files"]]
-            return Part(**{name: np.load(self.path / f"{split}.{name}.npy") for name in kept})
+        def part(split: str) -> RawSplit:
+            kept = [name for name in RawSplit._fields if f"{split}.{name}.npy" in facts["files"]]
+            return RawSplit(**{name: np.load(self.path / f"{split}.{name}.npy") for name in kept})
 
         test = part("test") if "test.inputs.npy" in facts["files"] else None
         about = facts["provenance"], tuple(facts["classes"]), tuple(Quantity(**each) for each in facts["quantities"])
@@ -88,7 +88,7 @@ class Cacheable(Protocol):
     """A source of a set that is kept in the cache."""
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> CacheEntry:
         """Where it is kept, whether it is there or not."""
         ...
 
@@ -118,15 +118,15 @@ def folder() -> Path:
     return cache_home() / "data"
 
 
-def entries() -> list[Entry]:
+def entries() -> list[CacheEntry]:
     """All entries of the cache, sorted by name; none is read yet."""
-    return [Entry(path) for path in sorted(folder().glob("[!.]*")) if path.is_dir()]
+    return [CacheEntry(path) for path in sorted(folder().glob("[!.]*")) if path.is_dir()]
 
 
-def entry_of(name: str, source: Any) -> Entry:
+def entry_of(name: str, source: Any) -> CacheEntry:
     """Where the set of that name is kept, whether it is there or not; `source` is what `describe` takes."""
     digest = hashlib.sha256(json.dumps(describe(source), sort_keys=True).encode()).hexdigest()[:12]
-    return Entry(folder() / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:LONGEST]}-{digest}")
+    return CacheEntry(folder() / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:LONGEST]}-{digest}")
 
 
 def cached(name: str, source: Any, make: Callable[[], Raw]) -> Raw:

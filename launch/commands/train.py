@@ -35,7 +35,7 @@ OF_A_RUN = "config.json"  # the name of files that describe run directories
 CHANGED_AGAIN = ("members", "seed")  # what may be changed of these
 
 
-class Plan(NamedTuple):
+class TrainingPlan(NamedTuple):
     """What is to be trained, what it was made of, and how it was carried out before."""
 
     run: Run
@@ -111,7 +111,7 @@ def name_of(config: Path) -> str:
     return config.absolute().parent.name if config.name == OF_A_RUN else config.stem
 
 
-def of_file(path: Path, changes: Mapping[str, Any], output: Path) -> Plan:
+def of_file(path: Path, changes: Mapping[str, Any], output: Path) -> TrainingPlan:
     """What a file describes, with other values at these dotted paths (`with_changes`), to be trained in `output`."""
     content = read_mapping(path)
     try:
@@ -124,10 +124,10 @@ def of_file(path: Path, changes: Mapping[str, Any], output: Path) -> Plan:
         run = config.run()
     except ValueError as error:  # of data that are not there, or not enough
         raise ConfigError(f"{path}: {error}") from error
-    return Plan(run, described(config))
+    return TrainingPlan(run, described(config))
 
 
-def again(path: Path, changes: Mapping[str, Any]) -> Plan:
+def again(path: Path, changes: Mapping[str, Any]) -> TrainingPlan:
     """What a run directory holds, `members` and `seed` changed if given; with the strategy that it was trained by, if
     that is for such a device, so that the numbers are the same bit for bit. Raises ConfigError for other changes.
     """
@@ -157,10 +157,10 @@ def again(path: Path, changes: Mapping[str, Any]) -> Plan:
         randomness=record.randomness,
     )
     strategy = None if "members" in changes else stored_strategy(path.parent / "strategy.json")
-    return Plan(run, run.config, strategy)
+    return TrainingPlan(run, run.config, strategy)
 
 
-def told(plan: Plan, cost: TrainingCost, output: Path) -> str:
+def told(plan: TrainingPlan, cost: TrainingCost, output: Path) -> str:
     """The plan, as the YAML of a configuration file, and its cost, as comments."""
     run, steps = plan.run, plan.run.record_steps[-1]
     resolved = dumped(plan.resolved)

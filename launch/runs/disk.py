@@ -12,7 +12,7 @@ from widesym.ensembles.trial import state_bytes
 from widesym.launch.errors import RunDirectoryError
 
 
-class Space(NamedTuple):
+class DiskSpace(NamedTuple):
     """Bytes that a run takes on disk, but for some KiB."""
 
     records: int
@@ -29,9 +29,9 @@ class Space(NamedTuple):
         return f"{size(self.total)} on disk ({parts})"
 
 
-def needed_space(layout: Layout, trainer: Trainer, input_shape: tuple[int, ...], kept: int, data: int = 0) -> Space:
+def needed_space(layout: Layout, trainer: Trainer, input_shape: tuple[int, ...], kept: int, data: int = 0) -> DiskSpace:
     """What a run takes that keeps the newest `kept` checkpoints; the next one is written before the oldest goes."""
-    return Space(layout.bytes, (kept + 1) * state_bytes(trainer, input_shape), data)
+    return DiskSpace(layout.bytes, (kept + 1) * state_bytes(trainer, input_shape), data)
 
 
 def check_space(

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from widesym.analysis.gram import Progress as GramProgress
+from widesym.analysis.gram import GramProgress
 from widesym.ensembles.member import HEALTHY
 from widesym.ensembles.trainer import Moment
 from widesym.launch.runs.scores import Scores

@@ -22,7 +22,7 @@ from widesym.launch.runs.files import write_json
 from widesym.launch.runs.record import read_record
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
-from widesym.launch.sweep.directory import Source, SweepDirectory
+from widesym.launch.sweep.directory import JobMembers, SweepDirectory
 from widesym.launch.sweep.jobs import digest
 from widesym.launch.training.stability import FILE as STABILITY
 
@@ -93,7 +93,7 @@ def _sets_of(part: Path) -> tuple[Dataset, ...]:
     return tuple(load_dataset(file_of(part, index, name)) for index, name in enumerate(read_record(part).data))
 
 
-def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zarr.Group, Source]]) -> None:
+def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zarr.Group, JobMembers]]) -> None:
     def joined(name: str) -> Shaped[np.ndarray, "member ..."]:
         return np.concatenate(
             [np.asarray(store[name][position, at.start : at.start + at.members]) for store, at in stores]  # pyright: ignore
@@ -108,7 +108,7 @@ def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zar
     write_moment(run, path, record, arrays)
 
 
-def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, Source]]) -> None:
+def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, JobMembers]]) -> None:
     """Configuration, circumstances and end, as of one run; what stands there of jobs is theirs that had members."""
     first = parts[0][0]
     described = [json.loads((each / "config.json").read_text()) for each, _ in parts]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from widesym.ensembles.data.dataset import DataError, Splits
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.ensembles.data.readers.files import FilePath, class_names, existing, explained, pictures, read_bytes
 from widesym.models.checks import check_positive, check_seed
 
@@ -41,7 +41,7 @@ class CifarBinary:
         train, test = (self._part(names, classes) for names in (TRAIN, ("test_batch.bin",)))
         return Raw(str(self.directory), train, test, provenance, classes).splits(self.train, self.test, self.seed)
 
-    def _part(self, names: tuple[str, ...], classes: tuple[str, ...]) -> Part:
+    def _part(self, names: tuple[str, ...], classes: tuple[str, ...]) -> RawSplit:
         paths = [existing(Path(self.directory), name) for name in names]
         content = b"".join(map(self._content, paths))
         records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int, Num
 
 from widesym.ensembles.data.dataset import DataError
-from widesym.ensembles.data.raw import Part
+from widesym.ensembles.data.raw import RawSplit
 
 FilePath = str | Path
 
@@ -22,7 +22,7 @@ def pictures(
     classes: tuple[str, ...],
     images_from: str,
     labels_from: str,
-) -> Part:
+) -> RawSplit:
     """Images as their file holds them, each with a label into `classes`.
 
     Raises DataError, which begins with the file that they are from, for images that are none, not numbers or not
@@ -30,7 +30,7 @@ def pictures(
     """
     check_images(images_from, images)
     check_labels(labels_from, labels, len(images), classes)
-    return Part(images, labels)
+    return RawSplit(images, labels)
 
 
 def check_images(where: str, images: Num[np.ndarray, "sample row column channel"]) -> None:

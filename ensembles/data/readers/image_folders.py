@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from widesym.ensembles.data.cache import Entry, cached, entry_of
+from widesym.ensembles.data.cache import CacheEntry, cached, entry_of
 from widesym.ensembles.data.dataset import Splits
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.ensembles.data.readers.files import FilePath, pictures, state_of
 from widesym.ensembles.data.readers.picture_files import read_square, side_of
 from widesym.ensembles.data.readers.picture_trees import Classes, pictures_by_part
@@ -63,7 +63,7 @@ class ImageFolders:
         self.raw()
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> CacheEntry:
         """Where the cache keeps the pictures as they are now."""
         return entry_of(self._title, self._description)
 
@@ -95,7 +95,7 @@ def listed(classes: Classes) -> list[Path]:
     return [file for files in classes.values() for file in files]
 
 
-def part_of(classes: Classes, images: UInt8[np.ndarray, "sample size size 3"], folder: Path) -> Part:
+def part_of(classes: Classes, images: UInt8[np.ndarray, "sample size size 3"], folder: Path) -> RawSplit:
     """The pictures with their labels."""
     labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
     return pictures(images, labels, tuple(classes), str(folder), str(folder))

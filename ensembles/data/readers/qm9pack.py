@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from widesym.ensembles.data.dataset import DataError, Quantity
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.ensembles.data.readers.files import existing, explained
 from widesym.ensembles.data.transforms.energies import ATOMIC_NUMBERS
 
@@ -53,7 +53,7 @@ def read_package() -> Raw:
     values = np.stack([molecule.values for molecule in found])
     versions = {each.name: each.version for each in importlib.metadata.distributions(name="qm9pack")}
     provenance = f"QM9 (doi:10.1038/sdata.2014.22), as in {folder}"
-    return Raw("qm9", Part(inputs, None, values), None, provenance, (), tuple(QUANTITIES.values()), versions)
+    return Raw("qm9", RawSplit(inputs, None, values), None, provenance, (), tuple(QUANTITIES.values()), versions)
 
 
 class Molecule(NamedTuple):

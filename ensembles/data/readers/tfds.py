@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from widesym.ensembles.data.cache import Entry, cached, entry_of
+from widesym.ensembles.data.cache import CacheEntry, cached, entry_of
 from widesym.ensembles.data.dataset import DataError, Quantity, Splits
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.models.checks import check_seed
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
@@ -67,7 +67,7 @@ class Tfds:
         return f"tfds-{self.name}"
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> CacheEntry:
         """Where the cache keeps the set."""
         return entry_of(self.title, self.description)
 
@@ -214,7 +214,7 @@ def raw_of(name: str, builder: Any) -> Raw:
     return Raw(name, train, test, provenance, classes, quantities, versions)
 
 
-def reader_of(builder: Any) -> tuple[Callable[[Records], Part], tuple[str, ...], tuple[Quantity, ...]]:
+def reader_of(builder: Any) -> tuple[Callable[[Records], RawSplit], tuple[str, ...], tuple[Quantity, ...]]:
     """How a set's records become arrays, its classes and its quantities; raises DataError for sets of other things."""
     features, keys = dict(builder.info.features.items()), builder.info.supervised_keys or []
     if builder.info.name == "qm9":
@@ -229,7 +229,7 @@ def reader_of(builder: Any) -> tuple[Callable[[Records], Part], tuple[str, ...],
     return partial(pictures, where=str(builder.data_path), image=image, label=label), tuple(features[label].names), ()
 
 
-def pictures(records: Records, where: str, image: str, label: str) -> Part:
+def pictures(records: Records, where: str, image: str, label: str) -> RawSplit:
     """Images of one size, and their labels; raises DataError where sizes differ."""
     first = records[0][image]
     images, labels = np.empty((len(records), *first.shape), first.dtype), np.empty(len(records), np.int64)
@@ -240,14 +240,14 @@ def pictures(records: Records, where: str, image: str, label: str) -> Part:
                 "expected one"
             )
         images[index], labels[index] = record[image], record[label]
-    return Part(images, labels)
+    return RawSplit(images, labels)
 
 
-def molecules(records: Records) -> Part:
+def molecules(records: Records) -> RawSplit:
     """Charges and positions of atoms, side by side, and the quantities of molecules."""
     rows = [
         (np.column_stack([record["charges"], record["positions"]]), [record[quantity.name] for quantity in QUANTITIES])
         for record in records
     ]
     inputs, values = (np.array(column, np.float32) for column in zip(*rows, strict=True))
-    return Part(inputs, None, values)
+    return RawSplit(inputs, None, values)

@@ -17,7 +17,7 @@ from widesym.analysis.gram.tiling import DEFAULT_MEMORY
 from widesym.ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spaced_steps
 from widesym.ensembles.augmentation import Policy
 from widesym.ensembles.data import Dataset, Digits, matched_noise
-from widesym.ensembles.data.generators import letters
+from widesym.ensembles.data.generators.letters import letters
 from widesym.ensembles.data.out_of_distribution import at_temperature, standardised
 from widesym.launch.analyses.analyze import AnalysisOptions, analyse, tell
 from widesym.launch.analyses.matching import runs_in

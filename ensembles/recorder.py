@@ -166,7 +166,7 @@ def write_record(
     stored("recorded")[index] = True  # last: what it vouches for is there
 
 
-def measured(path: Path) -> tuple[str, ...]:
+def stored_metrics(path: Path) -> tuple[str, ...]:
     """Which of METRICS a store has: those of earlier versions have all, whatever was trained on."""
     root = zarr.open_group(path, mode="r", use_consolidated=False)
     return tuple(name for name in METRICS if name in root)

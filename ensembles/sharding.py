@@ -114,9 +114,9 @@ def on_first(function: Callable[[], object]) -> None:
 
 def any_process(value: bool) -> bool:
     """Whether it is true for one of the processes."""
-    return bool(largest(int(value)))
+    return bool(largest_of_processes(int(value)))
 
 
-def largest(value: int) -> int:
+def largest_of_processes(value: int) -> int:
     """The largest of all processes' values."""
     return value if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.int32(value)).max())

@@ -15,7 +15,7 @@ from widesym.analysis.empirical.plan import Method, NtkPlan, make_plan, tile_ntk
 from widesym.analysis.empirical.structured import Output
 from widesym.analysis.gram import GramProgress
 from widesym.analysis.programs.devices import on_devices
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 DEFAULT_MEMORY = 4 * 2**30
 
@@ -96,7 +96,10 @@ def _computed(
 
     def compute(item: tuple[int, Tile], device: Any) -> tuple[int, Tile, np.ndarray]:
         member, (rows, columns) = item
-        with jax.default_device(device), settled(x1.dtype == np.float64):  # threads have what the process has set
+        with (
+            jax.default_device(device),
+            fixed_numerics(x1.dtype == np.float64),
+        ):  # threads have what the process has set
             second = None if columns is None else x2[columns]
             own = given.params_of(member)
             return *item, np.asarray(tile_ntk(given.network, plan.method, output, own, x1[rows], second))

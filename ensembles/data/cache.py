@@ -66,7 +66,7 @@ class CacheEntry:
                 raise DataError(f"{path} is missing; {self.remedy}")
             if (found := path.stat().st_size) != expected["bytes"]:
                 raise DataError(f"{path} has {found} bytes, expected {expected['bytes']}; {self.remedy}")
-            if (found := checksum(path)) != expected["sha256"]:
+            if (found := file_sha256(path)) != expected["sha256"]:
                 raise DataError(f"{path} has sha256 {found}, expected {expected['sha256']}; {self.remedy}")
 
     def read(self) -> Raw:
@@ -146,7 +146,7 @@ def cached(name: str, source: Any, make: Callable[[], Raw]) -> Raw:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock, after whoever holds it; the system releases it when its holder ends, however that ends."""
-    with explained(path.parent):
+    with explaining_write_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     with path.open("w") as file:
@@ -155,7 +155,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explaining_write_errors(path: Path) -> Iterator[None]:
     """Turn what the system says on writing to `path` into what a person can do about it."""
     try:
         yield
@@ -170,13 +170,13 @@ def write(path: Path, raw: Raw, source: Any) -> None:
     new = path.with_name(f".{path.name}.new")
     shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
     try:
-        with explained(path):
+        with explaining_write_errors(path):
             new.mkdir()
             for split, part in raw.parts.items():
                 for name, array in part._asdict().items():
                     if array is not None:
                         np.save(new / f"{split}.{name}.npy", array, allow_pickle=False)
-            files = {file.name: {"bytes": file.stat().st_size, "sha256": checksum(file)} for file in new.iterdir()}
+            files = {file.name: {"bytes": file.stat().st_size, "sha256": file_sha256(file)} for file in new.iterdir()}
             about = {"format": FORMAT, "name": raw.name, "provenance": raw.provenance, "source": describe(source)}
             about |= {"classes": raw.classes, "quantities": list(map(asdict, raw.quantities)), "files": files}
             (new / "entry.json").write_text(json.dumps(about | {"versions": dict(raw.versions)}, indent=2) + "\n")
@@ -185,7 +185,7 @@ def write(path: Path, raw: Raw, source: Any) -> None:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def checksum(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -30,7 +30,7 @@ from widesym.analysis.gram.tiling import DEFAULT_MEMORY, check_memory, tile_byte
 from widesym.analysis.kernels import Kernel
 from widesym.analysis.kernels.accuracy import kernel_error
 from widesym.analysis.programs.devices import devices_sharing_memory
-from widesym.ensembles.sharding import any_process, largest, on_first
+from widesym.ensembles.sharding import any_process, largest_of_processes, on_first
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import check_config, claim
 from widesym.launch.runs.disk import size
@@ -121,7 +121,7 @@ def _fill(gram: Gram, directory: Path, console: Console, say: Callable[[str], No
     began, store = time.perf_counter(), directory / STORE
     with stops_noted(say) as request:
         pending = pending_tiles(store, gram)
-        largest(0)  # nobody writes before all have looked
+        largest_of_processes(0)  # nobody writes before all have looked
         own, tiles = own_share(pending), len(stored_tiling(store))
         if len(pending) < tiles:
             say(f"{tiles - len(pending)} of {tiles} tiles are there")
@@ -136,7 +136,7 @@ def _fill(gram: Gram, directory: Path, console: Console, say: Callable[[str], No
                 error = raised
         if any_process(error is not None):
             raise error or RuntimeError("another process has failed; its own message says why")
-        heed(largest(request.number))
+        heed(largest_of_processes(request.number))
     return time.perf_counter() - began
 
 

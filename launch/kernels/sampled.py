@@ -25,7 +25,7 @@ from widesym.launch.runs.progress import member_progress
 from widesym.models.architecture import Architecture
 from widesym.models.checks import check_positive, check_seed
 from widesym.models.description import describe
-from widesym.models.numerics import key_of_seed, settled
+from widesym.models.numerics import fixed_numerics, key_of_seed
 
 WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
 A_CALL = 10  # members, at most
@@ -103,7 +103,7 @@ def sample_kernels(sample: KernelSample, directory: Path, console: Console) -> t
 def _analytic(sample: KernelSample, directory: Path) -> Kernel:
     path = directory / "analytic.npz"
     if not path.exists():
-        with settled(x64=True):
+        with fixed_numerics(x64=True):
             narrowest = sample.architectures[min(sample.architectures)]
             kernel = analytic_kernel(narrowest)(np.asarray(sample.x, np.float64))
             _write(path, {name: np.asarray(values) for name, values in kernel._asdict().items()})
@@ -155,7 +155,7 @@ def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
     def compute(first: int, device: Any) -> tuple[int, Kernels]:
         # Members beyond the last one fill the last call up, so that all compile once and round alike.
         members = np.arange(first, first + size)
-        with jax.default_device(device), settled():  # threads have JAX as the process has set it
+        with jax.default_device(device), fixed_numerics():  # threads have JAX as the process has set it
             kernels = np.stack(kernels_of_members(architecture, sample.key(width), members, sample.x), axis=1)
         return first, kernels[: sample.members - first]
 

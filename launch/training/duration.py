@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Trainer
-from widesym.ensembles.trial import LADDER, SECONDS_A_TRIAL, WORTH, Trial, measured
+from widesym.ensembles.trial import LADDER, SECONDS_A_TRIAL, WORTH, Trial, timed_trial
 from widesym.launch.runs.run import Run
 from widesym.launch.training.stability import is_covered
 from widesym.models.correlation import Formulation
@@ -54,7 +54,7 @@ def predicted_time(run: Run) -> PredictedTime:
     share = -(-run.members // jax.device_count())
     at_once = 1 if jax.default_backend() == "cpu" else MEMBERS_AT_ONCE
     strategy = Strategy(at_once).on(jax.default_backend(), share)
-    trial = measured(trainer, strategy, run.data)
+    trial = timed_trial(trainer, strategy, run.data)
     members = min(run.members, jax.device_count() * (strategy.members_at_once or 1))
     record = record_time(run, replace(trainer.of_first(members), strategy=strategy))
     places, records = replace(trainer, strategy=strategy).placement.places, len(run.record_steps)

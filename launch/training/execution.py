@@ -16,8 +16,8 @@ from jaxtyping import Shaped
 from rich.console import Console
 
 from widesym.ensembles.checkpoints import Checkpoints, check_kept
-from widesym.ensembles.recorder import METRICS, check_store, create_store, measured
-from widesym.ensembles.sharding import agreed, largest, on_first
+from widesym.ensembles.recorder import METRICS, check_store, create_store, stored_metrics
+from widesym.ensembles.sharding import agreed, largest_of_processes, on_first
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import EnsembleState, Moment, Trainer, train
 from widesym.launch.errors import RunDirectoryError
@@ -35,7 +35,7 @@ from widesym.launch.runs.scores import scores
 from widesym.launch.runs.tensorboard import check_installed, tracked
 from widesym.launch.training.stability import check_stability
 from widesym.launch.training.strategy import strategy_for
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Execution:
         check_kept(self.checkpoints_kept)
 
 
-@settled()
+@fixed_numerics()
 def run_ensemble(
     run: Run,
     path: Path,
@@ -109,7 +109,7 @@ def _train(run: Run, path: Path, console: Console, execution: Execution) -> None
 
         def said(message: str) -> None:
             say(message)
-            heed(largest(request.number))  # nothing is under way between two trials
+            heed(largest_of_processes(request.number))  # nothing is under way between two trials
 
         on_first(partial(check_stability, run, path, say))
         steps, given = run.record_steps[-1], execution.strategy
@@ -153,7 +153,9 @@ def _follow(
             pulse.step = moment.step
             if moment.record:
                 _record(run, path, trainer, moment)
-            stop = largest(request.number)  # who is told stops all; a signal from here on is for the next call
+            stop = largest_of_processes(
+                request.number
+            )  # who is told stops all; a signal from here on is for the next call
             due = agreed(int(time.monotonic() - saved > execution.checkpoint_seconds))
             if moment.record or stop or due:
                 checkpoints.save(moment.step, moment.state)
@@ -161,7 +163,7 @@ def _follow(
             if stop:
                 break
     checkpoints.wait()
-    heed(largest(request.number))
+    heed(largest_of_processes(request.number))
 
 
 def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], None]) -> None:
@@ -194,7 +196,7 @@ def _record(run: Run, path: Path, trainer: Trainer, moment: Moment) -> None:
 
 def _write(run: Run, path: Path, moment: Moment, arrays: dict[str, Shaped[np.ndarray, "member ..."]]) -> None:
     assert moment.record is not None
-    unmeasured = set(METRICS) - set(measured(path / "logits.zarr"))
+    unmeasured = set(METRICS) - set(stored_metrics(path / "logits.zarr"))
     kept = {name: values for name, values in arrays.items() if name not in unmeasured}
     write_moment(run, path, moment.record, kept)
 

@@ -44,7 +44,7 @@ def run(loss=None, **fields):
 def test_the_parts_of_a_run_are_added(monkeypatch, run_, trials, compilations):
     devices, members = jax.device_count(), 16 * jax.device_count()
     trial = Trial(Strategy(1), seconds_a_member_step=1e-3 / devices, compile_seconds=3.0, bytes_a_device=0)
-    monkeypatch.setattr(module, "measured", lambda trainer, strategy, data: trial)
+    monkeypatch.setattr(module, "timed_trial", lambda trainer, strategy, data: trial)
     monkeypatch.setattr(module, "record_time", lambda run, trainer: RecordTime(5.0, 0.25))
     asked = run(members=members, **run_)
     steps, records = asked.record_steps[-1], 2
@@ -55,7 +55,7 @@ def test_the_parts_of_a_run_are_added(monkeypatch, run_, trials, compilations):
 
 def test_untrained_networks_take_their_record_alone(monkeypatch):
     trial = Trial(Strategy(1), seconds_a_member_step=1e9, compile_seconds=3.0, bytes_a_device=0)
-    monkeypatch.setattr(module, "measured", lambda trainer, strategy, data: trial)
+    monkeypatch.setattr(module, "timed_trial", lambda trainer, strategy, data: trial)
     monkeypatch.setattr(module, "record_time", lambda run, trainer: RecordTime(0.0, 0.0))
     assert predicted_time(run(record_steps=[0])).seconds == pytest.approx(2 * 3.0 + 0.9)
 

@@ -13,8 +13,8 @@ regular representation: element i takes channel c of a regular field to channel 
 Per layer (`layers`, its names): input and output [sample, channel, row, column], channels being field times group
 element in C order; and the expanded filter behind channel 0 of each output field, [field, input channel, row, column].
 Per group that no pixel grid allows, `error/…/escnn` and `error/…/even`: the error of equivariance, as
-tests/support/turned_fields.py measures it on the stored bumps, of filters drawn as escnn draws them and of escnn's functions
-with i.i.d. coefficients, all of one norm. (How much the rough functions weigh is most of a filter's error.)
+tests/support/turned_fields.py measures it on the stored bumps, of filters drawn as escnn draws them and of escnn's
+functions with i.i.d. coefficients, all of one norm. (How much the rough functions weigh is most of a filter's error.)
 """
 
 import warnings

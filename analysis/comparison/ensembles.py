@@ -74,7 +74,7 @@ class Compared:
         return self.logits.members
 
 
-def check(ensembles: Sequence[Compared], times: Times) -> None:
+def check_comparable(ensembles: Sequence[Compared], times: Times) -> None:
     """Raise ValueError for ensembles that do not fit each other, with the reason."""
     if not ensembles or not len(times):
         raise ValueError(f"there are {len(ensembles)} ensembles at {len(times)} times; one of each is needed at least")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from widesym.analysis.empirical.checks import Given, Inputs, Network, Params, applied, check_choice, checked
+from widesym.analysis.empirical.checks import Given, Inputs, Network, Params, applied, check_choice, checked_arguments
 from widesym.analysis.empirical.plan import Method, NtkPlan, make_plan, tile_ntk
 from widesym.analysis.empirical.structured import Output
 from widesym.analysis.gram import GramProgress
@@ -51,7 +51,7 @@ def empirical_ntk(
     """
     check_choice("output", output, typing.get_args(Output))
     check_choice("method", method, ("auto", *typing.get_args(Method)))
-    given = checked(network, params, x1, x2)
+    given = checked_arguments(network, params, x1, x2)
     plan = make_plan(given, output, method, memory)
     found = _computed(given, output, plan, report)
     _check_finite(found, "gradients")
@@ -67,7 +67,7 @@ def empirical_nngp(
     weights, which scatters less. Raises ValueError as `empirical_ntk`.
     """
     check_choice("output", output, typing.get_args(Output))
-    _, params, members, x1, x2 = checked(network, params, x1, x2)
+    _, params, members, x1, x2 = checked_arguments(network, params, x1, x2)
     function = applied(network)
 
     @jax.jit

@@ -18,8 +18,8 @@ from widesym.analysis.gram import (
     Info,
     Tiling,
     choose_tiling,
-    computed,
-    create_store,
+    compute_tiles,
+    create_gram_store,
     measure_quality,
     pending_tiles,
     read_gram,
@@ -104,7 +104,7 @@ def _prepare(gram: Gram, directory: Path, memory: int, say: Callable[[str], None
             "choose a directory on another disk"
         )
     say(f"{len(tiling)} tiles of {' × '.join(map(str, tiling.tile))} pairs")
-    create_store(store, gram, tiling)
+    create_gram_store(store, gram, tiling)
 
 
 def _check_fits(gram: Gram, tiling: Tiling, memory: int) -> None:
@@ -128,7 +128,7 @@ def _fill(gram: Gram, directory: Path, console: Console, say: Callable[[str], No
         error = None
         with gram_progress(console, directory.name) as report:
             try:
-                for moment in computed(gram, store, own):
+                for moment in compute_tiles(gram, store, own):
                     report(moment)
                     if request.made:
                         break

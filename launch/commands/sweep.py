@@ -21,8 +21,8 @@ from widesym.launch.sweep.dry_run import describe_sweep
 from widesym.launch.sweep.executors.pool import LOG, Ended, Pool, in_process, local_devices, work_command
 from widesym.launch.sweep.executors.slurm.array import SlurmOptions, check_available, check_folder
 from widesym.launch.sweep.executors.slurm.jobs import submit_jobs
-from widesym.launch.sweep.launcher import carry_out, count_open, say, summary
-from widesym.launch.sweep.plan import loading_once, named, prepare
+from widesym.launch.sweep.launcher import carry_out, count_open, print_plain, report_outcome
+from widesym.launch.sweep.plan import loading_once, prepare, runs_by_digest
 from widesym.launch.sweep.states import State
 from widesym.launch.training.options import ExecutionOptions
 from widesym.launch.training.overrides import TrainOverrides
@@ -75,7 +75,7 @@ class SweepCommand:
         if self.executor == "slurm":
             check_folder(self.directory.path)
         unstated = self.directory.unstated()
-        points = named(points_of(sweep, str(self.config), unstated), runs, str(self.config))
+        points = runs_by_digest(points_of(sweep, str(self.config), unstated), runs, str(self.config))
         if unstated != DEFAULT:
             console.out(f"{'# ' * self.dry_run}{self.directory.path}: {TOLD}", highlight=False)
         if self.dry_run:
@@ -84,7 +84,7 @@ class SweepCommand:
             return
         executor = self.executor_of(console)
         plan = prepare(self.directory, self.config.stem, points, sweep, runs)
-        say(console, f"{len(points)} runs, {len(points) - count_open(self.directory, plan)} finished, "
+        print_plain(console, f"{len(points)} runs, {len(points) - count_open(self.directory, plan)} finished, "
             f"{len(plan.jobs)} jobs to do in {self.directory.path}")  # fmt: skip
         if executor is None:
             self.submit(plan, console)
@@ -94,7 +94,7 @@ class SweepCommand:
             Console(file=console.file, force_terminal=False, emoji=False) if self.executor == "in-process" else console
         )
         carry_out(self.directory, plan, self.states, executor, around)
-        sys.exit(summary(self.directory, plan, console))
+        sys.exit(report_outcome(self.directory, plan, console))
 
     @property
     def states(self) -> tuple[State, ...]:
@@ -108,10 +108,10 @@ class SweepCommand:
             numbers = ", ".join(list(submitted.values())[:MOST_NUMBERS]) + (
                 ", …" if len(submitted) > MOST_NUMBERS else ""
             )
-            say(console, f"{len(submitted)} jobs submitted to SLURM: {numbers}")
+            print_plain(console, f"{len(submitted)} jobs submitted to SLURM: {numbers}")
         else:
-            say(console, "no jobs to submit: they are queued, running, failed or finished")
-        say(console, f"look at them with: {shlex.join(['widesym', 'status', str(self.directory.path)])}")
+            print_plain(console, "no jobs to submit: they are queued, running, failed or finished")
+        print_plain(console, f"look at them with: {shlex.join(['widesym', 'status', str(self.directory.path)])}")
 
     def executor_of(self, console: Console) -> Callable[[Sequence[str], Ended], None] | None:
         """What carries out jobs, by name; None for SLURM. Raises ConfigError and SlurmError where that is not there."""

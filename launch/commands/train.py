@@ -78,7 +78,9 @@ class TrainCommand:
         try:
             output = self.output or Path("runs") / name_of(self.config)
             plan = (
-                again(self.config, changes) if self.config.name == OF_A_RUN else of_file(self.config, changes, output)
+                plan_of_run(self.config, changes)
+                if self.config.name == OF_A_RUN
+                else plan_of_file(self.config, changes, output)
             )
             plan.run.check()
             _ = batch_shapes(plan.run)
@@ -91,8 +93,10 @@ class TrainCommand:
             console.out(f"{'# ' * self.dry_run}{output.name}: {TOLD}", highlight=False)
         if self.dry_run:
             check_config(output, plan.run.config)
-            console.out(told(plan, training_cost(plan.run, self.execution.checkpoints_kept), output), highlight=False)
-            console.out(f"# {time_of(plan.run)}", highlight=False)
+            console.out(
+                plan_as_yaml(plan, training_cost(plan.run, self.execution.checkpoints_kept), output), highlight=False
+            )
+            console.out(f"# {time_text(plan.run)}", highlight=False)
         else:
             run_ensemble(plan.run, output, console, replace(self.execution.of_runs, strategy=plan.strategy))
 
@@ -111,7 +115,7 @@ def name_of(config: Path) -> str:
     return config.absolute().parent.name if config.name == OF_A_RUN else config.stem
 
 
-def of_file(path: Path, changes: Mapping[str, Any], output: Path) -> TrainingPlan:
+def plan_of_file(path: Path, changes: Mapping[str, Any], output: Path) -> TrainingPlan:
     """What a file describes, with other values at these dotted paths (`with_changes`), to be trained in `output`."""
     content = read_mapping(path)
     try:
@@ -127,7 +131,7 @@ def of_file(path: Path, changes: Mapping[str, Any], output: Path) -> TrainingPla
     return TrainingPlan(run, described(config))
 
 
-def again(path: Path, changes: Mapping[str, Any]) -> TrainingPlan:
+def plan_of_run(path: Path, changes: Mapping[str, Any]) -> TrainingPlan:
     """What a run directory holds, `members` and `seed` changed if given; with the strategy that it was trained by, if
     that is for such a device, so that the numbers are the same bit for bit. Raises ConfigError for other changes.
     """
@@ -160,7 +164,7 @@ def again(path: Path, changes: Mapping[str, Any]) -> TrainingPlan:
     return TrainingPlan(run, run.config, strategy)
 
 
-def told(plan: TrainingPlan, cost: TrainingCost, output: Path) -> str:
+def plan_as_yaml(plan: TrainingPlan, cost: TrainingCost, output: Path) -> str:
     """The plan, as the YAML of a configuration file, and its cost, as comments."""
     run, steps = plan.run, plan.run.record_steps[-1]
     resolved = dumped(plan.resolved)
@@ -175,7 +179,7 @@ def told(plan: TrainingPlan, cost: TrainingCost, output: Path) -> str:
     return resolved + "\n".join(f"# {line}" for line in lines)
 
 
-def time_of(run: Run) -> str:
+def time_text(run: Run) -> str:
     """How long it will take, or why that cannot be said."""
     try:
         return str(predicted_time(run))

@@ -13,7 +13,7 @@ from widesym.ensembles import Strategy, Trainer
 from widesym.ensembles.checkpoints import Checkpoints, MisfitError, saved_steps
 from widesym.ensembles.checks import listed
 from widesym.launch.errors import ConfigError, RunDirectoryError
-from widesym.launch.integrity.files import COPY, Check, check_data, check_finished, check_left, check_metrics
+from widesym.launch.integrity.files import COPY, Check, check_data_digests, check_finished, check_left, check_metrics
 from widesym.launch.integrity.old_gradients import wrong_gradient
 from widesym.launch.integrity.store import Contents, examine_store
 from widesym.launch.runs.directory import Holder, holder, read_description
@@ -72,7 +72,7 @@ def _held(path: Path, by: Holder) -> Examination:
 
 def _examined(path: Path, record: RunRecord, description: Mapping[str, Any]) -> Examination:
     trainer, expected, of_config = _ensemble(path, record)
-    shape, of_data = check_data(path, record)
+    shape, of_data = check_data_digests(path, record)
     there = (path / "logits.zarr").exists()
     steps, of_checkpoints = _checkpoints(path, trainer, shape)
     progress = SoundSteps(steps if there else [], (path / "finished.json").exists())

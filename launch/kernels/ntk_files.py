@@ -69,8 +69,8 @@ class KernelFiles:
         return self.directory / f"{step}.npy"
 
 
-def write_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: Path) -> xr.Dataset:
-    """Statistics, and as `ntk` the kernels of each of their times, one after the other; returns them as `open_store`.
+def write_ntk_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: Path) -> xr.Dataset:
+    """Statistics, and as `ntk` the kernels of each of their times, one after the other; returns `open_ntk_store`.
 
     The store takes the place of what is there: for a moment there is none, and the files that it is made of stay.
     """
@@ -97,10 +97,10 @@ def write_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: Path)
         zarr.consolidate_metadata(temporary)
     shutil.rmtree(path, ignore_errors=True)
     os.replace(temporary, path)
-    return open_store(path)
+    return open_ntk_store(path)
 
 
-def open_store(path: Path) -> xr.Dataset:
+def open_ntk_store(path: Path) -> xr.Dataset:
     """All in memory but for the kernels, `ntk`, which are read from disk as they are used."""
     found = xr.open_zarr(path, chunks=None)
     return found.drop_vars("ntk").load().assign(ntk=found.ntk)

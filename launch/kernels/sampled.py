@@ -20,7 +20,7 @@ from widesym.launch.errors import SampleError
 from widesym.launch.runs.begun import as_earlier
 from widesym.launch.runs.directory import claim
 from widesym.launch.runs.files import damage_named, write_whole
-from widesym.launch.runs.interrupts import heed, stops_noted
+from widesym.launch.runs.interrupts import raise_if_requested, stops_noted
 from widesym.launch.runs.progress import member_progress
 from widesym.models.architecture import Architecture
 from widesym.models.checks import check_positive, check_seed
@@ -136,18 +136,18 @@ def _sampled(
         start = moments.members
         with member_progress(console, f"{directory.name}, width {width}", sample.members, start) as report:
             report(start)
-            for kernels in computed(sample, width, start):
+            for kernels in computed_kernels(sample, width, start):
                 for kernel in kernels:
                     moments = _added(moments, kernel, sample, width)
                 _write(path, moments._asdict())
                 report(moments.members)
                 if request.made:
                     break
-        heed(request.number)
+        raise_if_requested(request.number)
     return moments
 
 
-def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
+def computed_kernels(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
     """Kernels of the members from `start` on, some at a time, in their order whichever device is the first."""
     size = sample.a_call(width)
     architecture = sample.architectures[width]

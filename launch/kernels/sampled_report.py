@@ -30,7 +30,7 @@ def report(name: str, exact: Kernel, moments: Mapping[int, Moments], output: Pat
     figure = convergence_figure({NAMES[kernel]: one for kernel, one in found.items()}, title)
     written = save_figure(figure, output / name)
     for kernel, one in found.items():
-        console.print(table(NAMES[kernel], one))
+        console.print(convergence_table(NAMES[kernel], one))
         console.print(exponents(NAMES[kernel], one), highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"figure: {', '.join(map(str, written))}\nnumbers: {output / 'summary.json'}",
@@ -54,7 +54,7 @@ def summarise(found: Mapping[str, Convergence]) -> dict[str, Any]:
     return shared | {kernel: _numbers(of) for kernel, of in found.items()}
 
 
-def table(name: str, found: Convergence) -> Table:
+def convergence_table(name: str, found: Convergence) -> Table:
     """A row a width; relative to the analytic kernel, in percent."""
     made = Table(
         title=f"{name}: mean over {found.members} initialisations, % of the analytic kernel",

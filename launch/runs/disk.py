@@ -25,8 +25,8 @@ class DiskSpace(NamedTuple):
         return sum(self)
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{name} {size(number)}" for name, number in self._asdict().items())
-        return f"{size(self.total)} on disk ({parts})"
+        parts = ", ".join(f"{name} {bytes_text(number)}" for name, number in self._asdict().items())
+        return f"{bytes_text(self.total)} on disk ({parts})"
 
 
 def needed_space(layout: Layout, trainer: Trainer, input_shape: tuple[int, ...], kept: int, data: int = 0) -> DiskSpace:
@@ -51,13 +51,13 @@ def check_space(
     say(f"takes about {needed}")
     if needed.total - present > free:
         raise RunDirectoryError(
-            f"{path} may grow to {size(needed.total)} (records {size(needed.records)}, {kept + 1} checkpoints "
-            f"{size(needed.checkpoints)}), but the disk has {size(free)} left; record fewer steps, samples or "
-            "snapshots, train fewer members, or choose an output on another disk"
+            f"{path} may grow to {bytes_text(needed.total)} (records {bytes_text(needed.records)}, "
+            f"{kept + 1} checkpoints {bytes_text(needed.checkpoints)}), but the disk has {bytes_text(free)} left; "
+            "record fewer steps, samples or snapshots, train fewer members, or choose an output on another disk"
         )
 
 
-def size(number: float) -> str:
+def bytes_text(number: float) -> str:
     """A number of bytes as text with three digits and a binary unit: 1.5 GiB."""
     power = max(0, min(4, int(math.log2(max(number, 1)) // 10)))
     return f"{number / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"

@@ -14,7 +14,7 @@ from widesym.ensembles.data.stored import load_dataset
 from widesym.ensembles.recorder import create_store
 from widesym.ensembles.trainer import DivergedError, Record
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.integrity.files import digests
+from widesym.launch.integrity.files import file_digests
 from widesym.launch.runs.data import file_of, write_sets
 from widesym.launch.runs.directory import holder
 from widesym.launch.runs.failures import note_failure
@@ -123,4 +123,4 @@ def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, JobMembers]]) ->
         "seconds": sum(end["seconds"] for end in ends),  # of all members of these jobs
         "process_peak_memory_bytes": max(end["process_peak_memory_bytes"] for end in ends),
     }
-    write_json(path / "finished.json", {**finish, "sha256": digests(path)})
+    write_json(path / "finished.json", {**finish, "sha256": file_digests(path)})

@@ -89,7 +89,7 @@ def _packed_alike(entries: Sequence[SweepRun], most: int | None) -> Iterable[Job
         if most is not None and entry.config.members > most:
             yield from _ranges(entry, most)
         elif entry.config.member_numbers is not None:
-            yield whole(entry)
+            yield whole_run_job(entry)
         else:
             if most is not None and sum(each.config.members for each in [*together, entry]) > most:
                 yield _folded(together)
@@ -99,7 +99,7 @@ def _packed_alike(entries: Sequence[SweepRun], most: int | None) -> Iterable[Job
         yield _folded(together)
 
 
-def whole(entry: SweepRun) -> Job:
+def whole_run_job(entry: SweepRun) -> Job:
     """The run as it is."""
     return Job(entry.config, (Piece(entry.name, 0, entry.config.members),))
 
@@ -118,7 +118,7 @@ def _ranges(entry: SweepRun, most: int) -> Iterable[Job]:
 def _folded(entries: Sequence[SweepRun]) -> Job:
     """The runs side by side in one ensemble; one alone is what it is."""
     if len(entries) == 1:
-        return whole(entries[0])
+        return whole_run_job(entries[0])
     configs = [entry.config for entry in entries]
     values = [dict(_numbers(config)) for config in configs]
     recipe = _with_numbers(configs[0].recipe, {name: _joined(name, values, configs) for name in values[0]})

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 
 from widesym.launch.runs.progress import member_progress
-from widesym.launch.sweep.config import told
+from widesym.launch.sweep.config import describe_changes
 from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
 from widesym.launch.sweep.executors.pool import End, Ended
 from widesym.launch.sweep.gather import gather
-from widesym.launch.sweep.states import Standing, State, standings
+from widesym.launch.sweep.states import JobState, State, job_states
 
 UNFINISHED = 1  # exit code: something is left to be done
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -27,9 +27,9 @@ def carry_out(
     tried: set[str] = set()
     waited = False
     while True:
-        now = standings(directory, plan.jobs)
-        todo = [name for name, standing in now.items() if standing.state in wanted and name not in tried]
-        running = [name for name, standing in now.items() if standing.state == "running"]
+        now = job_states(directory, plan.jobs)
+        todo = [name for name, job_state in now.items() if job_state.state in wanted and name not in tried]
+        running = [name for name, job_state in now.items() if job_state.state == "running"]
         if todo:
             tried |= set(todo)
             in_use = _carry_out(directory, plan, todo, executor, console)
@@ -38,16 +38,16 @@ def carry_out(
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         elif running:
             if not waited:
-                say(
+                print_plain(
                     console,
-                    f"waiting for {len(running)} jobs that other processes are at ({where(now[running[0]])}, …)",
+                    f"waiting for {len(running)} jobs that other processes are at ({worker_text(now[running[0]])}, …)",
                 )
             waited = True
             time.sleep(SECONDS_BETWEEN_LOOKS)
         else:
             break
     for run, failure in gather(directory).items():
-        say(console, f"{run} is not put together: {failure}")
+        print_plain(console, f"{run} is not put together: {failure}")
 
 
 def _carry_out(
@@ -67,7 +67,7 @@ def _carry_out(
             done += 1
             if end.in_use:
                 in_use.add(name)
-            say(console, f"{name} ({label(plan, name)}): {end.how or 'finished'}")
+            print_plain(console, f"{name} ({label(plan, name)}): {end.how or 'finished'}")
             report(done)
 
         report(0)
@@ -78,13 +78,13 @@ def _carry_out(
 def label(plan: StoredPlan, job: str) -> str:
     """What a job is, for people."""
     runs = plan.jobs[job]
-    first = told(plan.runs.get(runs[0], {})) or "the base"
+    first = describe_changes(plan.runs.get(runs[0], {})) or "the base"
     return first if len(runs) == 1 else f"{len(runs)} runs, {first}, …"
 
 
-def where(standing: Standing) -> str:
+def worker_text(job_state: JobState) -> str:
     """Who works on a job."""
-    return standing.heartbeat.process if standing.heartbeat else "just started"
+    return job_state.heartbeat.process if job_state.heartbeat else "just started"
 
 
 def count_open(directory: SweepDirectory, plan: StoredPlan) -> int:
@@ -92,20 +92,20 @@ def count_open(directory: SweepDirectory, plan: StoredPlan) -> int:
     return sum(not directory.is_finished(run) for run in plan.runs)
 
 
-def summary(directory: SweepDirectory, plan: StoredPlan, console: Console) -> int:
+def report_outcome(directory: SweepDirectory, plan: StoredPlan, console: Console) -> int:
     """Say how it ended; the exit code."""
     left = count_open(directory, plan)
-    say(console, f"{len(plan.runs) - left} of {len(plan.runs)} runs finished in {directory.path / 'runs'}")
-    for name, standing in standings(directory, plan.jobs).items():
-        if standing.state == "failed":
-            say(console, f"{name} ({label(plan, name)}) failed: {standing.failure}")
-        elif standing.state != "finished":
-            say(console, f"{name} ({label(plan, name)}) is {standing.state}")
+    print_plain(console, f"{len(plan.runs) - left} of {len(plan.runs)} runs finished in {directory.path / 'runs'}")
+    for name, job_state in job_states(directory, plan.jobs).items():
+        if job_state.state == "failed":
+            print_plain(console, f"{name} ({label(plan, name)}) failed: {job_state.failure}")
+        elif job_state.state != "finished":
+            print_plain(console, f"{name} ({label(plan, name)}) is {job_state.state}")
     if left:
-        say(console, "start the sweep again to go on; --retry-failed tries what has failed once more")
+        print_plain(console, "start the sweep again to go on; --retry-failed tries what has failed once more")
     return UNFINISHED if left else 0
 
 
-def say(console: Console, text: str) -> None:
+def print_plain(console: Console, text: str) -> None:
     """Print the text as it is: without markup or highlights, and without breaking lines."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from widesym.launch.runs.run import Run
 from widesym.launch.sweep.config import Point, SweepConfig, place_of
 from widesym.launch.sweep.directory import JobMembers, StoredJob, StoredPlan, SweepDirectory, Wanted
 from widesym.launch.sweep.gather import gather
-from widesym.launch.sweep.jobs import Job, SweepRun, digest, digest_of_part, packed, program, whole
+from widesym.launch.sweep.jobs import Job, SweepRun, digest, digest_of_part, packed, program, whole_run_job
 from widesym.launch.training.config import TrainConfig, described
 from widesym.launch.training.cost import batch_shapes
 
@@ -34,7 +34,7 @@ def loading_once() -> Runs:
     return run
 
 
-def named(points: Sequence[Point], runs: Runs, where: str) -> dict[str, Point]:
+def runs_by_digest(points: Sequence[Point], runs: Runs, where: str) -> dict[str, Point]:
     """The runs by the digests of their configurations; those that are the same are one.
 
     Raises ConfigError, which names the run, for what could not be trained.
@@ -79,7 +79,7 @@ def planned(directory: SweepDirectory, points: Mapping[str, Point], sweep: Sweep
         for source in wanted.sources:
             found.jobs[source.job] = directory.read_job(source.job)
             found.runs_of.setdefault(source.job, []).append(run)
-    for job in [*map(whole, alone), *packed(fresh, sweep.members_a_job)]:
+    for job in [*map(whole_run_job, alone), *packed(fresh, sweep.members_a_job)]:
         _add(found, job, points, sweep, runs)
     return found
 

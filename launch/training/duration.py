@@ -43,7 +43,7 @@ class PredictedTime(NamedTuple):
     def __str__(self) -> str:
         where = f"{jax.default_backend()}, {jax.device_count()} device{'s' * (jax.device_count() > 1)}"
         return (
-            f"about {spoken(self.seconds)} on this machine ({where}), from a trial of {self.members} members: "
+            f"about {duration_text(self.seconds)} on this machine ({where}), from a trial of {self.members} members: "
             f"{1 / self.trial.seconds_a_member_step:.4g} member-steps/s, compiled in {self.trial.compile_seconds:.1f} s"
         )
 
@@ -95,7 +95,7 @@ def seconds_of(work: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
-def spoken(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A duration in its two largest units: 2 min 10 s, 3 h 5 min; at least 1 s."""
     left, parts = max(1, round(seconds)), []
     for unit, size in UNITS.items():

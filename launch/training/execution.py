@@ -21,13 +21,13 @@ from widesym.ensembles.sharding import agreed, largest_of_processes, on_first
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import EnsembleState, Moment, Trainer, train
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.integrity.files import digests
+from widesym.launch.integrity.files import file_digests
 from widesym.launch.runs.data import write_sets
 from widesym.launch.runs.directory import check_config, claim
 from widesym.launch.runs.disk import check_space
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.heartbeat import Pulse, beating
-from widesym.launch.runs.interrupts import StopRequest, heed, stops_noted
+from widesym.launch.runs.interrupts import StopRequest, raise_if_requested, stops_noted
 from widesym.launch.runs.progress import training_progress
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
@@ -89,7 +89,7 @@ def run_ensemble(
             return
         _train(run, path, console, execution)
         finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
-        on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": digests(path)}))
+        on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": file_digests(path)}))
 
 
 def peak_memory() -> int:
@@ -109,7 +109,7 @@ def _train(run: Run, path: Path, console: Console, execution: Execution) -> None
 
         def said(message: str) -> None:
             say(message)
-            heed(largest_of_processes(request.number))  # nothing is under way between two trials
+            raise_if_requested(largest_of_processes(request.number))  # nothing is under way between two trials
 
         on_first(partial(check_stability, run, path, say))
         steps, given = run.record_steps[-1], execution.strategy
@@ -163,7 +163,7 @@ def _follow(
             if stop:
                 break
     checkpoints.wait()
-    heed(largest_of_processes(request.number))
+    raise_if_requested(largest_of_processes(request.number))
 
 
 def _prepare(run: Run, path: Path, execution: Execution, say: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ from widesym.ensembles.trial import Trial
 from widesym.launch.config.specs import made
 from widesym.launch.training import duration as module
 from widesym.launch.training.config import TrainConfig
-from widesym.launch.training.duration import PredictedTime, RecordTime, predicted_time, record_time, spoken
+from widesym.launch.training.duration import PredictedTime, RecordTime, duration_text, predicted_time, record_time
 from widesym.launch.training.execution import run_ensemble
 from widesym.models import Architecture, Conv, Dense, Flatten, Relu
 
@@ -80,7 +80,7 @@ def test_records_are_timed_by_their_second_call(monkeypatch):
     ],
 )  # fmt: skip
 def test_durations_are_in_their_two_largest_units(seconds, text):
-    assert spoken(seconds) == text
+    assert duration_text(seconds) == text
 
 
 def test_what_is_said_names_the_machine_and_the_trial():

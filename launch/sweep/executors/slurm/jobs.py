@@ -11,7 +11,7 @@ from widesym.launch.runs.files import write_json
 from widesym.launch.runs.interrupts import StopRequest
 from widesym.launch.sweep.directory import StoredPlan, SweepDirectory, read_from
 from widesym.launch.sweep.executors.slurm.array import ARRAY, SlurmOptions, queued, submit
-from widesym.launch.sweep.states import standings
+from widesym.launch.sweep.states import job_states
 from widesym.launch.sweep.worker import work
 from widesym.launch.training.execution import Execution
 
@@ -35,8 +35,8 @@ def submit_jobs(
     submitted, by job. Raises SlurmError as `submit` and `queued` do.
     """
     with directory.locked():
-        found = standings(directory, plan.jobs, queued_jobs(directory))
-        todo = [name for name, standing in found.items() if standing.state in states]
+        found = job_states(directory, plan.jobs, queued_jobs(directory))
+        todo = [name for name, job_state in found.items() if job_state.state in states]
         if not todo:
             return {}
         path = directory.path.absolute()

@@ -11,7 +11,7 @@ import numpy as np
 from jax.example_libraries import stax as plain_stax
 
 from benchmarks.timing import number, pin_to_one_core, print_table, processor_seconds
-from widesym.analysis.empirical.checks import checked
+from widesym.analysis.empirical.checks import checked_arguments
 from widesym.analysis.empirical.ntk import DEFAULT_MEMORY
 from widesym.analysis.empirical.plan import SLOWNESS, Method, make_plan, tile_ntk
 from widesym.analysis.tangents import import_neural_tangents
@@ -82,7 +82,7 @@ def print_plans() -> None:
     rows = []
     for name, (network, count) in networks().items():
         params, x, memory = drawn(network), inputs(count), 16.0 * DEFAULT_MEMORY
-        given = checked(network, params, x, None)
+        given = checked_arguments(network, params, x, None)
         plans = [make_plan(given, "trace", method, memory) for method in METHODS]
         taken = [processor_seconds(partial(tile_ntk, network, method, "trace"), params, x, None) for method in METHODS]
         rates = [plan.cost / SLOWNESS[plan.method] / seconds / 1e9 for plan, seconds in zip(plans, taken, strict=True)]

@@ -39,14 +39,14 @@ class FullBatch:
     """All samples at every step: gradient descent, as in theory.md §4."""
 
     def steps_per_epoch(self, samples: int) -> int:
-        """One order for ever."""
+        """So many steps that no training reaches a second epoch."""
         return ENDLESS
 
     def order(self, key: Key[Array, ""], samples: int) -> None:
-        """None is needed."""
+        """None: every step takes all samples, so that they need no order."""
 
     def take(self, data: Data, order: None, position: Int[Array, ""]) -> Data:
-        """The data."""
+        """All inputs and targets, as they are."""
         return data
 
 

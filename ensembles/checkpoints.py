@@ -22,7 +22,7 @@ from widesym.ensembles.files import first_line
 from widesym.ensembles.sharding import agreed, any_process
 from widesym.ensembles.trainer import EnsembleState, Trainer
 from widesym.models.description import describe
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 try:
     import orbax.checkpoint.v1 as ocp  # pyright: ignore[reportMissingImports]
@@ -62,7 +62,7 @@ class Checkpoints:
         self.directory, self.trainer, self.kept = directory, trainer, kept
         self._pending: tuple[str, ocp.AsyncResponse] | None = None
 
-    @settled()
+    @fixed_numerics()
     def save(self, step: int, state: EnsembleState) -> None:
         """Begin to write the state after `step` steps, once the one before is written.
 
@@ -120,7 +120,7 @@ class Checkpoints:
         except Exception as error:
             return None, error
 
-    @settled()
+    @fixed_numerics()
     def restore(self, step: int, input_shape: tuple[int, ...]) -> EnsembleState:
         """The state saved after `step` steps, on whatever devices there are now.
 

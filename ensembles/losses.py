@@ -54,7 +54,7 @@ class CrossEntropy:
         return optax.softmax_cross_entropy(logits, targets).mean()
 
     def targets(self, labels: Int[np.ndarray, " sample"], classes: int) -> Targets:
-        """y = e_c, one-hot."""
+        """The one-hot targets y = e_c of class labels c, 0 or 1 in each logit's column."""
         return one_hot(labels, classes)
 
     def check_targets(self, targets: Float[Array, "sample logit"]) -> None:

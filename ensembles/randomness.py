@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key, Shaped, UInt32
 
 from widesym.models.description import describe
-from widesym.models.numerics import GENERATOR, key_of_seed, settled
+from widesym.models.numerics import GENERATOR, fixed_numerics, key_of_seed
 
 Randomness = Literal["own", "shared"]
 INITIALISATION = 0  # what a member's key is folded with for its parameters; ensembles/member.py has the others
@@ -31,16 +31,16 @@ def identity(randomness: Randomness, seed: int, architecture: Any, recipe: Any, 
     """The same text for two ensembles if their members of one number draw from the same key, and else another.
 
     Architecture and recipe are specs, or descriptions of them (`describe`). Where members have hyperparameters of their
-    own, ensembles are the same if all their members are, in their order. Raises ValueError as `digests`.
+    own, ensembles are the same if all their members are, in their order. Raises ValueError as `member_digests`.
     """
     check_randomness(randomness)
     if randomness == "shared":
         return f"shared, seed {seed}"
-    found = digests(architecture, recipe, data_fingerprint)
+    found = member_digests(architecture, recipe, data_fingerprint)
     return f"own, seed {seed}, {found[0] if len(set(found)) == 1 else _sha256(list(found))}"
 
 
-def digests(architecture: Any, recipe: Any, data_fingerprint: str | None) -> tuple[str, ...]:
+def member_digests(architecture: Any, recipe: Any, data_fingerprint: str | None) -> tuple[str, ...]:
     """Of what members are: architecture, recipe and data. One for all members, or one for each where recipes have
     numbers for each; then of the member's own, so that it is the digest of an ensemble that has these numbers alone.
 
@@ -110,13 +110,13 @@ def fingerprint(*arrays: Shaped[ArrayLike, "..."]) -> str:
 def roots(
     randomness: Randomness, seed: int, architecture: Any, recipe: Any, data_fingerprint: str | None
 ) -> UInt32[np.ndarray, "member_or_1 words"]:
-    """Data of the keys that members draw from: of one for all, or of one for each. Raises ValueError as `digests`."""
+    """Data of the keys that members draw from: one for all, or one each. Raises ValueError as `member_digests`."""
     check_randomness(randomness)
-    with jax.ensure_compile_time_eval(), settled():  # also while shapes alone are asked for
+    with jax.ensure_compile_time_eval(), fixed_numerics():  # also while shapes alone are asked for
         key = key_of_seed(seed)
         if randomness == "shared":
             return np.asarray(jax.random.key_data(key))[None]
-        found = digests(architecture, recipe, data_fingerprint)
+        found = member_digests(architecture, recipe, data_fingerprint)
         different = list(dict.fromkeys(found))
         folded = jax.vmap(partial(_folded, key))(np.stack([_words(digest) for digest in different]))
         known = dict(zip(different, np.asarray(jax.random.key_data(folded)), strict=True))

@@ -13,7 +13,7 @@ from widesym.ensembles.hyperparameters import PerMember, by_member, checked, num
 from widesym.ensembles.losses import Loss, MeanSquaredError
 from widesym.ensembles.optimizers import Optimizer, Sgd
 from widesym.ensembles.schedules import Constant, Schedule
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ class TrainingRecipe:
         rate = np.atleast_1d(np.asarray(self.learning_rate))[:, None]
         if isinstance(self.schedule, Constant):
             return rate * np.asarray(steps)
-        with settled():
+        with fixed_numerics():
             factors = np.asarray(self.schedule.factor(jnp.arange(max(steps), dtype=jnp.int32)), np.float64)
         return rate * np.concatenate([[0.0], np.cumsum(factors)])[list(steps)]

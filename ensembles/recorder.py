@@ -165,7 +165,7 @@ def write_record(
     stored("recorded")[index] = True  # last: what it vouches for is there
 
 
-def measured(path: Path) -> tuple[str, ...]:
+def stored_metrics(path: Path) -> tuple[str, ...]:
     """Which of METRICS a store has: those of earlier versions have all, whatever was trained on."""
     root = zarr.open_group(path, mode="r", use_consolidated=False)
     return tuple(name for name in METRICS if name in root)
@@ -194,7 +194,10 @@ def read_orbits(path: Path, sick: Sick = "refuse") -> dict[str, Float[np.ndarray
 
 
 def members_kept(path: Path, store: xr.Dataset, sick: Sick) -> Bool[np.ndarray, " member"]:
-    """Which members to read."""
+    """Which members to read: the healthy ones with sick="exclude", all with "include".
+
+    Raises SickMembersError where there are sick ones and `sick` is "refuse", or where no healthy one is left.
+    """
     healthy = store.healthy.values[store.recorded.values].all(axis=0)
     if healthy.all() or sick == "include":
         return np.ones(len(healthy), bool)

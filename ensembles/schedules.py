@@ -31,7 +31,7 @@ class Constant:
     """The learning rate as it is."""
 
     def factor(self, step: Step) -> Factor:
-        """1 everywhere."""
+        """A factor of 1 at every step."""
         return jnp.ones(jnp.shape(step))
 
 
@@ -44,8 +44,8 @@ class Cosine:
     end: float = 0.0
 
     def __post_init__(self):
-        check_steps("steps", self.steps, 1)
-        check_steps("warmup", self.warmup, 0)
+        check_number_of_steps("steps", self.steps, 1)
+        check_number_of_steps("warmup", self.warmup, 0)
         if self.warmup >= self.steps:
             raise ValueError(f"warmup is {self.warmup} of {self.steps} steps; some must be left to fall")
         object.__setattr__(self, "end", checked_number("end", self.end, 0))
@@ -65,10 +65,10 @@ class Exponential:
 
     def __post_init__(self):
         object.__setattr__(self, "rate", checked_number("rate", self.rate, 0, open_below=True))
-        check_steps("every", self.every, 1)
+        check_number_of_steps("every", self.every, 1)
 
     def factor(self, step: Step) -> Factor:
-        """1 at step 0."""
+        """The factor rate^(step/every), which is 1 at step 0."""
         return jnp.asarray(optax.exponential_decay(1.0, self.every, self.rate)(step))
 
 
@@ -84,7 +84,7 @@ class Piecewise:
         if not self.boundaries or len(self.boundaries) != len(self.factors):
             raise ValueError(f"{len(self.boundaries)} boundaries and {len(self.factors)} factors; give as many of both")
         for boundary in self.boundaries:
-            check_steps("a boundary", boundary, 1)
+            check_number_of_steps("a boundary", boundary, 1)
         if list(self.boundaries) != sorted(set(self.boundaries)):
             raise ValueError(f"boundaries are {self.boundaries}; they must ascend")
         object.__setattr__(self, "factors", tuple(checked_number("a factor", factor, 0) for factor in self.factors))
@@ -95,7 +95,7 @@ class Piecewise:
         return factors[jnp.searchsorted(jnp.asarray(self.boundaries, jnp.int32), step, side="right")]
 
 
-def check_steps(name: str, value: int, least: int) -> None:
+def check_number_of_steps(name: str, value: int, least: int) -> None:
     """Raise ValueError for what is no number of steps."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number of steps, at least {least}")

@@ -33,12 +33,12 @@ class Placement:
 
     @property
     def mesh(self) -> Mesh:
-        """The devices in line."""
+        """The devices as a JAX mesh with one axis, `member`."""
         return Mesh(np.array(jax.devices()[: self.devices]), ("member",), axis_types=(AxisType.Auto,))
 
     @property
     def by_member(self) -> NamedSharding:
-        """Of arrays whose leading axis is the members'."""
+        """The sharding of arrays whose leading axis is the members', split over the devices."""
         return NamedSharding(self.mesh, BY_MEMBER)
 
     def everywhere(self, x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
@@ -114,9 +114,9 @@ def on_first(function: Callable[[], object]) -> None:
 
 def any_process(value: bool) -> bool:
     """Whether it is true for one of the processes."""
-    return bool(largest(int(value)))
+    return bool(largest_of_processes(int(value)))
 
 
-def largest(value: int) -> int:
+def largest_of_processes(value: int) -> int:
     """The largest of all processes' values."""
     return value if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.int32(value)).max())

@@ -14,7 +14,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped, UInt32
 
 from widesym.ensembles.batches import Data
-from widesym.ensembles.checks import NOBODY, check_data, check_member_numbers, check_members, check_steps, listed
+from widesym.ensembles.checks import (
+    NOBODY,
+    check_data,
+    check_member_numbers,
+    check_members,
+    check_steps,
+    listed,
+)
 from widesym.ensembles.member import HEALTHY, Keys, MemberState, Metrics, train_member, untrained
 from widesym.ensembles.optimizers import Sgd
 from widesym.ensembles.randomness import Randomness, fingerprint, identity, initial_key, key_of, roots
@@ -25,7 +32,7 @@ from widesym.models.architecture import Architecture
 from widesym.models.checks import check_seed
 from widesym.models.correlation import Formulation
 from widesym.models.errors import UserError
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 SECONDS_A_CALL = 1.0  # how long one compiled call may run: how often progress shows and an interrupt is heard
 SAMPLES_AT_ONCE = 512  # of an evaluation set: patches of more would take memory for nothing
@@ -93,7 +100,7 @@ class Trainer:
 
     @property
     def placement(self) -> Placement:
-        """Where the members are."""
+        """How the members are spread over devices, and over rounds on each device."""
         return placement(self.members, self.strategy)
 
     @property
@@ -101,17 +108,17 @@ class Trainer:
         """How planar convolutions are computed."""
         return self.strategy.on(jax.default_backend(), self.members).formulation
 
-    @settled()
+    @fixed_numerics()
     def init(self, input_shape: Sequence[int]) -> EnsembleState:
         """The untrained ensemble, for inputs of this shape (`Signal.of_input`)."""
         return self._init(self._stacked_numbers(), tuple(input_shape))
 
-    @settled()
+    @fixed_numerics()
     def advance(self, state: EnsembleState, data: Data, start: int, stop: int) -> EnsembleState:
         """All members from step `start` to step `stop`. Compiles once for all steps."""
         return self._advance(*self.arguments(state, data, start, stop))
 
-    @settled()
+    @fixed_numerics()
     def compiled_advance(self, state: EnsembleState, data: Data) -> jax.stages.Compiled:
         """The program of `advance`, to be called with `arguments`."""
         return type(self)._advance.lower(self, *self.arguments(state, data, 0, 1)).compile()
@@ -120,7 +127,7 @@ class Trainer:
         """What `advance` computes with: the members' roots and numbers, the state, the data and the steps."""
         return self._stacked_numbers(), state, data, np.int32(start), np.int32(stop)
 
-    @settled()
+    @fixed_numerics()
     @partial(jax.jit, static_argnums=0)
     def logits(
         self, state: EnsembleState, x: Float[Array, "sample *pixel channel"]
@@ -132,7 +139,7 @@ class Trainer:
 
         return map_members(one, state.params, x, self.placement)
 
-    @settled()
+    @fixed_numerics()
     @partial(jax.jit, static_argnums=(0, 1))
     def each(
         self, function: Callable[[Architecture, PyTree, Array], PyTree], state: EnsembleState, x: Float[Array, "..."]
@@ -247,7 +254,7 @@ def train(
             yield moment(position)
 
 
-@settled()
+@fixed_numerics()
 def float32(x: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
     """The numbers as members compute with them."""
     return jnp.asarray(x, jnp.float32)

@@ -15,7 +15,7 @@ from widesym.ensembles.sharding import agreed
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Trainer
 from widesym.models.correlation import Formulation
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 MEMORY_SHARE = 0.8  # of a device's memory, for members at work
 SECONDS_A_TRIAL = 0.3  # at most, unless one step takes longer
@@ -51,7 +51,7 @@ def measured_strategy(
     """
     share = -(-trainer.members // jax.device_count())
     usual = Strategy(1).on(jax.default_backend(), share)
-    trials = [_told(measured(trainer, usual, data), tell)]
+    trials = [_told(timed_trial(trainer, usual, data), tell)]
     numbers = [min(LADDER**k, share) for k in range(1, 1 + int(np.ceil(np.log(share) / np.log(LADDER))))]
     # A call holds the state of all members, and the one that it makes of it.
     room = free_memory() - 2 * state_bytes(trainer, data[0].shape[1:]) / jax.device_count()
@@ -72,8 +72,8 @@ def measured_strategy(
     return _best(trials).strategy, tuple(trials)
 
 
-@settled()
-def measured(trainer: Trainer, strategy: Strategy, data: Data) -> Trial:
+@fixed_numerics()
+def timed_trial(trainer: Trainer, strategy: Strategy, data: Data) -> Trial:
     """A few steps of as many members as are at work at once on all devices, compiled, warmed up and timed."""
     members = min(trainer.members, jax.device_count() * (strategy.members_at_once or 1))
     small = replace(trainer.of_first(members), strategy=strategy)
@@ -99,7 +99,7 @@ def measured(trainer: Trainer, strategy: Strategy, data: Data) -> Trial:
 def _attempted(trainer: Trainer, strategy: Strategy, data: Data) -> Trial | None:
     """A trial, or None where the device cannot do it: there is another strategy that works."""
     try:
-        return measured(trainer, strategy, data)
+        return timed_trial(trainer, strategy, data)
     except jax.errors.JaxRuntimeError:
         return None
 

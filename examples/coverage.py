@@ -24,7 +24,7 @@ import tyro
 from rich.progress import track
 
 from widesym.analysis.estimators.calibration import calibration
-from widesym.analysis.estimators.differences import Differences, Part
+from widesym.analysis.estimators.differences import Differences, LogitsPart
 from widesym.analysis.estimators.divergence import divergence_interval, squared_divergence_interval
 from widesym.analysis.estimators.logits import EnsembleLogits
 from widesym.analysis.estimators.means import EstimatedMean, estimate_mean
@@ -120,7 +120,7 @@ def held_against(rng: np.random.Generator, population: Population, against: str)
     if against == "paired":
         common, members = common_part(rng, population, SHARED), np.arange(population.members)
         both = (sharing(rng, population, common, SHARED)[None] for _ in range(2))
-        parts = (Part(logits, (0,), members, (slice(0, SAMPLES),)) for logits in both)
+        parts = (LogitsPart(logits, (0,), members, (slice(0, SAMPLES),)) for logits in both)
         return estimate_mean(EnsembleLogits(Differences(*parts)), 0, seed=int(rng.integers(2**32))), theory()
     a = estimated(rng, population, ZERO)
     return a, estimated(rng, smaller(population), ZERO) if against == "pair" else theory()

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from widesym.analysis import analytic_kernel
 from widesym.analysis.kernels import Kernel
-from widesym.analysis.kernels.engines import gram
+from widesym.analysis.kernels.engines import gram_by_engine
 from widesym.analysis.kernels.full import FullEngine
 from widesym.analysis.tangents import to_stax
 from widesym.models import (
@@ -84,7 +84,7 @@ def stax_kernel(architecture: Architecture) -> Found:
 
 def full_kernel(architecture: Architecture) -> Found:
     """By covariances between all points."""
-    return lambda x: Kernel(*gram(FullEngine(architecture, x.shape[1:]), x, x))
+    return lambda x: Kernel(*gram_by_engine(FullEngine(architecture, x.shape[1:]), x, x))
 
 
 def averaged(group) -> Found:

@@ -76,7 +76,7 @@ def run(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in HELP or asks_help:
         print(USAGE.format(recipes=", ".join(RECIPES), executors=" | ".join(EXECUTORS)), end="")
         return
-    command = chosen(arguments)
+    command = find_command(arguments)
     # Imported here: it takes seconds, and an interrupt in it is one like any other.
     from widesym.models.errors import UserError
 
@@ -89,11 +89,11 @@ def run(arguments: Sequence[str]) -> None:
         fail(str(error))
 
 
-def chosen(arguments: Sequence[str]) -> Callable[[], None]:
+def find_command(arguments: Sequence[str]) -> Callable[[], None]:
     """What carries out a command; exits with 2, and the names that there are, where nothing has that name."""
     command, *options = arguments
     if command in COMMANDS:
-        return partial(obey, COMMANDS[command], options, f"widesym {command}")
+        return partial(run_command, COMMANDS[command], options, f"widesym {command}")
     if command == "completion":
         return partial(print_completion, options)
     if command not in GROUPS:
@@ -103,24 +103,24 @@ def chosen(arguments: Sequence[str]) -> Callable[[], None]:
         what = f"unknown {kind} {name!r}" if name else f"no {kind} named"
         fail(f"{what}; the {kind}s are: {', '.join(GROUPS[command])}")
     choice, program = GROUPS[command][name], f"widesym {command} {name}"
-    return partial(reproduce if command == "reproduce" else obey, choice, options[1:], program)
+    return partial(reproduce if command == "reproduce" else run_command, choice, options[1:], program)
 
 
-def obey(choice: Lazily, options: Sequence[str], program: str) -> None:
-    """Carry out one command."""
+def run_command(choice: Lazily, options: Sequence[str], program: str) -> None:
+    """Build the command from its options, and run it with a console on standard output."""
     from rich.console import Console
 
-    asked(choice.load(), options, program).run(Console(emoji=False))  # names may have colons
+    parse_options(choice.load(), options, program).run(Console(emoji=False))  # names may have colons
 
 
 def reproduce(choice: Lazily, options: Sequence[str], program: str) -> None:
     """Carry out a recipe, whose files bear its name."""
     from rich.console import Console
 
-    asked(choice.load(), options, program).reproduce(program.split()[-1], Console(emoji=False))
+    parse_options(choice.load(), options, program).reproduce(program.split()[-1], Console(emoji=False))
 
 
-def asked(kind: Any, options: Sequence[str], program: str) -> Any:
+def parse_options(kind: Any, options: Sequence[str], program: str) -> Any:
     """The command with its options; exits with 2 where they are not right."""
     import tyro
 
@@ -134,7 +134,7 @@ def print_completion(options: Sequence[str]) -> None:
     """Print the script of `widesym completion`."""
     from widesym.launch.commands.completion import CompletionCommand, completion_script
 
-    shell = asked(CompletionCommand, options, "widesym completion").shell
+    shell = parse_options(CompletionCommand, options, "widesym completion").shell
     groups = {name: loaded(choices) for name, choices in GROUPS.items()}
     print(completion_script(shell, {**loaded(COMMANDS), **groups, "completion": CompletionCommand}), end="")
 

@@ -12,7 +12,7 @@ class Lazily(NamedTuple):
     name: str
 
     def load(self) -> Any:
-        """The class itself."""
+        """The class, after importing its module."""
         return getattr(importlib.import_module(self.module), self.name)
 
 

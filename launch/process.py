@@ -12,7 +12,7 @@ def configure_jax() -> None:
     """Set up the process: one JAX device per CPU core, full float32 products, compiled programs kept between runs.
 
     What numbers depend on is set here, whatever the environment says, for people's JAX_ENABLE_X64 and the like are not
-    in any configuration; the library holds to it in other people's processes, too (`settled`).
+    in any configuration; the library holds to it in other people's processes, too (`models.numerics.fixed_numerics`).
     """
     import jax
 

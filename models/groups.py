@@ -31,7 +31,7 @@ class Group:
 
     @property
     def order(self) -> int:
-        """Number of elements |G|."""
+        """The number of elements |G|: n, or 2n with reflections."""
         return self.rotations * (1 + self.reflections)
 
     @property

@@ -154,7 +154,7 @@ class AffineModule(nnx.Module, Generic[AffineLayer]):
         return jnp.full_like(inputs[:, :1], self.bias_scale)
 
     def scaled_weight(self) -> Float[Array, "feature *fan_in"]:
-        """σ_w/√fan_in W."""
+        """The weights as they act on inputs, σ_w/√fan_in · W."""
         return self.scale * self.weight[...]
 
     def add_bias(self, z: Float[Array, "feature *point sample"]) -> Float[Array, "feature *point sample"]:

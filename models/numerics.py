@@ -14,7 +14,7 @@ GENERATOR = "threefry2x32"
 
 
 @contextlib.contextmanager
-def settled(x64: bool = False) -> Iterator[None]:
+def fixed_numerics(x64: bool = False) -> Iterator[None]:
     """Within, in this thread: numbers of 32 bits, or of 64; products of matrices in all of them, where accelerators
     would take fewer; types and shapes promoted, and random bits drawn, as JAX does by default.
 

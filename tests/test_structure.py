@@ -106,3 +106,16 @@ def test_jax_is_configured_by_the_command_alone():
 @pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=name)
 def test_files_are_short(path):
     assert len(path.read_text().splitlines()) < 300
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_public_docstrings_say_more_than_a_name_could(path):
+    """Four words are a fragment that only its writer can read."""
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    public = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, definitions) and not node.name.startswith("_")
+    ]
+    said = [(node.name, ast.get_docstring(node)) for node in public]
+    assert [(who, what) for who, what in said if what is not None and len(what.split()) <= 4] == []

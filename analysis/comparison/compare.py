@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float32
 
-from widesym.analysis.comparison.ensembles import Compared, Numbers, Times, check, of_name
+from widesym.analysis.comparison.ensembles import Compared, Numbers, Times, check_comparable, of_name
 from widesym.analysis.comparison.gathered import BIN_EDGES, Gathered, tables_of
 from widesym.analysis.comparison.pairing import Pair, numbers_sharing, pair_of
 from widesym.analysis.comparison.rows import (
@@ -75,7 +75,7 @@ def compare(
     (`pair_of`). `progress` is told how many (ensemble, time) are done. Raises ValueError for ensembles that do not fit
     each other, and logits that are not finite.
     """
-    check(ensembles, times)
+    check_comparable(ensembles, times)
     check_seed(seed, most=MOST_SEED // len(ensembles) - 1)
     ensembles = [of_name(ensembles, reference), *(each for each in ensembles if each.name != reference)]
     pairs = {each.name: pair_of(each, ensembles[0]) for each in ensembles[1:]}

@@ -65,16 +65,16 @@ class Compared:
 
     @property
     def numbers(self) -> Numbers:
-        """Of the counted members."""
+        """The numbers of the counted members, in their ensemble or, where those are not known, in `logits`."""
         return self.logits.numbers if self.member_numbers is None else self.member_numbers
 
     @property
     def members(self) -> int:
-        """How many count."""
+        """How many members the comparison counts."""
         return self.logits.members
 
 
-def check(ensembles: Sequence[Compared], times: Times) -> None:
+def check_comparable(ensembles: Sequence[Compared], times: Times) -> None:
     """Raise ValueError for ensembles that do not fit each other, with the reason."""
     if not ensembles or not len(times):
         raise ValueError(f"there are {len(ensembles)} ensembles at {len(times)} times; one of each is needed at least")

@@ -20,7 +20,7 @@ from widesym.analysis.comparison.columns import (
 )
 from widesym.analysis.comparison.ensembles import Compared, Times
 from widesym.analysis.comparison.pairing import Pair
-from widesym.analysis.comparison.tables import Column, Row, table
+from widesym.analysis.comparison.tables import Column, Row, table_of_rows
 
 BIN_EDGES = np.linspace(-6, 6, 49)  # of z
 
@@ -58,7 +58,7 @@ def tables_of(
         coords: dict[str, Any] = {name: list(values) for name, values in dimensions.items() if name != "time"}
         coords |= {"members": ("run", [members[name] for name in dimensions["run"]])} if "run" in dimensions else {}
         coords |= timed if "time" in dimensions else {}
-        made = table(rows, dimensions, known, coords | more)
+        made = table_of_rows(rows, dimensions, known, coords | more)
         if "end" in made.dims:
             made = made.assign_coords(end=["low", "high"])
         return made.assign_attrs(reference=reference.name, reference_members=reference.members)

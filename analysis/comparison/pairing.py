@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from widesym.analysis.comparison.ensembles import Compared, Numbers
-from widesym.analysis.estimators.differences import Differences, Part
+from widesym.analysis.estimators.differences import Differences, LogitsPart
 from widesym.analysis.estimators.logits import EnsembleLogits
 from widesym.analysis.estimators.means import FEWEST
 
@@ -31,7 +31,7 @@ class Pair(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """For people."""
+        """How the two ensembles are compared, in tables: "paired" or "independent"."""
         return "paired" if self.pairs else "independent"
 
 
@@ -83,7 +83,7 @@ def _differences(ensemble: Compared, reference: Compared, numbers: Numbers) -> C
     ends = np.cumsum([place.stop - place.start for place in ensemble.sets.values()]).tolist()
     sets = {name: slice(*part) for name, part in zip(ensemble.sets, zip([0, *ends], ends, strict=False), strict=True)}
     parts = [
-        Part(
+        LogitsPart(
             each.logits.array,
             each.indices,
             each.logits.numbers[_places(each.numbers, numbers)],

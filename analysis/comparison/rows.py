@@ -40,7 +40,7 @@ def divergence_row(a: EstimatedMean, b: EstimatedMean, predicted: tuple[Means, M
 
 
 def size_rows(by_size: BySize) -> dict[int, Row]:
-    """The same for sub-ensembles, by size."""
+    """The divergence of sub-ensembles as rows, by their size."""
     each = zip(by_size.divergence, by_size.noise_floor, by_size.band, strict=True)
     names = ("divergence", "noise_floor", "divergence_interval")
     return {size: dict(zip(names, row, strict=True)) for size, row in zip(by_size.sizes, each, strict=True)}

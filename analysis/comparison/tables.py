@@ -17,7 +17,7 @@ class Column(NamedTuple):
     unit: str = "1"
 
 
-def table(
+def table_of_rows(
     rows: Mapping[tuple, Row],
     dimensions: Mapping[str, Sequence],
     columns: Mapping[str, Column],

@@ -7,7 +7,7 @@ import xarray as xr
 
 from widesym.analysis.comparison.columns import WIDTHS
 from widesym.analysis.comparison.ensembles import Compared
-from widesym.analysis.comparison.tables import Row, table
+from widesym.analysis.comparison.tables import Row, table_of_rows
 from widesym.analysis.estimators.means import FEWEST, EstimatedMean
 from widesym.analysis.estimators.widths import WidthScaling, width_scaling
 
@@ -42,7 +42,7 @@ def width_table(ensembles: Sequence[Compared], means: Mapping[str, EstimatedMean
         return None
     widths = sorted({width for _, width in rows})
     coords = {"series": list(laws), "width": widths, "end": ["low", "high"], "randomness": ("series", randomness)}
-    made = table(rows, {"series": list(laws), "width": widths}, WIDTHS, coords)
+    made = table_of_rows(rows, {"series": list(laws), "width": widths}, WIDTHS, coords)
     return made.assign({name: ("series", values) for name, values in _laws(list(laws.values())).items()})
 
 

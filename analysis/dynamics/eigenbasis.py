@@ -39,7 +39,7 @@ class Eigenbasis(NamedTuple):
 
     @property
     def largest(self) -> float:
-        """λ_max(Θ)."""
+        """λ_max(Θ), the largest eigenvalue of the training set's NTK."""
         return max(float(sector.eigenvalues[-1]) for sector in self.sectors)
 
     def coefficients(self, values: Float[np.ndarray, "train column"]) -> Iterator[Shaped[np.ndarray, "copy entry col"]]:

@@ -48,7 +48,7 @@ def training_kernel(
     Of orbits by blocks, unless the group moves the network's filters. `kernel` computes K and Θ of two sets of inputs,
     or of one with itself; by default in memory. Raises ValueError for policies that `training_group` refuses.
     """
-    group, kernel = training_group(policy), kernel or in_memory(architecture)
+    group, kernel = training_group(policy), kernel or kernel_in_memory(architecture)
     if group is None:
         return kernel(x, None)
     orbit = np.asarray(group.orbit(x))
@@ -72,7 +72,7 @@ def predict_ensemble(
     `kernel` as in `training_kernel`. Raises ValueError for policies that it refuses, and learning rates with which
     descent does not converge.
     """
-    group, kernel = training_group(policy), kernel or in_memory(architecture)
+    group, kernel = training_group(policy), kernel or kernel_in_memory(architecture)
     train, inputs = training_kernel(architecture, policy, x, kernel), np.concatenate(list(evaluation.values()))
     if group is not None:
         x, y = np.asarray(group.orbit(x)), on_orbit(group, y)
@@ -86,6 +86,6 @@ def predict_ensemble(
     return {name: Prediction(*part) for name, part in zip(evaluation, parts, strict=True)}
 
 
-def in_memory(architecture: Architecture) -> PairKernel:
+def kernel_in_memory(architecture: Architecture) -> PairKernel:
     """The analytic kernel, computed at once."""
     return lambda x1, x2: Kernel(*map(np.asarray, analytic_kernel(architecture)(x1, x2)))

@@ -28,7 +28,7 @@ class Progress(Protocol):
 
     @property
     def times(self) -> Sequence[float]:
-        """Training times t."""
+        """The training times t that are asked for, in their order."""
         ...
 
     @property
@@ -65,7 +65,7 @@ class Descent:
 
     @property
     def times(self) -> tuple[float, ...]:
-        """t = ηs."""
+        """The training times t = ηs, one for each number of steps s."""
         return tuple(self.learning_rate * step for step in self.steps)
 
     def check(self, largest: float, samples: int) -> None:
@@ -101,7 +101,7 @@ class Flow:
         _check_ridge(self.ridge)
 
     def check(self, largest: float, samples: int) -> None:
-        """It always converges."""
+        """Raise nothing: gradient flow converges whatever the eigenvalues of Θ are."""
 
     def factor(self, eigenvalues: Eigenvalues, samples: int, time: int, null: float) -> Eigenvalues:
         """(1 − exp(−tλ/N))/λ, at λ = 0 the limit t/N."""

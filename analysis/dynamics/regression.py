@@ -89,7 +89,7 @@ def kernel_regression(
     it, condition number and extreme eigenvalues. Raises ValueError for arrays that do not fit or are not finite.
     """
     targets = np.asarray(targets, np.float64)
-    check_kernels(train, cross, len(targets))
+    check_regression_kernels(train, cross, len(targets))
     if targets.ndim != 2 or not np.isfinite(targets).all():
         raise ValueError(
             f"targets have shape {targets.shape}, of which {(~np.isfinite(targets)).sum()} are not finite; finite "
@@ -113,7 +113,7 @@ def accuracy_by_size(
     `labels` are those of training and test inputs. Targets are e_c − 1/C (arXiv:2406.06504, sec. 6). Attributes as of
     `kernel_regression`, the condition number being the largest of all subsets.
     """
-    check_kernels(train, cross, len(labels[0]))
+    check_regression_kernels(train, cross, len(labels[0]))
     for name, of, count in zip(("training", "test"), labels, (len(train), len(cross)), strict=True):
         if np.shape(of) != (count,) or np.min(of) < 0 or np.max(of) >= classes:
             raise ValueError(
@@ -143,7 +143,7 @@ def mean_absolute_error_by_size(
     `values` are those of training and test inputs; each subset's are centred on their own mean. Attributes as of
     `accuracy_by_size`, and names and units of the `quantities`.
     """
-    check_kernels(train, cross, len(values[0]))
+    check_regression_kernels(train, cross, len(values[0]))
     for name, of, count in zip(("training", "test"), values, (len(train), len(cross)), strict=True):
         if np.shape(of) != (count, len(quantities)) or not np.isfinite(of).all():
             raise ValueError(
@@ -190,7 +190,7 @@ def predictions_by_size(
         yield cross[:, :size] @ weights + offset[:1]
 
 
-def check_kernels(train: Square, cross: Cross, targets: int) -> None:
+def check_regression_kernels(train: Square, cross: Cross, targets: int) -> None:
     """Raise ValueError for kernels that are not finite or do not fit each other and so many targets."""
     rows = np.shape(train)[0] if np.ndim(train) == 2 else None
     fitting = np.shape(train) == (rows, rows) and np.ndim(cross) == 2 and np.shape(cross)[1] == rows == targets

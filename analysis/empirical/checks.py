@@ -37,11 +37,11 @@ class Given(NamedTuple):
         return jax.eval_shape(applied(self.network), self.one, self.x1[:1]).shape[1]
 
     def params_of(self, member: int) -> Params:
-        """One member's."""
+        """The parameters of the member of this number, without a member axis."""
         return self.params if self.members is None else jax.tree.map(lambda leaf: leaf[member], self.params)
 
 
-def checked(network: Network, params: Params, x1: Inputs, x2: Inputs | None) -> Given:
+def checked_arguments(network: Network, params: Params, x1: Inputs, x2: Inputs | None) -> Given:
     """Raise ValueError for parameters or inputs that do not fit the network or each other, or are not finite."""
     if not isinstance(network, Architecture) and not callable(network):
         raise ValueError(f"network is {network!r}; it must be an Architecture, or a function of parameters and inputs")

@@ -76,11 +76,11 @@ def signals(
     network: Network, x: Float[Array, "channel *point sample"], logits: int | None
 ) -> tuple[list[Array], list[Array]]:
     """What goes into each layer with weights, and the first logits' cotangents [logit, …] of what comes out."""
-    outputs = jax.eval_shape(lambda: recorded(network, x, None)[1])
+    outputs = jax.eval_shape(lambda: recorded_layers(network, x, None)[1])
     nothing = [jnp.zeros(z.shape, z.dtype) for _, z in outputs]
 
     def displaced(shifts: list[Array]) -> tuple[Array, list[Array]]:
-        z, passed = recorded(network, x, shifts)
+        z, passed = recorded_layers(network, x, shifts)
         return z, [at_layer for at_layer, _ in passed]
 
     z, pull, inputs = jax.vjp(displaced, nothing, has_aux=True)
@@ -97,7 +97,7 @@ def each(function: Callable[[Tree], Tree], over: Tree) -> Tree:
     return jax.lax.map(function, over) if jax.default_backend() == "cpu" else jax.vmap(function)(over)
 
 
-def recorded(
+def recorded_layers(
     network: Network, x: Float[Array, "channel *point sample"], shifts: list[Array] | None
 ) -> tuple[Array, list[tuple[Array, Array]]]:
     """The network's output, each layer's z moved by one of `shifts`, and what went into the layers and came out."""
@@ -109,7 +109,7 @@ def recorded(
             x, left = z, left and left[1:]
         elif isinstance(layer, Around) and layer.body is not None:
             inside = len(list(layer.body.affine_modules()))
-            x, of_body = layer.around(recorded, x, left and left[:inside])
+            x, of_body = layer.around(recorded_layers, x, left and left[:inside])
             passed, left = passed + of_body, left and left[inside:]
         else:
             x = layer(x)

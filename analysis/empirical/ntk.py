@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from widesym.analysis.empirical.checks import Given, Inputs, Network, Params, applied, check_choice, checked
-from widesym.analysis.empirical.plan import Method, Plan, make_plan, tile_ntk
+from widesym.analysis.empirical.checks import Given, Inputs, Network, Params, applied, check_choice, checked_arguments
+from widesym.analysis.empirical.plan import Method, NtkPlan, make_plan, tile_ntk
 from widesym.analysis.empirical.structured import Output
-from widesym.analysis.gram import Progress
+from widesym.analysis.gram import GramProgress
 from widesym.analysis.programs.devices import on_devices
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 DEFAULT_MEMORY = 4 * 2**30
 
@@ -31,7 +31,7 @@ def empirical_ntk(
     output: Output = "trace",
     method: Literal["auto", Method] = "auto",
     memory: float = DEFAULT_MEMORY,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Callable[[GramProgress], None] = lambda _: None,
 ) -> Float[Array, "..."]:
     """Θ_kl(x, x') = Σ_θ ∂f_k(x) ∂f_l(x') between x1 and x2, or of x1 with itself (theory.md §2; arXiv:2206.08720).
 
@@ -51,7 +51,7 @@ def empirical_ntk(
     """
     check_choice("output", output, typing.get_args(Output))
     check_choice("method", method, ("auto", *typing.get_args(Method)))
-    given = checked(network, params, x1, x2)
+    given = checked_arguments(network, params, x1, x2)
     plan = make_plan(given, output, method, memory)
     found = _computed(given, output, plan, report)
     _check_finite(found, "gradients")
@@ -67,7 +67,7 @@ def empirical_nngp(
     weights, which scatters less. Raises ValueError as `empirical_ntk`.
     """
     check_choice("output", output, typing.get_args(Output))
-    _, params, members, x1, x2 = checked(network, params, x1, x2)
+    _, params, members, x1, x2 = checked_arguments(network, params, x1, x2)
     function = applied(network)
 
     @jax.jit
@@ -89,14 +89,17 @@ def _check_finite(kernel: Float[Array, "..."] | Float[np.ndarray, "..."], what: 
 
 
 def _computed(
-    given: Given, output: Output, plan: Plan, report: Callable[[Progress], None]
+    given: Given, output: Output, plan: NtkPlan, report: Callable[[GramProgress], None]
 ) -> Float[np.ndarray, "member n1 n2 ..."]:
     """All members' tiles, one at a time on each device."""
     x1, x2 = given.x1, given.x1 if given.x2 is None else given.x2
 
     def compute(item: tuple[int, Tile], device: Any) -> tuple[int, Tile, np.ndarray]:
         member, (rows, columns) = item
-        with jax.default_device(device), settled(x1.dtype == np.float64):  # threads have what the process has set
+        with (
+            jax.default_device(device),
+            fixed_numerics(x1.dtype == np.float64),
+        ):  # threads have what the process has set
             second = None if columns is None else x2[columns]
             own = given.params_of(member)
             return *item, np.asarray(tile_ntk(given.network, plan.method, output, own, x1[rows], second))
@@ -104,12 +107,12 @@ def _computed(
     logits = [given.logits] * {"trace": 0, "diagonal": 1, "full": 2}[output]
     found = np.empty((given.members or 1, len(x1), len(x2), *logits), x1.dtype)
     items = list(itertools.product(range(given.members or 1), _tiles(given, plan.tile)))
-    report(Progress(0, len(items), plan.tile**2))
+    report(GramProgress(0, len(items), plan.tile**2))
     for done, (member, (rows, columns), values) in enumerate(on_devices(compute, items, jax.local_devices()), 1):
         found[member, rows, rows if columns is None else columns] = values
         if given.x2 is None and columns is not None:
             found[member, columns, rows] = np.einsum("nmkl->mnlk" if output == "full" else "nm...->mn...", values)
-        report(Progress(done, len(items), plan.tile**2))
+        report(GramProgress(done, len(items), plan.tile**2))
     return found
 
 

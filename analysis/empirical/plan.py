@@ -22,7 +22,7 @@ COMPILED = 1.5  # a compiled program's memory over that of the traced one's valu
 SLOWNESS: dict[Method, float] = {"structured": 1.0, "jacobian": 1.4, "vector_products": 1.4}
 
 
-class Plan(NamedTuple):
+class NtkPlan(NamedTuple):
     """An algorithm, how many samples of each side make a tile, and what that takes."""
 
     method: Method
@@ -65,7 +65,7 @@ def structured_ntk(
     return sum(layer_ntk(a, b, output) for a, b in zip(first, second, strict=True))  # pyright: ignore[reportReturnType]
 
 
-def make_plan(given: Given, output: Output, method: Literal["auto", Method], memory: float) -> Plan:
+def make_plan(given: Given, output: Output, method: Literal["auto", Method], memory: float) -> NtkPlan:
     """The cheapest algorithm, or the one asked for, in tiles that take `memory` bytes at most.
 
     Raises ValueError where there is no such algorithm for the network, and where one pair of samples takes more memory.
@@ -94,7 +94,7 @@ def make_plan(given: Given, output: Output, method: Literal["auto", Method], mem
 @lru_cache(maxsize=256)
 def _plan(
     network: Network, tree: Any, leaves: tuple, samples: tuple, output: Output, method: Method, memory: float
-) -> Plan:
+) -> NtkPlan:
     """The largest tile that fits, or the smallest there is, and the cost of all."""
     x1, x2 = samples
     params, columns = jax.tree.unflatten(tree, leaves), x1 if x2 is None else x2
@@ -107,7 +107,7 @@ def _plan(
             break
         tile = -(-tile // 2)
     tiles = -(-x1.shape[0] // tile) * -(-columns.shape[0] // tile) / (1 if x2 is not None or second is None else 2)
-    return Plan(method, tile, needed, SLOWNESS[method] * tiles * product_flops(program))
+    return NtkPlan(method, tile, needed, SLOWNESS[method] * tiles * product_flops(program))
 
 
 def _first(number: int, samples: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:

@@ -15,7 +15,7 @@ from widesym.models.architecture import Architecture
 from widesym.models.layer import Affine, Reduction
 from widesym.models.layers.invariants import Canonicalize
 from widesym.models.layers.parts import PartSum
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 
 @partial(jax.jit, static_argnums=0)
@@ -57,7 +57,7 @@ def kernels_of_members(
     In the precision of x, whatever JAX is set to.
     """
     x = jnp.asarray(x)
-    with settled(x.dtype == jnp.float64):
+    with fixed_numerics(x.dtype == jnp.float64):
         return _kernels_of_members(architecture, key, members, x)
 
 

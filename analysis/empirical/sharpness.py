@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse.linalg
 from jaxtyping import Array, Float
 
-from widesym.analysis.empirical.checks import Inputs, Network, Params, applied, checked
+from widesym.analysis.empirical.checks import Inputs, Network, Params, applied, checked_arguments
 
 Logits = Float[np.ndarray, " sample_and_logit"]
 
@@ -25,7 +25,7 @@ def largest_ntk_eigenvalue(network: Network, params: Params, x: Inputs, *, toler
     part of the Hessian of L = 1/(2N) Σ ‖f − y‖². Raises ValueError for parameters that do not fit the network or are
     of several members, and where parameters, inputs or products are not finite.
     """
-    given = checked(network, params, x, None)
+    given = checked_arguments(network, params, x, None)
     if given.members is not None:
         raise ValueError(f"the parameters are those of {given.members} members; give one member's")
     rows = len(given.x1) * given.logits

@@ -86,7 +86,7 @@ def convergence(moments: Mapping[int, Moments], exact: Exact) -> Convergence:
     members that are all alike, and for entries of `exact` that are zero, to which nothing is relative.
     """
     widths = np.array(sorted(moments))
-    check(moments, exact)
+    check_moments(moments, exact)
     ordered = [moments[width] for width in widths]
     usable = np.all([drawn_apart(each) for each in ordered], axis=0)
     ordered = [Moments(*(rows[usable] for rows in each)) for each in ordered]
@@ -102,7 +102,7 @@ def convergence(moments: Mapping[int, Moments], exact: Exact) -> Convergence:
         error=errors[0],
         # Resampled means scatter about K̂ as K̂ does about its expectation, which lifts their errors once more.
         error_interval=np.maximum(intervals(errors[1:] - errors[1:].mean(0) + errors[0]), 0),
-        noise_floor=np.array([noise_floor(each, exact) for each in ordered]),
+        noise_floor=np.array([relative_noise_floor(each, exact) for each in ordered]),
         bias_squared=biases[0],
         bias_squared_interval=found,
         spread=spreads[0],
@@ -112,7 +112,7 @@ def convergence(moments: Mapping[int, Moments], exact: Exact) -> Convergence:
     )
 
 
-def check(moments: Mapping[int, Moments], exact: Exact) -> None:
+def check_moments(moments: Mapping[int, Moments], exact: Exact) -> None:
     """Raise ValueError for what `convergence` cannot use."""
     members = {width: each.members for width, each in moments.items()}
     if len(members) < 2:
@@ -179,7 +179,7 @@ def widened(spreads: Float[np.ndarray, "row width"], members: int) -> Float[np.n
     return np.exp(np.concatenate([logarithms[:1], logarithms[0] + away]))
 
 
-def noise_floor(moments: Moments, exact: Exact) -> float:
+def relative_noise_floor(moments: Moments, exact: Exact) -> float:
     """What the relative error would be without bias: mean over entries of √(2/π)·s/(√M |K|), for a normal K̂."""
     deviation = np.sqrt(variances(moments)[0] / moments.members)
     return float(np.sqrt(2 / np.pi) * (deviation / np.abs(exact)).mean())

@@ -16,8 +16,8 @@ from widesym.analysis.estimators.logits import BLOCK_BYTES, Block, LogitsArray
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """Of an ensemble's logits: some times, some members and some stretches of the sample axis, each in an order."""
+class LogitsPart:
+    """Part of an ensemble's logits: some times, members and stretches of the sample axis, each in its own order."""
 
     array: LogitsArray
     times: Sequence[int]
@@ -26,7 +26,7 @@ class Part:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of time, member, sample and logit."""
+        """The lengths of the axes time, member, sample and logit."""
         samples = sum(part.stop - part.start for part in self.samples)
         return len(self.times), len(self.members), samples, self.array.shape[3]
 
@@ -48,8 +48,8 @@ class Differences:
     Raises ValueError for parts of other shapes.
     """
 
-    ours: Part
-    theirs: Part
+    ours: LogitsPart
+    theirs: LogitsPart
 
     def __post_init__(self) -> None:
         if self.ours.shape != self.theirs.shape:
@@ -57,7 +57,7 @@ class Differences:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of time, pair, sample and logit."""
+        """The lengths of the axes time, pair, sample and logit."""
         return self.ours.shape
 
     def __getitem__(self, index: Any, /) -> Block:

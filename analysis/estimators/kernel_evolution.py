@@ -27,7 +27,7 @@ ABOUT = {
 
 def drift(kernels: Kernels) -> Float[np.ndarray, "time member"]:
     """‖Θ_t − Θ_0‖_F/‖Θ_0‖_F of every member, Θ_0 the first of the times."""
-    check_kernels(kernels)
+    check_kernel_series(kernels)
     return distance(kernels, kernels[0])
 
 
@@ -56,7 +56,7 @@ def target_alignment(
 
 
 def spectra(kernels: Float[np.ndarray, "*leading n n"]) -> Float[np.ndarray, "*leading n"]:
-    """Eigenvalues, the largest first."""
+    """The eigenvalues of symmetric kernels, in float64, each kernel's largest first."""
     return np.linalg.eigvalsh(np.asarray(kernels, np.float64))[..., ::-1]
 
 
@@ -78,7 +78,7 @@ def kernel_evolution(
     members: Sequence[int] | None = None,
 ) -> xr.Dataset:
     """Kernels, as `ntk`, and their `kernel_statistics`."""
-    check_kernels(kernels)
+    check_kernel_series(kernels)
     found = kernel_statistics(kernels, steps, times, targets, analytic, members)
     return found.assign(ntk=(NTK_DIMENSIONS, kernels, NTK_ABOUT))
 
@@ -99,7 +99,7 @@ def kernel_statistics(
     """
     rows, start = [], None
     for index, now in enumerate(kernels):
-        check_kernels(now[None], index, members)
+        check_kernel_series(now[None], index, members)
         start = now if start is None else start
         rows.append(_at_one_time(now, start, targets, analytic))
     if start is None:
@@ -127,7 +127,7 @@ def _at_one_time(
     return found
 
 
-def check_kernels(kernels: Kernels, first: int = 0, members: Sequence[int] | None = None) -> None:
+def check_kernel_series(kernels: Kernels, first: int = 0, members: Sequence[int] | None = None) -> None:
     """Raise ValueError for what are not kernels [time, member, n, n] with finite entries that at time 0 are not all
     zero; `first` is the number of the first time, and `members` are those of the members, if not from 0 on.
     """

@@ -17,11 +17,11 @@ class LogitsArray(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of time, member, sample and logit."""
+        """The lengths of the axes time, member, sample and logit."""
         ...
 
     def __getitem__(self, index: Any, /) -> Any:
-        """Of numbers and slices, as in NumPy."""
+        """The logits at numbers and slices, one for each leading axis, as in NumPy."""
         ...
 
 
@@ -47,18 +47,18 @@ class EnsembleLogits:
 
     @property
     def numbers(self) -> Int[np.ndarray, " kept"]:
-        """The members that count."""
+        """The numbers of the members that count, places along the array's member axis in rising order."""
         assert self.kept is not None
         return self.kept
 
     @property
     def members(self) -> int:
-        """How many count."""
+        """How many members count: the length of `numbers`."""
         return len(self.numbers)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Samples and logits."""
+        """The number of samples and the number of logits."""
         return self.array.shape[2], self.array.shape[3]
 
     def blocks(self, time: int, memory: int = BLOCK_BYTES) -> Iterator[tuple[slice, Block]]:

@@ -41,7 +41,7 @@ class EstimatedMean(NamedTuple):
         return cls(None, np.asarray(mean, np.float64))
 
     def of(self, samples: slice | Int[np.ndarray, " part"]) -> Self:
-        """The same on a part of the samples."""
+        """The same estimate on a part of the samples."""
         variance = None if self.variance is None else self.variance[samples]
         noise = None if self.noise is None else self.noise[:, samples]
         return self._replace(mean=self.mean[samples], variance=variance, noise=noise)

@@ -26,27 +26,27 @@ class PowerLaw(NamedTuple):
     interval: tuple[float | None, float | None]
 
     def at(self, widths: Sequence[int] | Widths) -> Float[np.ndarray, " width"]:
-        """Its values."""
+        """The law's values factor · width^exponent at these widths."""
         return self.factor * np.asarray(widths, np.float64) ** self.exponent
 
     @property
     def interval_text(self) -> str:
-        """For people: [−1.50, −0.50] or [open, −0.50]."""
+        """The exponent's interval as text: [−1.50, −0.50] or [open, −0.50]."""
         return "[{}, {}]".format(*("open" if end is None else _number(end) for end in self.interval))
 
     @property
     def exponent_text(self) -> str:
-        """For people: −1.00."""
+        """The exponent as text with two decimals: −1.00."""
         return _number(self.exponent)
 
     @property
     def text(self) -> str:
-        """For people: −1.00 [−1.50, −0.50]."""
+        """The exponent and its interval as text: −1.00 [−1.50, −0.50]."""
         return f"{self.exponent_text} {self.interval_text}"
 
     @property
     def label(self) -> str:
-        """For legends."""
+        """The law as an entry of a legend, in Matplotlib's mathematics: width to the exponent, and its interval."""
         return f"width$^{{{self.exponent:.2f}}}$ {self.interval_text}"
 
 

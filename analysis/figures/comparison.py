@@ -19,10 +19,10 @@ from widesym.analysis.figures.panels import (
     check_same_runs,
     has,
     legend_below,
+    literal_text,
     log_values,
     panel_title,
     panels,
-    plain,
     plain_line,
     run_styles,
     size_axis,
@@ -127,4 +127,4 @@ def _reference(table: xr.Dataset) -> str:
 
 
 def _distance_label(table: xr.Dataset) -> str:
-    return plain(textwrap.fill(f"‖mean logits − {_reference(table)}'s‖₂, mean over inputs", 36))
+    return literal_text(textwrap.fill(f"‖mean logits − {_reference(table)}'s‖₂, mean over inputs", 36))

@@ -48,7 +48,7 @@ def draw_images(figure: Figure, train: Dataset, ood: Sets) -> None:
     """Pictures in rows, all from the training set's darkest to its brightest; those of three channels in colour, as
     they were before they were normalised with the training set's statistics, if these are known.
     """
-    shown = telling(train, TRAINING_ROWS * COLUMNS)
+    shown = representative_samples(train, TRAINING_ROWS * COLUMNS)
     rows = [("training set", train, shown[:COLUMNS])]
     rows += [("", train, shown[start : start + COLUMNS]) for start in range(COLUMNS, len(shown), COLUMNS)]
     rows += [(label, data, np.arange(min(COLUMNS, len(data)))) for label, data in ood.items()]
@@ -131,7 +131,7 @@ def draw_atoms(figure: Figure, train: Dataset, ood: Sets) -> None:
         axis.set_title(f"{label} {caption(data, index)}", fontsize=8, parse_math=False)
 
 
-def telling(data: Dataset, count: int) -> Int[np.ndarray, " sample"]:
+def representative_samples(data: Dataset, count: int) -> Int[np.ndarray, " sample"]:
     """Samples to show: one of each class in turn, as often as there are enough; without labels the first ones."""
     if data.labels is None:
         return np.arange(min(count, len(data)))

@@ -16,10 +16,10 @@ from widesym.analysis.figures.panels import (
     check_numbers,
     check_same_runs,
     legend_below,
+    literal_text,
     log_values,
     panel_title,
     panels,
-    plain,
     plain_line,
     run_styles,
     size_axis,
@@ -29,7 +29,7 @@ from widesym.analysis.figures.panels import (
 OSP = "orbit-same-prediction\n(elements of the group)"
 
 
-class Quantity(NamedTuple):
+class Measure(NamedTuple):
     """A measure of equivariance: its name in the table and on the axis."""
 
     name: str
@@ -37,9 +37,9 @@ class Quantity(NamedTuple):
 
 
 QUANTITIES = (
-    Quantity("osp", OSP),
-    Quantity("orbit_deviation", "relative orbit deviation"),
-    Quantity("equivariance_error", "relative equivariance error"),
+    Measure("osp", OSP),
+    Measure("orbit_deviation", "relative orbit deviation"),
+    Measure("equivariance_error", "relative equivariance error"),
 )
 
 
@@ -61,7 +61,7 @@ def osp_by_size(by_size: xr.Dataset, equivariance: xr.Dataset) -> Figure:
             single = float(at_set(equivariance, name)["osp_members"][run, -1])
             axis.axhline(single, ls=THEORY, lw=1, color=style.colour)
         axis.plot([], [], THEORY, lw=1, color="gray", label="mean over single members")
-        panel_title(axis, plain(name))
+        panel_title(axis, literal_text(name))
         size_axis(axis, by_size["size"].values, "members per ensemble")
     for axis in axes:  # after all are drawn, as their y axis is one
         _draw_order(axis, equivariance)
@@ -91,7 +91,7 @@ def equivariance_over_time(equivariance: xr.Dataset) -> Figure:
         for run, style in enumerate(styles):
             _draw_times(axis, one.isel(run=run), quantity.name, style)
         axis.plot([], [], THEORY, lw=1, color="gray", label="mean over single members (band: ± standard deviation)")
-        panel_title(axis, plain(name))
+        panel_title(axis, literal_text(name))
         time_axis(axis, one["time"].values)
         axis.set_ylabel(quantity.label if index % len(sets) == 0 else "", fontsize=9)
         if quantity.name == "osp":

@@ -40,7 +40,9 @@ def run_styles(table: xr.Dataset) -> list[Style]:
         raise ValueError(f"runs are named {', '.join(names)}; each needs a name of its own")
     if "members" in table.coords:
         names = [f"{name} ({int(count)} members)" for name, count in zip(names, table["members"].values, strict=True)]
-    return [Style(plain(name), colour, marker) for name, colour, marker in zip(names, PALETTE, MARKERS, strict=False)]
+    return [
+        Style(literal_text(name), colour, marker) for name, colour, marker in zip(names, PALETTE, MARKERS, strict=False)
+    ]
 
 
 def at_set(table: xr.Dataset, evaluation_set: str) -> xr.Dataset:
@@ -90,7 +92,7 @@ def panels(
 
 def head(figure: Figure, title: str) -> None:
     """A title in as many lines as it needs."""
-    figure.suptitle(textwrap.fill(plain(title), int(11 * figure.get_figwidth())), fontsize=11)
+    figure.suptitle(textwrap.fill(literal_text(title), int(11 * figure.get_figwidth())), fontsize=11)
 
 
 def panel_title(axis: Axes, *lines: str, letters: int = 46) -> None:
@@ -98,7 +100,7 @@ def panel_title(axis: Axes, *lines: str, letters: int = 46) -> None:
     axis.set_title("\n".join(textwrap.fill(line, letters, max_lines=2) for line in lines), fontsize=9)
 
 
-def plain(text: str) -> str:
+def literal_text(text: str) -> str:
     """Text as it is: no mathematics between dollar signs, and no first underscore, which would hide it in legends."""
     return (" " + text if text.startswith("_") else text).replace("$", r"\$")
 

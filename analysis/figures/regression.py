@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
 from widesym.analysis.figures.drawing import PALETTE, line_with_band, new_figure
-from widesym.analysis.figures.panels import plain
+from widesym.analysis.figures.panels import literal_text
 
 MARKERS = "os^Dvp"
 
@@ -94,7 +94,7 @@ def _label(axis: Axes, kind: str, curve: xr.Dataset, quantity: str | None) -> No
         axis.set_ylabel(f"accuracy on {tested} test inputs (%)")
     else:
         index = _index_of(quantity, curve)
-        name, unit = (plain(curve.attrs[of][index]) for of in ("quantities", "units"))
+        name, unit = (literal_text(curve.attrs[of][index]) for of in ("quantities", "units"))
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -113,7 +113,7 @@ def _mark_classes(axis: Axes, counts: Int[np.ndarray, " class"], classes: Sequen
     present = counts > 0
     places, names = (
         (ends - counts / 2 - 0.5)[present],
-        [plain(name) for name, is_there in zip(classes, present, strict=True) if is_there],
+        [literal_text(name) for name, is_there in zip(classes, present, strict=True) if is_there],
     )
     long = max(map(len, names)) > 2
     axis.set_xticks(places, names, fontsize=8, rotation=60 if long else 0, ha="right" if long else "center")

@@ -19,10 +19,10 @@ from widesym.analysis.figures.panels import (
     check_same_runs,
     has,
     legend_below,
+    literal_text,
     log_values,
     panel_title,
     panels,
-    plain,
     plain_line,
     run_styles,
     time_axis,
@@ -51,7 +51,7 @@ def theory_over_time(theory: xr.Dataset) -> Figure:
             line_with_band(axis, times, values, band, style.marker + "-", style.colour, style.name)
             plain_line(axis, times, one["expected_distance"].values, FLOOR, style.colour)
         axis.plot([], [], FLOOR, color="gray", label="expected of so many members, without bias")
-        panel_title(axis, plain(name))
+        panel_title(axis, literal_text(name))
         time_axis(axis, times)
     log_values(axes[0], relative["distance"].values, relative["expected_distance"].values)
     for axis in axes[:: min(3, len(axes))]:
@@ -83,7 +83,7 @@ def mean_logits_figure(means: xr.Dataset, pictures: Mapping[int, Picture], chose
         if has(at, "theory_mean"):
             axis.plot([], [], THEORY, color="gray", lw=1, label="theory; band: its deviation/√members")
         where = f"{at['evaluation_set'].item()} {at['image'].item()}" if "image" in at.coords else f"sample {sample}"
-        axis.set_title(f"{plain(where)}, logit {logit}", fontsize=9, loc="left", y=1.02)
+        axis.set_title(f"{literal_text(where)}, logit {logit}", fontsize=9, loc="left", y=1.02)
         axis.set_ylabel("mean logit over members", fontsize=9)
         time_axis(axis, means["time"].values)
         if sample in pictures:
@@ -112,7 +112,7 @@ def calibration_figure(calibration: xr.Dataset, theory: xr.Dataset) -> Figure:
         one = calibration.isel(run=run, evaluation_set=row)
         _draw_histogram(axis, one, styles[run].colour)
         _write_scores(axis, at_set(theory, name).isel(run=run, time=-1))
-        panel_title(axis, styles[run].name, plain(name), letters=32)
+        panel_title(axis, styles[run].name, literal_text(name), letters=32)
         axis.set_xlabel("z = (mean − theory) / standard error", fontsize=8)
         axis.set_ylabel("density" if run == 0 else "", fontsize=9)
         axis.tick_params(labelsize=8)

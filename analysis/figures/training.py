@@ -12,10 +12,10 @@ from widesym.analysis.figures.panels import (
     check_numbers,
     has,
     legend_below,
+    literal_text,
     log_values,
     panel_title,
     panels,
-    plain,
     run_styles,
     time_axis,
 )
@@ -50,10 +50,10 @@ def training_curves(training: xr.Dataset) -> Figure:
         one = at_set(training, of_set)
         for run, style in enumerate(styles):
             _draw_mean(axis, one.isel(run=run), name, style)
-        panel_title(axis, f"{OF_MEANS[name]} of the ensemble mean: {plain(of_set)}")
+        panel_title(axis, f"{OF_MEANS[name]} of the ensemble mean: {literal_text(of_set)}")
         _scale(axis, one, name)
         unit = one[name].attrs.get("units", "1")
-        _label(axis, training, OF_MEANS[name] + (f" ({plain(unit)})" if unit != "1" else ""))
+        _label(axis, training, OF_MEANS[name] + (f" ({literal_text(unit)})" if unit != "1" else ""))
     legend_below(figure)
     return figure
 

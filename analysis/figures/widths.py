@@ -14,9 +14,9 @@ from widesym.analysis.figures.panels import (
     check_numbers,
     has,
     legend_below,
+    literal_text,
     log_values,
     panels,
-    plain,
     size_axis,
 )
 
@@ -37,7 +37,7 @@ def discrepancy_by_width(widths: xr.Dataset) -> Figure:
     check_numbers(widths, "squared_bias", "squared_bias_interval", "noise", "width")
     figure, (axis,) = panels(1, "Distance of the ensemble mean from theory, against width", size=(6.6, 4.4))
     for index, (name, colour, marker) in enumerate(zip(series, PALETTE, MARKERS, strict=False)):
-        _draw_series(axis, widths.isel(series=index), plain(name), colour, marker, ASIDE**index)
+        _draw_series(axis, widths.isel(series=index), literal_text(name), colour, marker, ASIDE**index)
     axis.plot([], [], FLOOR, color="gray", label="sampling noise tr S/M of the mean, subtracted")
     if has(widths, "exponent"):
         axis.plot([], [], THEORY, lw=1, color="gray", label="squares of fitted power laws of the bias")

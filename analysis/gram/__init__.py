@@ -1,21 +1,21 @@
 """Gram matrices at scale: tile by tile, into a store that can be gone on with (docs/kernels.md)."""
 
-from widesym.analysis.gram.compute import Progress, computed
+from widesym.analysis.gram.compute import GramProgress, compute_tiles
 from widesym.analysis.gram.quality import GramError, Quality, measure_quality
 from widesym.analysis.gram.spec import Gram
-from widesym.analysis.gram.store import create_store, pending_tiles, read_gram
+from widesym.analysis.gram.store import create_gram_store, pending_tiles, read_gram
 from widesym.analysis.gram.tiling import Info, Tiling, choose_tiling, info
 
 __all__ = [
     "Gram",
     "GramError",
+    "GramProgress",
     "Info",
-    "Progress",
     "Quality",
     "Tiling",
     "choose_tiling",
-    "computed",
-    "create_store",
+    "compute_tiles",
+    "create_gram_store",
     "info",
     "measure_quality",
     "pending_tiles",

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from widesym.analysis.gram.quality import GramError
 from widesym.analysis.gram.spec import Gram
-from widesym.analysis.gram.store import open_store, stored_tiling, write_tile
+from widesym.analysis.gram.store import open_gram_store, stored_tiling, write_tile
 from widesym.analysis.gram.tiling import Tile
 from widesym.analysis.kernels.analytic import not_finite_message
 from widesym.analysis.programs.devices import on_devices
@@ -18,7 +18,7 @@ from widesym.analysis.programs.devices import on_devices
 Values = Float[np.ndarray, "row column"]
 
 
-class Progress(NamedTuple):
+class GramProgress(NamedTuple):
     """Tiles that this process has computed, of those that it is to, and pairs of inputs in one tile."""
 
     done: int
@@ -31,24 +31,24 @@ def own_share(tiles: Sequence[Tile]) -> list[Tile]:
     return list(tiles[jax.process_index() :: jax.process_count()])
 
 
-def computed(gram: Gram, path: Path, tiles: Sequence[Tile]) -> Iterator[Progress]:
+def compute_tiles(gram: Gram, path: Path, tiles: Sequence[Tile]) -> Iterator[GramProgress]:
     """Compute these tiles into the store, one at a time on each device of this process; yields as each is written.
 
     A tile's numbers depend on the spec and the store's tiling alone, on devices of one kind. Raises GramError where one
     of them is not finite.
     """
-    tiling, root = stored_tiling(path, gram), open_store(path)
+    tiling, root = stored_tiling(path, gram), open_gram_store(path)
     pairs = tiling.tile[0] * tiling.tile[1]
-    yield Progress(0, len(tiles), pairs)
+    yield GramProgress(0, len(tiles), pairs)
 
     def compute(tile: Tile, device: Any) -> tuple[Tile, Values, Values]:
         with jax.default_device(device), gram.precise():
             return tile, *tile_values(gram, tile, tiling.tile)
 
     for done, (tile, nngp, ntk) in enumerate(on_devices(compute, tiles, jax.local_devices()), 1):
-        check_finite(tile, nngp, ntk)
+        check_tile_finite(tile, nngp, ntk)
         write_tile(root, tile, nngp, ntk)
-        yield Progress(done, len(tiles), pairs)
+        yield GramProgress(done, len(tiles), pairs)
 
 
 def tile_values(gram: Gram, tile: Tile, full: tuple[int, int]) -> tuple[Values, Values]:
@@ -67,7 +67,7 @@ def _filled(x: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([x, np.repeat(x[:1], count - len(x), axis=0)])
 
 
-def check_finite(tile: Tile, nngp: Values, ntk: Values) -> None:
+def check_tile_finite(tile: Tile, nngp: Values, ntk: Values) -> None:
     """Raise GramError for numbers that are not, naming the first pair of inputs that has one."""
     if not (np.isfinite(nngp).all() and np.isfinite(ntk).all()):
         raise GramError(not_finite_message(nngp, ntk, (tile.rows.start, tile.columns.start)))

@@ -31,7 +31,7 @@ class Quality(NamedTuple):
 
     @property
     def message(self) -> str:
-        """For people."""
+        """One line with λ_max, λ_min, and whether the matrix is positive to the tolerance."""
         relation = "≥" if self.smallest_is_bound else "="
         return (
             f"eigenvalues: λ_max = {self.largest:.4g}, λ_min {relation} {self.smallest:.3g}, "

@@ -15,7 +15,7 @@ from widesym.analysis.kernels import AnalyticKernel, Kernel
 from widesym.analysis.kernels.analytic import check_inputs
 from widesym.models.architecture import Architecture
 from widesym.models.description import describe
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 Precision = Literal["float32", "float64"]
 Inputs = Float[np.ndarray, "n *point channel"]
@@ -60,7 +60,7 @@ class Gram:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """The numbers of rows and columns, n1 and n2."""
         rows, columns = self.sides
         return len(rows), len(columns)
 
@@ -87,7 +87,7 @@ class Gram:
     @contextlib.contextmanager
     def precise(self) -> Iterator[None]:
         """Within, in this thread, JAX computes in this precision."""
-        with settled(self.precision == "float64"):
+        with fixed_numerics(self.precision == "float64"):
             yield
 
 

@@ -24,7 +24,7 @@ WRITTEN = 1 << 32  # added to checksums of 32 bits, which may be zero
 Values = Float[np.ndarray, "row column"]
 
 
-def create_store(path: Path, gram: Gram, tiling: Tiling) -> None:
+def create_gram_store(path: Path, gram: Gram, tiling: Tiling) -> None:
     """Make an empty store; it appears whole or not at all."""
     with whole_directory(path) as new:
         _fill_store(new, gram, tiling)
@@ -74,11 +74,11 @@ def write_tile(root: zarr.Group, tile: Tile, nngp: Values, ntk: Values) -> None:
         if values.shape != tile.shape:  # zarr would broadcast
             raise ValueError(f"{name} has shape {values.shape}, but tile {tile.place} is {tile.shape}")
         _array(root, name)[tile.rows, tile.columns] = values
-    _array(root, "checksum")[tile.place] = checksum(nngp, ntk)
+    _array(root, "checksum")[tile.place] = tile_checksum(nngp, ntk)
 
 
-def open_store(path: Path) -> zarr.Group:
-    """For writing tiles."""
+def open_gram_store(path: Path) -> zarr.Group:
+    """The store of a Gram matrix, opened for writing tiles into its arrays."""
     return zarr.open_group(path, mode="r+", use_consolidated=False)
 
 
@@ -114,8 +114,8 @@ def read_gram(path: Path) -> Kernel:
     return Kernel(*kernels)
 
 
-def checksum(nngp: Values, ntk: Values) -> int:
-    """Of the bits of both."""
+def tile_checksum(nngp: Values, ntk: Values) -> int:
+    """The CRC-32 of the bits of K and Θ of a tile, with the bit WRITTEN set, so that it is never zero."""
     return zlib.crc32(ntk.tobytes(), zlib.crc32(nngp.tobytes())) | WRITTEN
 
 
@@ -128,7 +128,7 @@ def _read_tile(root: zarr.Group, tile: Tile) -> tuple[Values, Values] | None:
         nngp, ntk = (np.asarray(_array(root, name)[tile.rows, tile.columns]) for name in ARRAYS)
     except Exception:  # of as many kinds as `readable` knows
         return None
-    return (nngp, ntk) if checksum(nngp, ntk) == expected else None
+    return (nngp, ntk) if tile_checksum(nngp, ntk) == expected else None
 
 
 def _array(root: zarr.Group, name: str) -> zarr.Array:

@@ -36,7 +36,7 @@ class Tile(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """The numbers of rows and columns that the tile holds."""
         return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
 
 

@@ -49,7 +49,7 @@ class AnalyticKernel:
         for kernels that overflow.
         """
         kernel = self.unchecked(x1, x2)
-        check_finite(kernel)
+        check_kernel_finite(kernel)
         return kernel
 
     def unchecked(
@@ -77,7 +77,7 @@ class AnalyticKernel:
             raise ValueError(f"there are no points before pooling: {where}; call the kernel itself")
         engine = FullEngine(self.architecture, x1.shape[1:])
         kernel = Kernel(*between_points(engine, x1, x1 if x2 is None else x2))
-        check_finite(kernel)
+        check_kernel_finite(kernel)
         return kernel
 
     def diagonal(self, x: Float[ArrayLike, "n *point channel"]) -> Covariance:
@@ -85,7 +85,7 @@ class AnalyticKernel:
         x = check_inputs("x", x)
         self._check(x)
         kernel = composite.diagonal(self.architecture.layers, x)
-        check_finite(kernel)
+        check_kernel_finite(kernel)
         return kernel
 
     def _check(self, x: Float[Array, "n *point channel"]) -> None:
@@ -111,7 +111,7 @@ def check_both(
     return x1.astype(dtype), x2.astype(dtype)
 
 
-def check_finite(kernel: Kernel | Covariance) -> None:
+def check_kernel_finite(kernel: Kernel | Covariance) -> None:
     """Raise ValueError for kernels that are not finite; under jit there are no values to look at."""
     if any(isinstance(values, jax.core.Tracer) for values in kernel):
         return

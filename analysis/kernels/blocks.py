@@ -33,7 +33,7 @@ def in_blocks(function: Callable[[tuple[Any, Any]], Any], first: Any, seconds: A
 
 
 def in_blocks_of(size: int, function: Callable[[tuple[Any, Any]], Any], first: Any, seconds: Any) -> Any:
-    """The same in blocks of so many pairs."""
+    """The same as `in_blocks`, in blocks of so many pairs."""
     pairs, single = len(jax.tree.leaves(seconds)[0]), len(jax.tree.leaves(first)[0]) == 1
     if size >= pairs:
         return function((first, seconds))

@@ -45,7 +45,7 @@ def gram(layers: Sequence[Layer], x1: Batch, x2: Batch | None, independent: bool
             columns, rules = x1 if x2 is None else x2, Independent(VectorRules()) if independent else VectorRules()
             whole = _head(layer, rest, x1, columns, _gram_parts(layer, x1, columns, independent), rules)
             return jax.tree.map(engines.mirrored, whole) if x2 is None else whole  # two orders of a pair round apart
-    return engines.gram(_engine(layers, x1, independent), x1, x2)
+    return engines.gram_by_engine(_engine(layers, x1, independent), x1, x2)
 
 
 def diagonal(layers: Sequence[Layer], x: Batch) -> Covariance:
@@ -60,7 +60,7 @@ def diagonal(layers: Sequence[Layer], x: Batch) -> Covariance:
         case PartSum():
             pairs = jax.tree.map(lambda k: k[:, None], _diagonal_parts(layer, x))
             return jax.tree.map(lambda k: k[:, 0], _head(layer, rest, x, None, pairs, VectorRules()))
-    return engines.diagonal(_engine(layers, x), x)
+    return engines.diagonal_by_engine(_engine(layers, x), x)
 
 
 def _after(layer: InputMap, rest: Sequence[Layer]) -> tuple[Layer, ...]:

@@ -57,7 +57,7 @@ def choose_engine(architecture: Architecture, input_shape: tuple[int, ...], inde
     return FullEngine(architecture, input_shape, independent)
 
 
-def gram(engine: Engine, x1: Batch, x2: Batch | None) -> Covariance:
+def gram_by_engine(engine: Engine, x1: Batch, x2: Batch | None) -> Covariance:
     """(K, Θ) of all pairs, [n1, n2]; of x1 with itself, each pair once, without x2."""
     columns = x1 if x2 is None else x2
     width = min(tile_width(engine), len(columns))
@@ -76,7 +76,7 @@ def gram(engine: Engine, x1: Batch, x2: Batch | None) -> Covariance:
     return jax.tree.map(mirrored, whole) if x2 is None else whole
 
 
-def diagonal(engine: Engine, x: Batch) -> Covariance:
+def diagonal_by_engine(engine: Engine, x: Batch) -> Covariance:
     """(K, Θ) of each input with itself, [n]."""
     with jax.default_matmul_precision("float32"):
         tiles = [_diagonal(engine, _prepare(engine, x[start : start + ROWS])) for start in range(0, len(x), ROWS)]

@@ -50,7 +50,7 @@ class GroupCirculant:
         return (rows := self.group.order * self.blocks.shape[1]), rows
 
     def dense(self) -> Float[np.ndarray, "orbit orbit"]:
-        """The whole matrix."""
+        """The matrix with all its entries, [|G|n, |G|n]."""
         group, rows = self.group, self.shape[0]
         lags = [[group.product(group.inverse(p), q) for q in group.elements] for p in group.elements]
         return self.blocks[np.array(lags)].swapaxes(1, 2).reshape(rows, rows)
@@ -100,7 +100,7 @@ def _solve_block(block: Block, part: np.ndarray, ridge: float) -> np.ndarray:
 
 
 def eigenvalues(matrix: GroupCirculant) -> Float[np.ndarray, " orbit"]:
-    """All of M's, ascending."""
+    """All |G|n eigenvalues of the matrix, ascending, from the blocks of the group's irreducible representations."""
     of_block = [np.linalg.eigvalsh(block) for block in matrix.sectors()]
     times = [irrep.dimension * irrep.conjugates for irrep in irreps(matrix.group)]
     return np.sort(np.concatenate([np.repeat(values, count) for values, count in zip(of_block, times, strict=True)]))

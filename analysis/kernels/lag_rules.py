@@ -48,24 +48,24 @@ class Recording(LagRules):
     variance: Callable[[Array], Array]
 
     def affine(self, layer: Affine, signal: Signal, state: Covariance) -> Covariance:
-        """Noted: what the layer adds up."""
+        """The affine update; notes down the parts that the layer adds up, of one signal."""
         self.sides.append(Split.of(layer.parts(root(self.variance(state.nngp)))))
         return super().affine(layer, signal, state)
 
     def linear(self, layer: Layer, signal: Signal, state: Covariance) -> Covariance:
-        """Noted, where the group is left: √K(x, x) after."""
+        """The linear update; notes down √K(x, x) after a layer that leaves the group."""
         state = super().linear(layer, signal, state)
         if leaves_group(layer, signal):
             self.sides.append(root(self.variance(state.nngp)))
         return state
 
     def add(self, state: Covariance, other: Covariance) -> Covariance:
-        """Noted: the two."""
+        """The sum of two uncorrelated signals; notes down the length of each."""
         self.sides.append(Split.of(jnp.stack([root(self.variance(of.nngp)) for of in (state, other)])))
         return super().add(state, other)
 
     def ends(self, layer: Nonlinearity, state: Covariance) -> tuple[Callable, Any, Any]:
-        """Noted: the layer's `side`."""
+        """The nonlinearity's dual and, twice, the variance; notes down what `layer.side` makes of the variance."""
         variance = self.variance(state.nngp)
         self.sides.append(layer.side(variance))
         return layer.dual, variance, variance
@@ -97,7 +97,7 @@ class PairRules(Rules[Separation]):
         return Separation.of_covariance(jax.tree.map(_group_mean, state.covariance), length1 * length2)
 
     def add(self, state: Separation, other: Separation) -> Separation:
-        """Of the sums of two uncorrelated signals each."""
+        """The separation of the sums of two uncorrelated signals each."""
         return state.plus(other, spread(*next(self.sides), self.lag))
 
     def ends(self, layer: Nonlinearity, state: Separation) -> tuple[Callable, Any, Any]:

@@ -35,7 +35,7 @@ class Turned(NamedTuple):
     sides: list[Sides]  # layer by layer
 
 
-class Prepared(NamedTuple):
+class LagInputs(NamedTuple):
     """Inputs, at each group element ([n, element, …]), and what layers off the grid need of them ([n])."""
 
     turned: Turned
@@ -59,7 +59,7 @@ class LagEngine:
 
     @cached_property
     def plan(self) -> LagPlan:
-        """Which lags there are."""
+        """The lags that the network's layers need, from its input on."""
         return LagPlan(self.architecture, self.input_shape)
 
     @property
@@ -67,7 +67,7 @@ class LagEngine:
         """Array elements that one pair of inputs takes."""
         return _elements_of_lag(self.plan) * len(self.plan.rotations)
 
-    def prepare(self, x: Float[Array, "n *point channel"]) -> Prepared:
+    def prepare(self, x: Float[Array, "n *point channel"]) -> LagInputs:
         """What every pair of an input shares, for a batch of inputs."""
         plan = self.plan
         images = x if x.ndim == 4 else x[:, None, None]
@@ -81,19 +81,19 @@ class LagEngine:
             state = own if isinstance(own, Covariance) else own.covariance
             sides.append(root(state.nngp[0]))
             propagate(plan.later_layers, plan.later_signal, state, rules, rules.ends)
-        return Prepared(inputs, sides)
+        return LagInputs(inputs, sides)
 
-    def row(self, first: Prepared, seconds: Prepared) -> Covariance:
+    def row(self, first: LagInputs, seconds: LagInputs) -> Covariance:
         """(K, Θ) of the logits of one prepared input with each of a batch, [n]."""
         return self._of_pairs(
             jax.tree.map(lambda f: f[None], first), seconds, Independent if self.independent else _same
         )
 
-    def diagonal(self, prepared: Prepared) -> Covariance:
+    def diagonal(self, prepared: LagInputs) -> Covariance:
         """(K, Θ) of the logits of each input with itself, [n]."""
         return self._of_pairs(prepared, prepared, _same)
 
-    def _of_pairs(self, first: Prepared, seconds: Prepared, wrap: Wrap) -> Covariance:
+    def _of_pairs(self, first: LagInputs, seconds: LagInputs, wrap: Wrap) -> Covariance:
         pairs = _off_grid(self.plan, wrap, _unturned(first.turned), seconds.turned)
         return _head(self.plan, wrap, _transposed(pairs), zip(first.sides, seconds.sides, strict=True))
 

@@ -33,7 +33,7 @@ class PairwiseEngine:
         raise NotImplementedError
 
     def prepare(self, x: Float[Array, "n *point channel"]) -> Any:
-        """`prepare_one`, input by input."""
+        """What every pair of an input shares, of each input in a batch: `prepare_one` on each, so many at once."""
         return jax.lax.map(self.prepare_one, x, batch_size=self._together)
 
     def row(self, first: Any, seconds: Any) -> Covariance:
@@ -41,7 +41,7 @@ class PairwiseEngine:
         return jax.vmap(partial(self.pair, first))(seconds)
 
     def diagonal(self, prepared: Any) -> Covariance:
-        """`own`, input by input."""
+        """(K, Θ) of the logits of each prepared input with itself, [n]: `own` on each, so many at once."""
         return jax.lax.map(self.own, prepared, batch_size=self._together)
 
     @property

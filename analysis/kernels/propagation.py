@@ -27,11 +27,11 @@ class Rules(Protocol[State]):
         ...
 
     def linear(self, layer: Layer, signal: Signal, state: State) -> State:
-        """The same for a layer without weights."""
+        """K ← A(K), Θ ← A(Θ), for a linear layer without weights."""
         ...
 
     def add(self, state: State, other: State) -> State:
-        """Of the sum of two signals that are uncorrelated."""
+        """The covariance of the sum of two uncorrelated signals: that of one plus that of the other."""
         return jax.tree.map(jnp.add, state, other)
 
 
@@ -64,11 +64,11 @@ class Independent(Rules[State]):
         return self.rules.affine(layer, signal, state).uncorrelated()
 
     def linear(self, layer: Layer, signal: Signal, state: State) -> State:
-        """As between shared weights."""
+        """The same update as between networks that share weights: this layer has none."""
         return self.rules.linear(layer, signal, state)
 
     def add(self, state: State, other: State) -> State:
-        """As between shared weights."""
+        """The same sum as between networks that share weights."""
         return self.rules.add(state, other)
 
 

@@ -38,7 +38,7 @@ Spheres = Float[Array, "pair theta phi channel"]
 SpherePairs = tuple[Spheres, Spheres]
 
 
-class Prepared(NamedTuple):
+class SphericalInputs(NamedTuple):
     """Inputs, and their variances before each nonlinearity."""
 
     x: Spheres
@@ -72,23 +72,23 @@ class SphericalEngine:
         first, *rest = self.architecture.layers
         return max(_points(layer) for layer in (first, *rest) if isinstance(layer, SphereLifting | SO3Conv))
 
-    def prepare(self, x: Spheres) -> Prepared:
+    def prepare(self, x: Spheres) -> SphericalInputs:
         """What every pair of an input shares."""
 
-        def prepared(block: SpherePairs) -> Prepared:
+        def prepared(block: SpherePairs) -> SphericalInputs:
             variances: list[Float[Array, " pair"]] = []
             self._run(block, SphericalRules, recorded(variances, lambda nngp: nngp[0], _both))
-            return Prepared(block[1], variances)
+            return SphericalInputs(block[1], variances)
 
         return in_blocks_of(self._together, prepared, x, x)
 
-    def row(self, first: Prepared, seconds: Prepared) -> Covariance:
+    def row(self, first: SphericalInputs, seconds: SphericalInputs) -> Covariance:
         """(K, Θ) of the logits of one prepared input with each of a batch, [n]."""
         first = jax.tree.map(lambda f: f[None], first)
         rules = (lambda inputs: Independent(SphericalRules(inputs))) if self.independent else SphericalRules
         return self._pairs_of(rules)((first, seconds))
 
-    def diagonal(self, prepared: Prepared) -> Covariance:
+    def diagonal(self, prepared: SphericalInputs) -> Covariance:
         """(K, Θ) of the logits of each input with itself, [n]."""
         return in_blocks_of(self._together, self._pairs_of(SphericalRules), prepared, prepared)
 
@@ -96,8 +96,10 @@ class SphericalEngine:
     def _together(self) -> int:
         return in_lanes(ELEMENTS.get(jax.default_backend(), ELEMENTS_ELSEWHERE) // self.elements)
 
-    def _pairs_of(self, rules: Callable[[SpherePairs], Rules]) -> Callable[[tuple[Prepared, Prepared]], Covariance]:
-        def pairs(block: tuple[Prepared, Prepared]) -> Covariance:
+    def _pairs_of(
+        self, rules: Callable[[SpherePairs], Rules]
+    ) -> Callable[[tuple[SphericalInputs, SphericalInputs]], Covariance]:
+        def pairs(block: tuple[SphericalInputs, SphericalInputs]) -> Covariance:
             first, seconds = block
             return self._run((first.x, seconds.x), rules, replayed(first.variances, seconds.variances, _both))
 

@@ -7,7 +7,7 @@ from typing import Any
 from widesym.analysis.kernels.closed_form import Law, check_kinds, check_layers, check_parametrization
 from widesym.analysis.kernels.order import flattening_late
 from widesym.analysis.tangents.covariances import full_covariance_layer, uncorrelated_sum
-from widesym.analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
+from widesym.analysis.tangents.finite import NetworkPart, check_unmasked, finite_functions, signal_on
 from widesym.analysis.tangents.patch import import_neural_tangents
 from widesym.models.architecture import Architecture
 from widesym.models.layer import Layer, NoClosedFormError, Nonlinearity
@@ -52,7 +52,7 @@ def to_stax(network: Architecture | Layer | Iterable[Layer], *, group: Domain | 
     return *finite_functions(part), _kernel_function(stax, part, group)
 
 
-def _part(layers: Layer | Iterable[Layer], group: Domain | None) -> Part:
+def _part(layers: Layer | Iterable[Layer], group: Domain | None) -> NetworkPart:
     layers = checked_layers("to_stax", (layers,) if isinstance(layers, Layer) else layers)
     for index, (layer, before) in enumerate(zip(layers, groups_before(layers, group), strict=True)):
         if isinstance(layer, GroupConv | GroupFlatten | GroupPool | SO3Conv | SO3Pool) and before is None:
@@ -60,10 +60,10 @@ def _part(layers: Layer | Iterable[Layer], group: Domain | None) -> Part:
                 f"layer {index}: {type(layer).__name__} acts on a group; name the one that its input lives on, "
                 "to_stax(layers, group=…), or put a lifting before it"
             )
-    return Part(layers, group)
+    return NetworkPart(layers, group)
 
 
-def _kernel_function(stax: ModuleType, network: Architecture | Part, group: Domain | None) -> Callable[..., Any]:
+def _kernel_function(stax: ModuleType, network: Architecture | NetworkPart, group: Domain | None) -> Callable[..., Any]:
     try:
         if isinstance(network, Architecture):
             check_parametrization(network)

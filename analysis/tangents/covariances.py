@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from widesym.analysis.kernels.full import PointByPoint, channel_mean
 from widesym.analysis.tangents.averages import averaged
-from widesym.analysis.tangents.finite import Part, check_unmasked, finite_functions, signal_on
+from widesym.analysis.tangents.finite import NetworkPart, check_unmasked, finite_functions, signal_on
 from widesym.models.layer import Affine, Layer
 from widesym.models.signal import Domain, Signal
 
@@ -42,7 +42,7 @@ def full_covariance_layer(stax: ModuleType, layer: Layer, group: Domain | None) 
         gaussian = kernel.is_gaussian or isinstance(layer, Affine)
         return kernel.replace(channel_axis=len(axes) + 1, is_gaussian=gaussian, **new)
 
-    return stax.layer(_named(type(layer).__name__, (*finite_functions(Part((layer,), group)), kernel_fn)))()
+    return stax.layer(_named(type(layer).__name__, (*finite_functions(NetworkPart((layer,), group)), kernel_fn)))()
 
 
 def uncorrelated_sum(stax: ModuleType) -> tuple[Callable[..., Any], ...]:

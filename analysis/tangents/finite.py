@@ -14,7 +14,7 @@ from widesym.models.signal import Domain, Signal, to_layout
 
 
 @dataclass(frozen=True)
-class Part:
+class NetworkPart:
     """Consecutive layers of a network, whose input lives on `group`: None of images, spheres and vectors."""
 
     layers: tuple[Layer, ...]
@@ -49,7 +49,7 @@ def signal_on(group: Domain | None, shape: Sequence[int]) -> Signal:
     return Signal(shape[-1], (shape[1], shape[2]) if len(shape) == 4 else None, group)
 
 
-def finite_functions(network: Architecture | Part) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def finite_functions(network: Architecture | NetworkPart) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """(init_fn, apply_fn): shapes lead with the batch, and keywords that are for other layers are ignored."""
 
     def init_fn(rng: Key[Array, ""], input_shape: Sequence[int]) -> tuple[tuple[int, ...], PyTree]:

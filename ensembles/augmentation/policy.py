@@ -32,7 +32,7 @@ class FixedCopies:
 
     @property
     def size(self) -> int:
-        """Number of copies."""
+        """The number of copies that each sample gets."""
         raise NotImplementedError
 
     def copies(self, x: Inputs) -> Float[Array, "copy sample *shape"]:

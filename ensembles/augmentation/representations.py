@@ -27,7 +27,7 @@ class Space(Representation, Protocol):
 
     @property
     def dimension(self) -> int:
-        """d."""
+        """The dimension d of the vectors that O(d) or SO(d) acts on."""
         ...
 
 

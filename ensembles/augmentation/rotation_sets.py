@@ -22,7 +22,7 @@ class RotationSet(Protocol):
 
     @property
     def matrices(self) -> Rotations:
-        """The rotations, in float64."""
+        """The rotation matrices in float64, one for each rotation of the set."""
         ...
 
 

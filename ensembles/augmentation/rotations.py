@@ -76,7 +76,7 @@ class FixedRotations(FixedCopies):
 
 
 def haar_plane(key: Key[Array, ""], count: int, dtype: jnp.dtype) -> Float[Array, "count 2 2"]:
-    """Rotations by uniform angles."""
+    """Rotations of the plane by independent angles, uniform on [0, 2π)."""
     angle = jax.random.uniform(key, (count,), dtype, 0, 2 * jnp.pi)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     return jnp.stack([cos, -sin, sin, cos], axis=-1).reshape(count, 2, 2)

@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from widesym.ensembles.data.dataset import DataError, Quantity, Splits
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.ensembles.files import locked, whole_directory
 from widesym.models.description import describe
 
@@ -28,14 +28,14 @@ FORMAT = 1  # of an entry; it grows when older ones can no longer be read
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """A set in the cache: the folder of its arrays and of `entry.json`."""
 
     path: Path
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """The bytes that the entry's files take on disk."""
         return sum(file.stat().st_size for file in self.path.iterdir())
 
     @property
@@ -65,7 +65,7 @@ class Entry:
                 raise DataError(f"{path} is missing; {self.remedy}")
             if (found := path.stat().st_size) != expected["bytes"]:
                 raise DataError(f"{path} has {found} bytes, expected {expected['bytes']}; {self.remedy}")
-            if (found := checksum(path)) != expected["sha256"]:
+            if (found := file_sha256(path)) != expected["sha256"]:
                 raise DataError(f"{path} has sha256 {found}, expected {expected['sha256']}; {self.remedy}")
 
     def read(self) -> Raw:
@@ -73,9 +73,9 @@ class Entry:
         self.verify()
         facts = self.facts
 
-        def part(split: str) -> Part:
-            kept = [name for name in Part._fields if f"{split}.{name}.npy" in facts["files"]]
-            return Part(**{name: np.load(self.path / f"{split}.{name}.npy") for name in kept})
+        def part(split: str) -> RawSplit:
+            kept = [name for name in RawSplit._fields if f"{split}.{name}.npy" in facts["files"]]
+            return RawSplit(**{name: np.load(self.path / f"{split}.{name}.npy") for name in kept})
 
         test = part("test") if "test.inputs.npy" in facts["files"] else None
         about = facts["provenance"], tuple(facts["classes"]), tuple(Quantity(**each) for each in facts["quantities"])
@@ -87,7 +87,7 @@ class Cacheable(Protocol):
     """A source of a set that is kept in the cache."""
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> CacheEntry:
         """Where it is kept, whether it is there or not."""
         ...
 
@@ -117,15 +117,15 @@ def folder() -> Path:
     return cache_home() / "data"
 
 
-def entries() -> list[Entry]:
-    """All entries, by name."""
-    return [Entry(path) for path in sorted(folder().glob("[!.]*")) if path.is_dir()]
+def entries() -> list[CacheEntry]:
+    """All entries of the cache, sorted by name; none is read yet."""
+    return [CacheEntry(path) for path in sorted(folder().glob("[!.]*")) if path.is_dir()]
 
 
-def entry_of(name: str, source: Any) -> Entry:
+def entry_of(name: str, source: Any) -> CacheEntry:
     """Where the set of that name is kept, whether it is there or not; `source` is what `describe` takes."""
     digest = hashlib.sha256(json.dumps(describe(source), sort_keys=True).encode()).hexdigest()[:12]
-    return Entry(folder() / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:LONGEST]}-{digest}")
+    return CacheEntry(folder() / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:LONGEST]}-{digest}")
 
 
 def cached(name: str, source: Any, make: Callable[[], Raw]) -> Raw:
@@ -164,13 +164,13 @@ def write(path: Path, raw: Raw, source: Any) -> None:
             for name, array in part._asdict().items():
                 if array is not None:
                     np.save(new / f"{split}.{name}.npy", array, allow_pickle=False)
-        files = {file.name: {"bytes": file.stat().st_size, "sha256": checksum(file)} for file in new.iterdir()}
+        files = {file.name: {"bytes": file.stat().st_size, "sha256": file_sha256(file)} for file in new.iterdir()}
         about = {"format": FORMAT, "name": raw.name, "provenance": raw.provenance, "source": describe(source)}
         about |= {"classes": raw.classes, "quantities": list(map(asdict, raw.quantities)), "files": files}
         (new / "entry.json").write_text(json.dumps(about | {"versions": dict(raw.versions)}, indent=2) + "\n")
 
 
-def checksum(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from widesym.ensembles.data.transforms.images import Images, Kernel, check_images, separable
+from widesym.ensembles.data.transforms.images import Images, Kernel, check_image_axes, separable
 
 CONTRASTS = (0.75, 0.5, 0.4, 0.3, 0.15)
 WIDTHS = (0.4, 0.6, 0.7, 0.8, 1.0)  # in pixels
@@ -16,7 +16,7 @@ def contrast(images: Images, severity: int = 3) -> Images:
 
     Bringing each image to mean 0 and variance 1 undoes this where there is one channel.
     """
-    check_images("contrast", images)
+    check_image_axes("contrast", images)
     mean = images.mean((1, 2), keepdims=True)
     return (mean + of_severity("contrast", CONTRASTS, severity) * (images - mean)).astype(np.float32)
 
@@ -26,12 +26,12 @@ def blur(images: Images, severity: int = 3) -> Images:
 
     σ is for images up to 32 pixels wide, and grows with the width of larger ones.
     """
-    check_images("blur", images)
+    check_image_axes("blur", images)
     width = of_severity("blur", WIDTHS, severity) * max(1, images.shape[2] / 32)
-    return separable(images, *(gaussian(size, width) for size in images.shape[1:3]))
+    return separable(images, *(blur_weights(size, width) for size in images.shape[1:3]))
 
 
-def gaussian(size: int, width: float) -> Kernel:
+def blur_weights(size: int, width: float) -> Kernel:
     """Rows of weights ∝ exp(−(i − j)²/2σ²), |i − j| ≤ 4σ, that sum to 1; those outside lie on the border's pixel."""
     offsets = np.arange(-math.ceil(REACH * width), math.ceil(REACH * width) + 1)
     weights = np.exp(-(offsets**2) / (2 * width**2))

@@ -91,7 +91,7 @@ class Dataset:
 
     @property
     def bytes(self) -> int:
-        """Size of the arrays."""
+        """The bytes that inputs, labels and values take in memory."""
         return sum(array.nbytes for array in (self.inputs, self.labels, self.values) if array is not None)
 
     @cached_property

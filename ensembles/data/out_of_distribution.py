@@ -17,7 +17,7 @@ from widesym.ensembles.data.generators.letters import letters
 from widesym.ensembles.data.generators.noise import matched_noise, pixel_noise, uniform_noise, white_noise
 from widesym.ensembles.data.streams import other_stream, stream
 from widesym.ensembles.data.transforms import grayscale, resize, rgb, standardised, transformed
-from widesym.ensembles.data.transforms.images import Images, check_images
+from widesym.ensembles.data.transforms.images import Images, check_image_axes
 from widesym.models.checks import check_positive
 
 __all__ = [
@@ -45,7 +45,7 @@ def like(other: Dataset, data: Dataset) -> Dataset:
     channels that cannot be brought to each other, and colours of which it is not known how they were normalised.
     """
     for images in (other, data):
-        check_images(images.name, images.inputs)
+        check_image_axes(images.name, images.inputs)
     (rows, columns, wanted), found = data.inputs.shape[1:], other.inputs.shape[3]
     recoloured = {(1, 3): rgb, (3, 1): grayscale}.get((found, wanted))
     if found != wanted and recoloured is None:
@@ -60,7 +60,7 @@ def like(other: Dataset, data: Dataset) -> Dataset:
 
 def printed_letters(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     """Letters at the size and with the channels that `data` has, each at mean 0 and variance 1; at most 624."""
-    check_images(data.name, data.inputs)
+    check_image_axes(data.name, data.inputs)
     rows, columns = data.inputs.shape[1:3]
     result = like(letters(samples, max(rows, columns), seed), data)
     return result if rows == columns else standardised(result)  # squeezing takes some of the variance

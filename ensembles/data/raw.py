@@ -26,17 +26,17 @@ HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
 APART = 8  # digits run to 16, bytes to 255
 
 
-class Part(NamedTuple):
+class RawSplit(NamedTuple):
     """The arrays of one split as they came, images most often as bytes."""
 
     inputs: Num[np.ndarray, "sample *point channel"]
     labels: Int[np.ndarray, " sample"] | None = None
     values: Float[np.ndarray, "sample quantity"] | None = None
 
-    def taken(self, indices: Int[np.ndarray, " chosen"]) -> "Part":
-        """Some of the samples."""
+    def taken(self, indices: Int[np.ndarray, " chosen"]) -> "RawSplit":
+        """The samples at these indices, in their order."""
         kept = (None if array is None else array[indices] for array in (self.labels, self.values))
-        return Part(self.inputs[indices], *kept)
+        return RawSplit(self.inputs[indices], *kept)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Raw:
     """
 
     name: str
-    train: Part
-    test: Part | None
+    train: RawSplit
+    test: RawSplit | None
     provenance: str
     classes: tuple[str, ...] = ()
     quantities: tuple[Quantity, ...] = ()
@@ -72,11 +72,11 @@ class Raw:
             check_scales(self.name, self.train.inputs, self.test.inputs)
 
     @property
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, RawSplit]:
         """The splits that the set comes in, by name."""
         return {"train": self.train} | ({} if self.test is None else {"test": self.test})
 
-    def drawn(self, train: int | None = None, test: int | None = None, seed: int = 0) -> tuple[Part, Part]:
+    def drawn(self, train: int | None = None, test: int | None = None, seed: int = 0) -> tuple[RawSplit, RawSplit]:
         """As many training and test samples as asked for, drawn at random; or all there are, in their order.
 
         A set in one piece is shuffled, and `test` samples held out, by default a fifth and at least one. How many train
@@ -95,7 +95,7 @@ class Raw:
             rng.shuffle(orders[1])
         return self._first(self.train, orders[0], train, "training"), self._first(self.test, orders[1], test, "test")
 
-    def _first(self, part: Part, order: Int[np.ndarray, " sample"], count: int | None, what: str) -> Part:
+    def _first(self, part: RawSplit, order: Int[np.ndarray, " sample"], count: int | None, what: str) -> RawSplit:
         if not 1 <= (len(order) if count is None else count) <= len(order):
             raise DataError(
                 f"{self.name}, {what} samples: {'all' if count is None else count} asked for, at least 1, and there "
@@ -123,7 +123,7 @@ class Raw:
             )
         )
 
-    def dataset(self, name: str, part: Part, inputs: Inputs) -> Dataset:
+    def dataset(self, name: str, part: RawSplit, inputs: Inputs) -> Dataset:
         """Samples of this set, with inputs that have been made of theirs."""
         labels = None if part.labels is None else part.labels.astype(int)
         return Dataset(name, inputs, labels, self.classes, self.provenance, part.values, self.quantities)

@@ -49,7 +49,7 @@ def mended(script: str) -> str:
 
 
 def tree(commands: Commands) -> tyro.extras.SubcommandApp:
-    """All commands as one."""
+    """All commands as one tyro application, groups of commands as subcommands with subcommands of their own."""
     app = tyro.extras.SubcommandApp()
     for name, command in commands.items():
         app.command(tree(command) if isinstance(command, Mapping) else command, name=name)

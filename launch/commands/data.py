@@ -12,7 +12,7 @@ from rich.console import Console
 from widesym.analysis.figures.contact_sheets import contact_sheet
 from widesym.analysis.figures.drawing import save_figure
 from widesym.ensembles.data import SETS, Cacheable, DataError, find_source, ood_sets, standardised
-from widesym.ensembles.data.cache import Entry, entries, folder
+from widesym.ensembles.data.cache import CacheEntry, entries, folder
 from widesym.launch.console import print_plain, table_of
 from widesym.models.checks import check_seed
 
@@ -133,6 +133,6 @@ def sheet_of(name: str) -> Path:
     return Path(last.stem if last.suffix.lower() == ".npz" else last.name)
 
 
-def size_of(entry: Entry) -> str:
+def size_of(entry: CacheEntry) -> str:
     """What it takes on disk."""
     return f"{entry.size / 2**20:.1f} MiB"

@@ -30,13 +30,13 @@ class DoctorCommand:
     def run(self, console: Console) -> None:
         """Print it; raises RunDirectoryError where there are no runs, and SystemExit where one is damaged."""
         if self.directory is None:
-            tell_machine(console)
+            print_machine(console)
             return
         paths = runs_within(self.directory)
         damaged = 0
         for path in paths:
             found = examine(path)
-            tell(found, console, every=len(paths) == 1)
+            print_examination(found, console, every=len(paths) == 1)
             damaged += found.damaged
         if len(paths) > 1:
             print_plain(console, f"{len(paths)} runs, {damaged} damaged")
@@ -44,7 +44,7 @@ class DoctorCommand:
             raise SystemExit(DAMAGED)
 
 
-def tell(found: Examination, console: Console, every: bool) -> None:
+def print_examination(found: Examination, console: Console, every: bool) -> None:
     """Print what was found in a run directory: every check, or those alone that are not ok."""
     shown = [check for check in found.checks if every or check.status != "ok"]
     print_plain(console, f"{found.path}: {'DAMAGED' if found.damaged else 'whole'}; {found.state}")
@@ -62,7 +62,7 @@ def _lines(checks: Sequence[Check]) -> list[str]:
     return lines
 
 
-def tell_machine(console: Console) -> None:
+def print_machine(console: Console) -> None:
     """Print what there is on this machine, and what will not work."""
     facts = machine_facts()
     width = max(len(fact.what) for fact in facts)

@@ -101,7 +101,7 @@ def write_results(
         title = "Infinitely wide networks, trained to the end"
         written += [output / "regression.json", *save_figure(learning_curve(curves, title), output / "learning-curve")]
         for name, curve in curves.items():
-            print_plain(console, standing(name, curve))
+            print_plain(console, score_line(name, curve))
     made = ", ".join(map(str, written)) or "nothing but kernels"
     print_plain(console, f"written: {made}")
 
@@ -118,7 +118,7 @@ def learning(subsets: NestedSubsets, splits: Splits, square: np.ndarray, cross: 
     return mean_absolute_error_by_size(square, cross, (train.values, test.values), train.quantities, subsets)
 
 
-def standing(name: str, curve: xr.Dataset) -> str:
+def score_line(name: str, curve: xr.Dataset) -> str:
     """The score of the largest training set, for people."""
     score, size = ("accuracy" if "accuracy" in curve else "mae"), int(curve["size"][-1])
     last = curve[score].isel(size=-1)

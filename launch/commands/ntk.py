@@ -56,11 +56,11 @@ class NtkCommand:
         found = ntk_of_run(run, data, self.samples, output, console, self.sick, self.memory * 2**30)
         title = f"Empirical NTKs of {found.sizes['member']} networks during training, on {found.sizes['input']} inputs"
         written = [output / STORE, *save_figure(evolution_figure(found, title), output / "ntk")]
-        console.print(table(found))
+        console.print(evolution_table(found))
         print_plain(console, f"written: {', '.join(map(str, written))}")
 
 
-def table(found: xr.Dataset) -> Table:
+def evolution_table(found: xr.Dataset) -> Table:
     """A row for every time."""
     headers = ("step", "drift", "drift of the mean", "alignment", "λ_max of the mean")
     title = f"Empirical NTKs of {found.sizes['member']} members on {found.sizes['input']} inputs"

@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 from rich.live import Live
 
-from widesym.launch.sweep.status import rows_in, shown
+from widesym.launch.sweep.status import rows_in, status_table
 
 SECONDS_BETWEEN_TABLES = 2.0
 IDLE_LOOKS = 5  # after which nothing is expected to begin: between two jobs nothing is running either
@@ -31,12 +31,12 @@ class StatusCommand:
         rows = rows_in(self.directory)
         if self.once or not console.is_terminal:
             wide = console if console.is_terminal else Console(file=console.file, width=WIDTH, emoji=False)
-            wide.print(shown(rows, len(rows)))
+            wide.print(status_table(rows, len(rows)))
             return
         with Live(console=console, screen=False, auto_refresh=False) as live:
             idle = 0
             while True:
-                live.update(shown(rows, console.height - ROWS_AROUND), refresh=True)
+                live.update(status_table(rows, console.height - ROWS_AROUND), refresh=True)
                 idle = 0 if {"running", "queued"} & {row.state for row in rows} else idle + 1
                 if idle == IDLE_LOOKS:
                     return

@@ -19,7 +19,7 @@ from widesym.launch.sweep.dry_run import describe_sweep
 from widesym.launch.sweep.executors.base import Assignment
 from widesym.launch.sweep.executors.options import KINDS, ExecutorOptions, Name, described, executor_options
 from widesym.launch.sweep.launcher import count_open
-from widesym.launch.sweep.plan import loading_once, named, prepare
+from widesym.launch.sweep.plan import loading_once, prepare, runs_by_digest
 from widesym.launch.sweep.states import State
 from widesym.launch.training.config import TrainOptions
 from widesym.launch.training.options import ExecutionOptions
@@ -55,7 +55,7 @@ class SweepCommand:
 
     @property
     def directory(self) -> SweepDirectory:
-        """Where the runs are."""
+        """The sweep's directory: `output`, or by default runs/NAME for NAME.yaml."""
         return SweepDirectory(self.output or Path("runs") / self.config.stem)
 
     def run(self, console: Console) -> None:
@@ -71,7 +71,7 @@ class SweepCommand:
         check_output(self.directory.path)
         executor.check_directory(self.directory.path)
         unstated = self.directory.unstated()
-        points = named(points_of(sweep, str(self.config), unstated), runs, str(self.config))
+        points = runs_by_digest(points_of(sweep, str(self.config), unstated), runs, str(self.config))
         if unstated != DEFAULT:
             print_plain(console, f"{'# ' * self.dry_run}{self.directory.path}: {TOLD}")
         if self.dry_run:

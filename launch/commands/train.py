@@ -36,7 +36,7 @@ OF_A_RUN = "config.json"  # the name of files that describe run directories
 CHANGED_AGAIN = ("members", "seed")  # what may be changed of these
 
 
-class Plan(NamedTuple):
+class TrainingPlan(NamedTuple):
     """What is to be trained, what it was made of, and how it was carried out before."""
 
     run: Run
@@ -81,7 +81,9 @@ class TrainCommand:
         try:
             output = self.output or Path("runs") / name_of(self.config)
             plan = (
-                again(self.config, changes) if self.config.name == OF_A_RUN else of_file(self.config, changes, output)
+                plan_of_run(self.config, changes)
+                if self.config.name == OF_A_RUN
+                else plan_of_file(self.config, changes, output)
             )
             plan.run.check()
             _ = batch_shapes(plan.run)
@@ -94,8 +96,8 @@ class TrainCommand:
             print_plain(console, f"{'# ' * self.dry_run}{output.name}: {TOLD}")
         if self.dry_run:
             check_config(output, plan.run.config)
-            print_plain(console, told(plan, training_cost(plan.run, self.execution.checkpoints_kept), output))
-            print_plain(console, f"# {time_of(plan.run)}")
+            print_plain(console, plan_as_yaml(plan, training_cost(plan.run, self.execution.checkpoints_kept), output))
+            print_plain(console, f"# {time_text(plan.run)}")
         else:
             run_ensemble(plan.run, output, console, replace(self.execution.of_runs, strategy=plan.strategy))
 
@@ -114,7 +116,7 @@ def name_of(config: Path) -> str:
     return config.absolute().parent.name if config.name == OF_A_RUN else config.stem
 
 
-def of_file(path: Path, changes: Mapping[str, Any], output: Path) -> Plan:
+def plan_of_file(path: Path, changes: Mapping[str, Any], output: Path) -> TrainingPlan:
     """What a file describes, with other values at these dotted paths (`with_changes`), to be trained in `output`."""
     content = read_mapping(path)
     try:
@@ -127,10 +129,10 @@ def of_file(path: Path, changes: Mapping[str, Any], output: Path) -> Plan:
         run = config.run()
     except ValueError as error:  # of data that are not there, or not enough
         raise ConfigError(f"{path}: {error}") from error
-    return Plan(run, described(config))
+    return TrainingPlan(run, described(config))
 
 
-def again(path: Path, changes: Mapping[str, Any]) -> Plan:
+def plan_of_run(path: Path, changes: Mapping[str, Any]) -> TrainingPlan:
     """What a run directory holds, `members` and `seed` changed if given; with the strategy that it was trained by, if
     that is for such a device, so that the numbers are the same bit for bit. Raises ConfigError for other changes.
     """
@@ -160,10 +162,10 @@ def again(path: Path, changes: Mapping[str, Any]) -> Plan:
         randomness=record.randomness,
     )
     strategy = None if "members" in changes else stored_strategy(path.parent / "strategy.json")
-    return Plan(run, run.config, strategy)
+    return TrainingPlan(run, run.config, strategy)
 
 
-def told(plan: Plan, cost: TrainingCost, output: Path) -> str:
+def plan_as_yaml(plan: TrainingPlan, cost: TrainingCost, output: Path) -> str:
     """The plan, as the YAML of a configuration file, and its cost, as comments."""
     run, steps = plan.run, plan.run.record_steps[-1]
     resolved = dumped(plan.resolved)
@@ -178,7 +180,7 @@ def told(plan: Plan, cost: TrainingCost, output: Path) -> str:
     return resolved + "\n".join(f"# {line}" for line in lines)
 
 
-def time_of(run: Run) -> str:
+def time_text(run: Run) -> str:
     """How long it will take, or why that cannot be said."""
     try:
         return str(predicted_time(run))

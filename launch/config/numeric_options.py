@@ -23,7 +23,7 @@ def numbers_as_in_files() -> ConstructorRegistry:
 
 
 def whole_number(text: str) -> int:
-    """Of an option; raises ValueError for what is none."""
+    """The whole number that an option's text stands for; raises ValueError for what is none."""
     value = plain(text)
     if type(value) is not int:
         raise ValueError(f"{text!r} is no whole number")
@@ -31,7 +31,7 @@ def whole_number(text: str) -> int:
 
 
 def number(text: str) -> float:
-    """Of an option; raises ValueError for what is none."""
+    """The number that an option's text stands for; raises ValueError for what is none."""
     value = plain(text)
     if type(value) not in (int, float):
         raise ValueError(f"{text!r} is no number; write such as 0.5, 1e-3 or .inf")

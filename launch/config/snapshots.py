@@ -36,7 +36,7 @@ class Parameters:
     """Every weight and bias, under the names of the parameters' tree: `parameters.layers.0.weight`."""
 
     def layout(self, architecture: Architecture, inputs: Inputs) -> tuple[Snapshot, ...]:
-        """One array per leaf."""
+        """The name and shape of each weight's and each bias's array, for one member."""
         params = jax.eval_shape(lambda: architecture.init(jax.random.key(0), inputs.shape[1:]))
         return tuple(
             Snapshot(name, tuple(f"{name}.{axis}" for axis in range(leaf.ndim)), leaf.shape)
@@ -63,14 +63,14 @@ class EmpiricalNtk:
             raise ValueError(f"samples is {self.samples!r}; a kernel needs at least one input")
 
     def layout(self, architecture: Architecture, inputs: Inputs) -> tuple[Snapshot, ...]:
-        """One matrix."""
+        """The name and shape of one member's kernel, [input, other_input]."""
         number = len(inputs[: self.samples])
         return (Snapshot("ntk", ("input", "other_input"), (number, number)),)
 
     def take(
         self, trainer: Trainer, state: EnsembleState, inputs: Inputs
     ) -> dict[str, Float[np.ndarray, "member ..."]]:
-        """All members' matrices."""
+        """The kernels of all members as `ntk`, [member, input, other_input]."""
         return {"ntk": trainer.on_host(trainer.each(_ntk, state, jnp.asarray(inputs[: self.samples])))}
 
 

@@ -29,7 +29,7 @@ class Check(NamedTuple):
     remedy: str = ""
 
 
-def digests(path: Path) -> dict[str, str]:
+def file_digests(path: Path) -> dict[str, str]:
     """The sha256 of every file of the records in `path`, by its name from there; checkpoints have sums of their own.
 
     Reads all of them: 1.4 GB/s on one core, where the disk is as fast.
@@ -81,7 +81,7 @@ def _changed(path: Path, recorded: Mapping[str, str], known: Collection[str]) ->
     return checks
 
 
-def check_data(path: Path, record: RunRecord) -> tuple[tuple[int, ...] | None, list[Check]]:
+def check_data_digests(path: Path, record: RunRecord) -> tuple[tuple[int, ...] | None, list[Check]]:
     """Hold every data set against its digest in the record; and the shape of an input, if it is known."""
     shape, checks = None, []
     for index, (name, recorded) in enumerate(record.data.items()):

@@ -12,7 +12,7 @@ import jax
 
 from widesym.ensembles.data import DataError
 from widesym.ensembles.data.cache import cache_home
-from widesym.launch.runs.disk import size
+from widesym.launch.runs.disk import bytes_text
 from widesym.launch.runs.provenance import PACKAGES, git_commit, git_diff
 
 OPTIONAL = ("submitit", "tensorboardX", "s2fft", "neural-tangents", "jax-cuda13-plugin", "jax-cuda12-plugin")
@@ -65,14 +65,14 @@ def _cache() -> str:
         cache = cache_home()
     except DataError:
         return "none"
-    return f"{cache}: {size(_bytes_in(cache))}, {_space(cache)}"
+    return f"{cache}: {bytes_text(_bytes_in(cache))}, {_space(cache)}"
 
 
 def _about_folder(path: Path, remedy: str) -> Iterator[str]:
     if not _writable(path):
         yield f"{path} cannot be written to: {remedy}"
     elif (free := shutil.disk_usage(_existing(path)).free) < LITTLE:
-        yield f"{path} is on a disk with {size(free)} left: {remedy}, or make space"
+        yield f"{path} is on a disk with {bytes_text(free)} left: {remedy}, or make space"
 
 
 def _about_devices() -> Iterator[str]:
@@ -99,13 +99,13 @@ def _memory() -> str:
     try:
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
     except (OSError, ValueError):  # no control groups, or "max"
-        return size(whole)
-    return f"{size(whole)}, limited to {size(limit)}"
+        return bytes_text(whole)
+    return f"{bytes_text(whole)}, limited to {bytes_text(limit)}"
 
 
 def _device(device: Any) -> str:
     stats = device.memory_stats() or {}
-    limit = f", {size(stats['bytes_limit'])} memory" if "bytes_limit" in stats else ""
+    limit = f", {bytes_text(stats['bytes_limit'])} memory" if "bytes_limit" in stats else ""
     return f"{device.id}: {device.device_kind} ({device.platform}){limit}"
 
 
@@ -121,7 +121,7 @@ def _writable(path: Path) -> bool:
 
 
 def _space(path: Path) -> str:
-    free = f"{size(shutil.disk_usage(_existing(path)).free)} free"
+    free = f"{bytes_text(shutil.disk_usage(_existing(path)).free)} free"
     return free + ("" if _writable(path) else ", not writable")
 
 

@@ -14,7 +14,7 @@ from widesym.ensembles.checkpoints import Checkpoints, MisfitError, saved_steps
 from widesym.ensembles.checks import listed
 from widesym.ensembles.files import first_line
 from widesym.launch.errors import ConfigError, RunDirectoryError
-from widesym.launch.integrity.files import COPY, Check, check_data, check_finished, check_left, check_metrics
+from widesym.launch.integrity.files import COPY, Check, check_data_digests, check_finished, check_left, check_metrics
 from widesym.launch.integrity.old_gradients import wrong_gradient
 from widesym.launch.integrity.store import Contents, examine_store
 from widesym.launch.runs.directory import Holder, holder, read_description
@@ -34,7 +34,7 @@ class Examination(NamedTuple):
         return any(check.status == "problem" for check in self.checks)
 
 
-class Progress(NamedTuple):
+class SoundSteps(NamedTuple):
     """Steps of sound checkpoints, and whether the run is finished."""
 
     steps: Sequence[int]
@@ -73,10 +73,10 @@ def _held(path: Path, by: Holder) -> Examination:
 
 def _examined(path: Path, record: RunRecord, description: Mapping[str, Any]) -> Examination:
     trainer, expected, of_config = _ensemble(path, record)
-    shape, of_data = check_data(path, record)
+    shape, of_data = check_data_digests(path, record)
     there = (path / "logits.zarr").exists()
     steps, of_checkpoints = _checkpoints(path, trainer, shape)
-    progress = Progress(steps if there else [], (path / "finished.json").exists())
+    progress = SoundSteps(steps if there else [], (path / "finished.json").exists())
     contents = examine_store(path / "logits.zarr", record.members, expected) if there else Contents([], [], [])
     of_store = list(_of_store(path, contents, progress, record) if there else _without_store(path, progress))
     if contents.steps:
@@ -90,7 +90,7 @@ def _examined(path: Path, record: RunRecord, description: Mapping[str, Any]) -> 
     return Examination(path, _state(record, contents, progress, of_store, description.get("command")), checks)
 
 
-def _state(record: RunRecord, contents: Contents, progress: Progress, of_store: Sequence[Check], command: Any) -> str:
+def _state(record: RunRecord, contents: Contents, progress: SoundSteps, of_store: Sequence[Check], command: Any) -> str:
     size = f"{record.members} members, {len(contents.steps)} times recorded"
     if progress.finished:
         return f"finished: {size}"
@@ -114,7 +114,7 @@ def _ensemble(path: Path, record: RunRecord) -> tuple[Trainer | None, dict[str, 
     return trainer, expected, Check("config.json", "ok", "can be read, and architecture and recipe can be built")
 
 
-def _of_store(path: Path, contents: Contents, progress: Progress, record: RunRecord) -> Iterator[Check]:
+def _of_store(path: Path, contents: Contents, progress: SoundSteps, record: RunRecord) -> Iterator[Check]:
     """What is damaged in the store, and whether the run, going on, would write it anew."""
     where = f"goes on from step {progress.reached}" if progress.steps else "begins at step 0"
     anew = f"start the run again: it {where} and writes this anew"
@@ -137,14 +137,14 @@ def _of_store(path: Path, contents: Contents, progress: Progress, record: RunRec
         yield Check("logits.zarr", "ok", f"every chunk of {_steps(contents.steps)} can be read")
 
 
-def _without_store(path: Path, progress: Progress) -> Iterator[Check]:
+def _without_store(path: Path, progress: SoundSteps) -> Iterator[Check]:
     if progress.finished:
         yield Check("logits.zarr", "problem", "is missing", _remedy(path, None, progress))
     else:
         yield Check("logits.zarr", "warning", "is not there (yet)", "start the run again: it begins at step 0")
 
 
-def _remedy(path: Path, step: int | None, progress: Progress) -> str:
+def _remedy(path: Path, step: int | None, progress: SoundSteps) -> str:
     """How to get back what is damaged at a step, or throughout: from the checkpoint before, if there is one."""
     before = max((saved for saved in progress.steps if step is not None and saved < step), default=None)
     removed = [path / "finished.json"] if progress.finished else []

@@ -18,8 +18,8 @@ from widesym.analysis.gram import (
     Info,
     Tiling,
     choose_tiling,
-    computed,
-    create_store,
+    compute_tiles,
+    create_gram_store,
     measure_quality,
     pending_tiles,
     read_gram,
@@ -30,13 +30,13 @@ from widesym.analysis.gram.tiling import DEFAULT_MEMORY, check_memory, tile_byte
 from widesym.analysis.kernels import Kernel
 from widesym.analysis.kernels.accuracy import kernel_error
 from widesym.analysis.programs.devices import devices_sharing_memory
-from widesym.ensembles.sharding import any_process, largest, on_first
+from widesym.ensembles.sharding import any_process, largest_of_processes, on_first
 from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import check_config, claim
-from widesym.launch.runs.disk import size
+from widesym.launch.runs.disk import bytes_text
 from widesym.launch.runs.files import write_json
-from widesym.launch.runs.interrupts import heed, stops_noted
+from widesym.launch.runs.interrupts import raise_if_requested, stops_noted
 from widesym.launch.runs.progress import gram_progress
 
 STORE = "gram.zarr"
@@ -82,8 +82,8 @@ def describe_info(info: Info) -> str:
     lags = f"{info.lags} lags each, " if info.lags and info.lags > 1 else slow
     return (
         f"{rows} × {columns} pairs, {lags}{len(info.tiling)} tiles of {' × '.join(map(str, info.tiling.tile))}, each "
-        f"in {size(info.tile_bytes)} of memory; {size(info.store_bytes)} on disk; about {info.seconds:.3g} s on "
-        f"{jax.device_count()} devices of {jax.process_count()} processes"
+        f"in {bytes_text(info.tile_bytes)} of memory; {bytes_text(info.store_bytes)} on disk; about "
+        f"{info.seconds:.3g} s on {jax.device_count()} devices of {jax.process_count()} processes"
     )
 
 
@@ -101,11 +101,11 @@ def _prepare(gram: Gram, directory: Path, memory: int, say: Callable[[str], None
     free = shutil.disk_usage(directory).free
     if gram.bytes > free:
         raise RunDirectoryError(
-            f"{directory} may grow to {size(gram.bytes)}, but the disk has {size(free)} left; take fewer inputs, or "
-            "choose a directory on another disk"
+            f"{directory} may grow to {bytes_text(gram.bytes)}, but the disk has {bytes_text(free)} left; take "
+            "fewer inputs, or choose a directory on another disk"
         )
     say(f"{len(tiling)} tiles of {' × '.join(map(str, tiling.tile))} pairs")
-    create_store(store, gram, tiling)
+    create_gram_store(store, gram, tiling)
 
 
 def _check_fits(gram: Gram, tiling: Tiling, memory: int) -> None:
@@ -113,8 +113,9 @@ def _check_fits(gram: Gram, tiling: Tiling, memory: int) -> None:
     needed = tile_bytes(gram, tiling.tile) * devices_sharing_memory()
     if needed > memory:
         raise RunDirectoryError(
-            f"memory is {size(memory)}, but the tiles that are there, {' × '.join(map(str, tiling.tile))}, take "
-            f"{size(needed)} on these devices; allow that, use fewer devices, or remove the directory for smaller tiles"
+            f"memory is {bytes_text(memory)}, but the tiles that are there, {' × '.join(map(str, tiling.tile))}, take "
+            f"{bytes_text(needed)} on these devices; allow that, use fewer devices, or remove the directory for "
+            "smaller tiles"
         )
 
 
@@ -122,14 +123,14 @@ def _fill(gram: Gram, directory: Path, console: Console, say: Callable[[str], No
     began, store = time.perf_counter(), directory / STORE
     with stops_noted(say) as request:
         pending = pending_tiles(store, gram)
-        largest(0)  # nobody writes before all have looked
+        largest_of_processes(0)  # nobody writes before all have looked
         own, tiles = own_share(pending), len(stored_tiling(store))
         if len(pending) < tiles:
             say(f"{tiles - len(pending)} of {tiles} tiles are there")
         error = None
         with gram_progress(console, directory.name) as report:
             try:
-                for moment in computed(gram, store, own):
+                for moment in compute_tiles(gram, store, own):
                     report(moment)
                     if request.made:
                         break
@@ -137,7 +138,7 @@ def _fill(gram: Gram, directory: Path, console: Console, say: Callable[[str], No
                 error = raised
         if any_process(error is not None):
             raise error or RuntimeError("another process has failed; its own message says why")
-        heed(largest(request.number))
+        raise_if_requested(largest_of_processes(request.number))
     return time.perf_counter() - began
 
 

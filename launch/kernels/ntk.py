@@ -21,7 +21,7 @@ from widesym.ensembles.recorder import Sick
 from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.kernels.gram import compute_gram
-from widesym.launch.kernels.ntk_files import KernelFiles, write_store
+from widesym.launch.kernels.ntk_files import KernelFiles, write_ntk_store
 from widesym.launch.runs.begun import as_earlier
 from widesym.launch.runs.directory import claim, reading
 from widesym.launch.runs.progress import member_progress
@@ -64,7 +64,7 @@ def ntk_of_run(
             times = [step for step in files.steps if files.computed(step)[kept].all()]
             analytic = _analytic(run.architecture, x, directory / "analytic", console)
             found = _gathered(run, data, times, kept, files, analytic)
-            return write_store(found, (files.read(step)[kept] for step in times), directory / STORE)
+            return write_ntk_store(found, (files.read(step)[kept] for step in times), directory / STORE)
 
 
 def _config(run: StoredRun, data: Dataset, samples: int) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class KernelFiles:
         return sorted(int(path.stem) for path in self.directory.glob("*.npy") if path.stem.isdigit())
 
     def computed(self, step: int) -> Bool[np.ndarray, " member"]:
-        """Whose kernels are there."""
+        """Which members' kernels at this step are on disk."""
         if not self.path(step).exists():
             return np.zeros(self.members, bool)
         return ~np.isnan(self.read(step)[:, 0, 0])
@@ -65,19 +65,19 @@ class KernelFiles:
         return found
 
     def path(self, step: int) -> Path:
-        """The file."""
+        """The .npy file of the kernels at this step."""
         return self.directory / f"{step}.npy"
 
 
-def write_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: Path) -> xr.Dataset:
-    """Statistics, and as `ntk` the kernels of each of their times, one after the other; returns them as `open_store`.
+def write_ntk_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: Path) -> xr.Dataset:
+    """Statistics, and as `ntk` the kernels of each of their times, one after the other; returns `open_ntk_store`.
 
     The store takes the place of what is there: for a moment there is none, and the files that it is made of stay.
     """
     with whole_directory(path) as new:
         _fill_store(new, found, kernels)
         shutil.rmtree(path, ignore_errors=True)
-    return open_store(path)
+    return open_ntk_store(path)
 
 
 def _fill_store(path: Path, found: xr.Dataset, kernels: Iterable[MemberKernels]) -> None:
@@ -102,7 +102,7 @@ def _fill_store(path: Path, found: xr.Dataset, kernels: Iterable[MemberKernels])
         zarr.consolidate_metadata(path)
 
 
-def open_store(path: Path) -> xr.Dataset:
+def open_ntk_store(path: Path) -> xr.Dataset:
     """All in memory but for the kernels, `ntk`, which are read from disk as they are used."""
     found = xr.open_zarr(path, chunks=None)
     return found.drop_vars("ntk").load().assign(ntk=found.ntk)

@@ -22,12 +22,12 @@ from widesym.launch.errors import SampleError
 from widesym.launch.runs.begun import as_earlier
 from widesym.launch.runs.directory import claim
 from widesym.launch.runs.files import damage_named
-from widesym.launch.runs.interrupts import heed, stops_noted
+from widesym.launch.runs.interrupts import raise_if_requested, stops_noted
 from widesym.launch.runs.progress import member_progress
 from widesym.models.architecture import Architecture
 from widesym.models.checks import check_positive, check_seed
 from widesym.models.description import describe
-from widesym.models.numerics import key_of_seed, settled
+from widesym.models.numerics import fixed_numerics, key_of_seed
 
 WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
 A_CALL = 10  # members, at most
@@ -105,7 +105,7 @@ def sample_kernels(sample: KernelSample, directory: Path, console: Console) -> t
 def _analytic(sample: KernelSample, directory: Path) -> Kernel:
     path = directory / "analytic.npz"
     if not path.exists():
-        with settled(x64=True):
+        with fixed_numerics(x64=True):
             narrowest = sample.architectures[min(sample.architectures)]
             kernel = analytic_kernel(narrowest)(np.asarray(sample.x, np.float64))
             _write(path, {name: np.asarray(values) for name, values in kernel._asdict().items()})
@@ -138,18 +138,18 @@ def _sampled(
         start = moments.members
         with member_progress(console, f"{directory.name}, width {width}", sample.members, start) as report:
             report(start)
-            for kernels in computed(sample, width, start):
+            for kernels in computed_kernels(sample, width, start):
                 for kernel in kernels:
                     moments = _added(moments, kernel, sample, width)
                 _write(path, moments._asdict())
                 report(moments.members)
                 if request.made:
                     break
-        heed(request.number)
+        raise_if_requested(request.number)
     return moments
 
 
-def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
+def computed_kernels(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
     """Kernels of the members from `start` on, some at a time, in their order whichever device is the first."""
     size = sample.a_call(width)
     architecture = sample.architectures[width]
@@ -157,7 +157,7 @@ def computed(sample: KernelSample, width: int, start: int) -> Iterator[Kernels]:
     def compute(first: int, device: Any) -> tuple[int, Kernels]:
         # Members beyond the last one fill the last call up, so that all compile once and round alike.
         members = np.arange(first, first + size)
-        with jax.default_device(device), settled():  # threads have JAX as the process has set it
+        with jax.default_device(device), fixed_numerics():  # threads have JAX as the process has set it
             kernels = np.stack(kernels_of_members(architecture, sample.key(width), members, sample.x), axis=1)
         return first, kernels[: sample.members - first]
 

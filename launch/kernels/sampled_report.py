@@ -31,7 +31,7 @@ def report(name: str, exact: Kernel, moments: Mapping[int, Moments], output: Pat
     figure = convergence_figure({NAMES[kernel]: one for kernel, one in found.items()}, title)
     written = save_figure(figure, output / name)
     for kernel, one in found.items():
-        console.print(table(NAMES[kernel], one))
+        console.print(convergence_table(NAMES[kernel], one))
         print_plain(console, exponents(NAMES[kernel], one))
     print_plain(console, f"figure: {', '.join(map(str, written))}\nnumbers: {output / 'summary.json'}")
 
@@ -50,7 +50,7 @@ def summarise(found: Mapping[str, Convergence]) -> dict[str, Any]:
     return shared | {kernel: _numbers(of) for kernel, of in found.items()}
 
 
-def table(name: str, found: Convergence) -> Table:
+def convergence_table(name: str, found: Convergence) -> Table:
     """A row a width; relative to the analytic kernel, in percent."""
     headers = ("width", "error", "noise", "bias", "spread")
     made = table_of(

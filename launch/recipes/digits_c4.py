@@ -129,7 +129,7 @@ class DigitsC4(Recipe):
 
     @property
     def record_steps(self) -> tuple[int, ...]:
-        """Recorded steps."""
+        """The steps at which logits are recorded, spaced logarithmically up to the last."""
         return log_spaced_steps(self.steps, self.records)
 
     def learning_rate(self, kernels: KernelStore) -> float:

@@ -95,7 +95,7 @@ class KernelConvergenceC4(KernelConvergence):
 
     @property
     def x(self) -> Float[np.ndarray, "n row column 1"]:
-        """The digits, resized."""
+        """The digits at `side` × `side` pixels."""
         return self.digits if self.side == 8 else resize(self.digits, self.side, self.side)
 
     def network(self, width: int) -> Architecture:

@@ -96,7 +96,7 @@ class NtkDrift(Recipe):
 
     @cached_property
     def data(self) -> tuple[Dataset, Dataset]:
-        """Training and test set."""
+        """The training set, and a test set of one digit, which nothing here reads."""
         return Digits(self.train, 1, self.seed).load()
 
     def architecture(self, network: Network, width: int) -> Architecture:

@@ -12,7 +12,7 @@ from widesym.ensembles.trial import state_bytes
 from widesym.launch.errors import RunDirectoryError
 
 
-class Space(NamedTuple):
+class DiskSpace(NamedTuple):
     """Bytes that a run takes on disk, but for some KiB."""
 
     records: int
@@ -21,17 +21,17 @@ class Space(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The bytes of records, checkpoints and data together."""
         return sum(self)
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{name} {size(number)}" for name, number in self._asdict().items())
-        return f"{size(self.total)} on disk ({parts})"
+        parts = ", ".join(f"{name} {bytes_text(number)}" for name, number in self._asdict().items())
+        return f"{bytes_text(self.total)} on disk ({parts})"
 
 
-def needed_space(layout: Layout, trainer: Trainer, input_shape: tuple[int, ...], kept: int, data: int = 0) -> Space:
+def needed_space(layout: Layout, trainer: Trainer, input_shape: tuple[int, ...], kept: int, data: int = 0) -> DiskSpace:
     """What a run takes that keeps the newest `kept` checkpoints; the next one is written before the oldest goes."""
-    return Space(layout.bytes, (kept + 1) * state_bytes(trainer, input_shape), data)
+    return DiskSpace(layout.bytes, (kept + 1) * state_bytes(trainer, input_shape), data)
 
 
 def check_space(
@@ -51,13 +51,13 @@ def check_space(
     say(f"takes about {needed}")
     if needed.total - present > free:
         raise RunDirectoryError(
-            f"{path} may grow to {size(needed.total)} (records {size(needed.records)}, {kept + 1} checkpoints "
-            f"{size(needed.checkpoints)}), but the disk has {size(free)} left; record fewer steps, samples or "
-            "snapshots, train fewer members, or choose an output on another disk"
+            f"{path} may grow to {bytes_text(needed.total)} (records {bytes_text(needed.records)}, "
+            f"{kept + 1} checkpoints {bytes_text(needed.checkpoints)}), but the disk has {bytes_text(free)} left; "
+            "record fewer steps, samples or snapshots, train fewer members, or choose an output on another disk"
         )
 
 
-def size(number: float) -> str:
-    """Bytes for people."""
+def bytes_text(number: float) -> str:
+    """A number of bytes as text with three digits and a binary unit: 1.5 GiB."""
     power = max(0, min(4, int(math.log2(max(number, 1)) // 10)))
     return f"{number / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"

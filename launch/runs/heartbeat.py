@@ -39,7 +39,7 @@ class Heartbeat(NamedTuple):
 
     @property
     def seconds_left(self) -> float | None:
-        """At this rate; None before there is one."""
+        """The seconds until the last step at this rate; None before there is a rate."""
         return self.members * (self.steps - self.step) / self.rate if self.rate > 0 else None
 
 
@@ -56,7 +56,7 @@ class Pulse:
         self._began = time.monotonic()
 
     def heartbeat(self, beat: int) -> Heartbeat:
-        """Of now."""
+        """The heartbeat of number `beat`: this process, its step, and member-steps a second since it began."""
         done = self.members * (self.step - self._start)
         rate = done / max(time.monotonic() - self._began, 1e-9)
         return Heartbeat(socket.gethostname(), os.getpid(), beat, self.step, self.steps, self.members, round(rate, 3))

@@ -18,17 +18,17 @@ class StopRequest:
 
     @property
     def made(self) -> bool:
-        """Whether anybody has."""
+        """Whether the process has been asked to stop."""
         return self.number > 0
 
 
-def heed(number: int) -> None:
+def raise_if_requested(number: int) -> None:
     """Raise what stands for the signal, if there was one (0 is none); call it where everything is saved."""
     if number:
-        raise stop_of(number)
+        raise stop_exception(number)
 
 
-def stop_of(number: int) -> BaseException:
+def stop_exception(number: int) -> BaseException:
     """The exception that stands for a signal."""
     return PreemptedError() if number == signal.SIGTERM else KeyboardInterrupt()
 
@@ -46,7 +46,7 @@ def stops_noted(say: Callable[[str], None]) -> Iterator[StopRequest]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if request.made:
-            raise stop_of(number)
+            raise stop_exception(number)
         request.number = number
         say("stopping, once the state is saved; again to stop at once")
 

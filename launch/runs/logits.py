@@ -20,7 +20,7 @@ class StoredLogits:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of time, member, sample and logit."""
+        """The lengths of the axes time, member, sample and logit."""
         return self.array.shape
 
     @property

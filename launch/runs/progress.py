@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from widesym.analysis.gram import Progress as GramProgress
+from widesym.analysis.gram import GramProgress
 from widesym.ensembles.member import HEALTHY
 from widesym.ensembles.trainer import Moment
 from widesym.launch.console import print_plain
@@ -36,16 +36,16 @@ def training_progress(console: Console, name: str, members: int, steps: int, sta
         TextColumn(f"{members} members × {{task.completed}}/{steps} steps"),
         TextColumn("{task.fields[rate]:.0f} member-steps/s"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[standing]}"),
+        TextColumn("{task.fields[state]}"),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(name, total=steps, completed=start, rate=0.0, standing="")
+        task = bar.add_task(name, total=steps, completed=start, rate=0.0, state="")
         yield lambda now, scores: bar.update(
-            task, completed=now.step, rate=rate(now.step), standing=standing(now, scores)
+            task, completed=now.step, rate=rate(now.step), state=training_line(now, scores)
         )
 
 
-def standing(now: Moment, scores: Scores) -> str:
+def training_line(now: Moment, scores: Scores) -> str:
     """Loss, accuracy or error, and gradient norm of the last batches, over the healthy members; how many are not."""
     healthy = now.frozen_at == HEALTHY
     frozen = f", {(~healthy).sum()} of {len(healthy)} members frozen" if not healthy.all() else ""
@@ -72,7 +72,7 @@ def _lines(console: Console, name: str, members: int, steps: int, rate: Callable
         last, speed = time.perf_counter(), rate(now.step)
         left = f"{members * (steps - now.step) / speed:.0f} s left, " if speed else ""
         done = f"{members} members × {now.step}/{steps} steps, {speed:.0f} member-steps/s"
-        print_plain(console, f"{name}: {done}, {left}{standing(now, scores)}")
+        print_plain(console, f"{name}: {done}, {left}{training_line(now, scores)}")
 
     return report
 

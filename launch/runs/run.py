@@ -22,7 +22,7 @@ from widesym.launch.config.snapshots import Snapshots
 from widesym.launch.runs.record import DataRecord, RunRecord
 from widesym.models.architecture import Architecture
 from widesym.models.description import describe
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 IDENTITY_TOLERANCE = 1e-5  # of the largest value; signals on the sphere turned by the identity come back to 3e-7
 
@@ -82,7 +82,7 @@ class Run:
         """Training inputs, and the targets that the loss wants."""
         return jnp.asarray(self.training_set.inputs), jnp.asarray(self.training_set.targets(self.recipe.loss))
 
-    @settled()
+    @fixed_numerics()
     def step_batch(self, key: Key[Array, ""]) -> Data:
         """A batch that one step is taken on, as it is drawn and augmented."""
         draw, augment = jax.random.split(key)
@@ -112,7 +112,7 @@ class Run:
         return self.record.to_json()
 
     @cached_property
-    @settled()
+    @fixed_numerics()
     def evaluation(self) -> dict[str, Float[Array, "sample row column channel"]]:
         """The inputs whose logits are recorded, the training set's among them; orbits element by element."""
         sets = {data.name: jnp.asarray(data.inputs) for data in self.evaluation_sets}

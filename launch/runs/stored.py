@@ -91,7 +91,7 @@ class StoredRun:
 
     @property
     def has_snapshots(self) -> bool:
-        """Whether parameters were recorded."""
+        """Whether the members' parameters were recorded beside their logits."""
         with self.store() as store:
             return any(str(name).startswith(PREFIX) for name in store.data_vars)
 
@@ -140,6 +140,11 @@ class StoredRun:
                 yield store
         except (RuntimeError, KeyError) as error:  # of damaged chunks, and of what is missing
             raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}: {error})") from None
+
+
+def open_run(path: str | Path) -> StoredRun:
+    """The run in a directory, to read logits, parameters and its record from; raises RunDirectoryError as StoredRun."""
+    return StoredRun(Path(path))
 
 
 def stored_steps(run: StoredRun) -> list[int]:

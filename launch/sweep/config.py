@@ -117,10 +117,10 @@ def points_of(sweep: SweepConfig, where: str, unstated: Randomness = "own") -> l
 
 def place_of(where: str, number: int, changes: Changes) -> str:
     """A run, for messages: its place in the file, counted from 0, and what sets it apart."""
-    return f"{where}, run {number + 1}{f' ({told(changes)})' if changes else ''}"
+    return f"{where}, run {number + 1}{f' ({describe_changes(changes)})' if changes else ''}"
 
 
-def told(changes: Changes) -> str:
+def describe_changes(changes: Changes) -> str:
     """What sets a run apart, for people: last parts of fields, and short values."""
     return ", ".join(f"{name.rpartition('.')[2]}={short(value)}" for name, value in changes.items())
 

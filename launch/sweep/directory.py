@@ -26,7 +26,7 @@ from widesym.launch.training.config import TrainConfig, described
 from widesym.models.description import describe
 
 
-class Source(NamedTuple):
+class JobMembers(NamedTuple):
     """Where members of a run come from: so many members of a job, from `start` on."""
 
     job: str
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
     """A run that is to be put together, and where its members come from, in their order."""
 
     config: TrainConfig
-    sources: tuple[Source, ...]
+    sources: tuple[JobMembers, ...]
 
 
 class StoredJob(NamedTuple):
@@ -66,7 +66,7 @@ class SweepDirectory:
     path: Path
 
     def run(self, name: str) -> Path:
-        """A run directory."""
+        """The directory of the run with this name."""
         return self.path / "runs" / name
 
     def part(self, job: str) -> Path:
@@ -78,10 +78,10 @@ class SweepDirectory:
         return self.run(job) if job in runs else self.part(job)
 
     def is_finished(self, run: str) -> bool:
-        """Whether a run is."""
+        """Whether the run with this name is finished."""
         return (self.run(run) / "finished.json").exists()
 
-    def is_trained(self, source: Source) -> bool:
+    def is_trained(self, source: JobMembers) -> bool:
         """Whether all members of the job are."""
         return (self.part(source.job) / "finished.json").exists()
 
@@ -119,12 +119,12 @@ class SweepDirectory:
         with read_from(file) as content:
             return Wanted(_written(content["config"], file), self.sources_of(name))
 
-    def sources_of(self, run: str) -> tuple[Source, ...]:
+    def sources_of(self, run: str) -> tuple[JobMembers, ...]:
         """The parts alone; raises RunDirectoryError as `read_wanted` does."""
         with read_from(self.path / "wanted" / f"{run}.json") as content:
-            return tuple(Source(*source) for source in content["sources"])
+            return tuple(JobMembers(*source) for source in content["sources"])
 
-    def all_wanted(self) -> dict[str, tuple[Source, ...]]:
+    def all_wanted(self) -> dict[str, tuple[JobMembers, ...]]:
         """The parts of all runs that are to be put together; those whose files are damaged are left out."""
         found = {}
         for file in sorted((self.path / "wanted").glob("*.json")):

@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 from widesym.launch.config.yaml import dumped
 from widesym.launch.errors import ConfigError
-from widesym.launch.runs.disk import size
+from widesym.launch.runs.disk import bytes_text
 from widesym.launch.runs.run import Run
-from widesym.launch.sweep.config import Point, SweepConfig, told
+from widesym.launch.sweep.config import Point, SweepConfig, describe_changes
 from widesym.launch.sweep.directory import StoredJob, SweepDirectory
 from widesym.launch.sweep.jobs import program
 from widesym.launch.sweep.plan import Runs, planned
 from widesym.launch.training.cost import TrainingCost, training_cost
-from widesym.launch.training.duration import PredictedTime, predicted_time, spoken
+from widesym.launch.training.duration import PredictedTime, duration_text, predicted_time
 
 MOST_TRIALS = 8
 
@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 
     @property
     def flops(self) -> float:
-        """Of all jobs."""
+        """Floating-point operations of all jobs' training together."""
         return self.cost.flops * self.members / self.run.members
 
     @property
@@ -37,7 +37,7 @@ class Kind(NamedTuple):
         return of_members * self.members / self.run.members + self.cost.space.data * self.jobs
 
     def seconds(self, predicted: PredictedTime) -> float:
-        """Of all jobs, one after the other on all devices."""
+        """Seconds that all jobs take, one after the other on all devices of this machine."""
         first = self.run.members
         more = self.members - first * self.jobs
         return predicted.seconds * self.jobs + more * self.run.record_steps[-1] * predicted.trial.seconds_a_member_step
@@ -54,7 +54,7 @@ def describe_sweep(
     lines = [
         f"{len(points)} runs in {directory.path}, {len(points) - len(unfinished)} of them finished:",
         *(
-            f"  {name}  {'to do   ' if name in unfinished else 'finished'}  {told(point.changes)}"
+            f"  {name}  {'to do   ' if name in unfinished else 'finished'}  {describe_changes(point.changes)}"
             for name, point in points.items()
         ),
     ]
@@ -67,8 +67,8 @@ def describe_sweep(
             *lines,
             f"to do: {counts}",
             f"{sum(each.flops for each in kinds):.3g} floating-point operations in products of matrices",
-            f"about {size(sum(each.space for each in kinds))} on disk, while all checkpoints are there",
-            time_of(kinds),
+            f"about {bytes_text(sum(each.space for each in kinds))} on disk, while all checkpoints are there",
+            sweep_time_text(kinds),
         ]
     )
 
@@ -81,7 +81,7 @@ def base_of(sweep: SweepConfig) -> dict[str, Any]:
 
 
 def commented(lines: list[str]) -> str:
-    """As comments of YAML."""
+    """The lines as YAML comments, joined to one text."""
     return "\n".join(f"# {line}" for line in lines)
 
 
@@ -103,10 +103,10 @@ def kinds_of(jobs: Mapping[str, StoredJob], runs: Runs, checkpoints_kept: int) -
     return list(found.values())
 
 
-def time_of(kinds: list[Kind]) -> str:
+def sweep_time_text(kinds: list[Kind]) -> str:
     """How long it will take here: from trials of the largest kinds, and for the others by their arithmetic."""
     largest = sorted(kinds, key=lambda each: each.flops, reverse=True)[:MOST_TRIALS]
     seconds = sum(each.seconds(predicted_time(each.run)) for each in largest)
     rest = sum(each.flops for each in kinds) / sum(each.flops for each in largest)
     trials = f"from trials of {len(largest)} of {len(kinds)} kinds"
-    return f"about {spoken(seconds * rest)} on this machine alone, {trials}; starting processes is left out"
+    return f"about {duration_text(seconds * rest)} on this machine alone, {trials}; starting processes is left out"

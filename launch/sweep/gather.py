@@ -15,7 +15,7 @@ from widesym.ensembles.files import whole_directory
 from widesym.ensembles.recorder import create_store
 from widesym.ensembles.trainer import DivergedError, Record
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.integrity.files import digests
+from widesym.launch.integrity.files import file_digests
 from widesym.launch.runs.data import file_of, write_sets
 from widesym.launch.runs.directory import holder
 from widesym.launch.runs.failures import note_failure
@@ -23,7 +23,7 @@ from widesym.launch.runs.files import write_json
 from widesym.launch.runs.record import read_record
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
-from widesym.launch.sweep.directory import Source, SweepDirectory
+from widesym.launch.sweep.directory import JobMembers, SweepDirectory
 from widesym.launch.sweep.jobs import digest
 from widesym.launch.training.stability import FILE as STABILITY
 
@@ -91,7 +91,7 @@ def _sets_of(part: Path) -> tuple[Dataset, ...]:
     return tuple(load_dataset(file_of(part, index, name)) for index, name in enumerate(read_record(part).data))
 
 
-def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zarr.Group, Source]]) -> None:
+def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zarr.Group, JobMembers]]) -> None:
     def joined(name: str) -> Shaped[np.ndarray, "member ..."]:
         return np.concatenate(
             [np.asarray(store[name][position, at.start : at.start + at.members]) for store, at in stores]  # pyright: ignore
@@ -106,7 +106,7 @@ def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zar
     write_moment(run, path, record, others)
 
 
-def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, Source]]) -> None:
+def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, JobMembers]]) -> None:
     """Configuration, circumstances and end, as of one run; what stands there of jobs is theirs that had members."""
     first = parts[0][0]
     described = [json.loads((each / "config.json").read_text()) for each, _ in parts]
@@ -121,4 +121,4 @@ def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, Source]]) -> Non
         "seconds": sum(end["seconds"] for end in ends),  # of all members of these jobs
         "process_peak_memory_bytes": max(end["process_peak_memory_bytes"] for end in ends),
     }
-    write_json(path / "finished.json", {**finish, "sha256": digests(path)})
+    write_json(path / "finished.json", {**finish, "sha256": file_digests(path)})

@@ -14,7 +14,7 @@ from widesym.launch.runs.begun import as_earlier
 from widesym.launch.training.config import TrainConfig, described
 
 
-class Entry(NamedTuple):
+class SweepRun(NamedTuple):
     """A run of a sweep, by the digest of all that its numbers depend on (`Run.config`)."""
 
     name: str
@@ -52,14 +52,14 @@ def digest_of_part(config: Mapping[str, Any]) -> str:
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
-    """Of JSON values."""
+    """The first 12 hexadecimal digits of the SHA-256 of JSON values, whatever the order of their keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def packed(entries: Sequence[Entry], most: int | None) -> list[Job]:
+def packed(entries: Sequence[SweepRun], most: int | None) -> list[Job]:
     """Jobs that train all of these runs, with no more than `most` members each."""
-    by_kind: dict[str, list[Entry]] = {}
+    by_kind: dict[str, list[SweepRun]] = {}
     for entry in entries:
         by_kind.setdefault(kind(entry.config), []).append(entry)
     return [job for alike in by_kind.values() for job in _packed_alike(alike, most)]
@@ -82,14 +82,14 @@ def program(config: TrainConfig) -> str:
     return json.dumps({name: value for name, value in content.items() if name not in arguments})
 
 
-def _packed_alike(entries: Sequence[Entry], most: int | None) -> Iterable[Job]:
+def _packed_alike(entries: Sequence[SweepRun], most: int | None) -> Iterable[Job]:
     """Ranges of what is too large for one job; the rest together, as many as fit, in their order."""
-    together: list[Entry] = []
+    together: list[SweepRun] = []
     for entry in entries:
         if most is not None and entry.config.members > most:
             yield from _ranges(entry, most)
         elif entry.config.member_numbers is not None:
-            yield whole(entry)
+            yield whole_run_job(entry)
         else:
             if most is not None and sum(each.config.members for each in [*together, entry]) > most:
                 yield _folded(together)
@@ -99,12 +99,12 @@ def _packed_alike(entries: Sequence[Entry], most: int | None) -> Iterable[Job]:
         yield _folded(together)
 
 
-def whole(entry: Entry) -> Job:
+def whole_run_job(entry: SweepRun) -> Job:
     """The run as it is."""
     return Job(entry.config, (Piece(entry.name, 0, entry.config.members),))
 
 
-def _ranges(entry: Entry, most: int) -> Iterable[Job]:
+def _ranges(entry: SweepRun, most: int) -> Iterable[Job]:
     """The run's members in ranges of at most so many, as even as they can be."""
     config, parts = entry.config, -(-entry.config.members // most)
     everyone = config.member_numbers or tuple(range(config.members))
@@ -115,10 +115,10 @@ def _ranges(entry: Entry, most: int) -> Iterable[Job]:
         yield Job(part, (Piece(entry.name, first, last - first),))
 
 
-def _folded(entries: Sequence[Entry]) -> Job:
+def _folded(entries: Sequence[SweepRun]) -> Job:
     """The runs side by side in one ensemble; one alone is what it is."""
     if len(entries) == 1:
-        return whole(entries[0])
+        return whole_run_job(entries[0])
     configs = [entry.config for entry in entries]
     values = [dict(_numbers(config)) for config in configs]
     recipe = _with_numbers(configs[0].recipe, {name: _joined(name, values, configs) for name in values[0]})

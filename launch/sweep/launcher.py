@@ -7,11 +7,11 @@ from rich.console import Console
 
 from widesym.launch.console import print_plain
 from widesym.launch.runs.progress import member_progress
-from widesym.launch.sweep.config import told
+from widesym.launch.sweep.config import describe_changes
 from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
 from widesym.launch.sweep.executors.base import Assignment, End, Ended
 from widesym.launch.sweep.gather import gather
-from widesym.launch.sweep.states import Standing, standings
+from widesym.launch.sweep.states import JobState, job_states
 
 UNFINISHED = 1  # exit code: something is left to be done
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -28,9 +28,9 @@ def carry_out(assignment: Assignment, executing: Executing, console: Console) ->
     tried: set[str] = set()
     waited = False
     while True:
-        now = standings(directory, plan.jobs)
-        todo = [name for name, standing in now.items() if standing.state in assignment.states and name not in tried]
-        running = [name for name, standing in now.items() if standing.state == "running"]
+        now = job_states(directory, plan.jobs)
+        todo = [name for name, each in now.items() if each.state in assignment.states and name not in tried]
+        running = [name for name, each in now.items() if each.state == "running"]
         if todo:
             tried |= set(todo)
             in_use = _carry_out(plan, todo, executing, console)
@@ -41,7 +41,7 @@ def carry_out(assignment: Assignment, executing: Executing, console: Console) ->
             if not waited:
                 print_plain(
                     console,
-                    f"waiting for {len(running)} jobs that other processes are at ({where(now[running[0]])}, …)",
+                    f"waiting for {len(running)} jobs that other processes are at ({worker_text(now[running[0]])}, …)",
                 )
             waited = True
             time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -49,7 +49,7 @@ def carry_out(assignment: Assignment, executing: Executing, console: Console) ->
             break
     for run, failure in gather(directory).items():
         print_plain(console, f"{run} is not put together: {failure}")
-    return summary(directory, plan, assignment.console)
+    return report_outcome(directory, plan, assignment.console)
 
 
 def _carry_out(plan: StoredPlan, todo: Sequence[str], executing: Executing, console: Console) -> set[str]:
@@ -74,13 +74,13 @@ def _carry_out(plan: StoredPlan, todo: Sequence[str], executing: Executing, cons
 def label(plan: StoredPlan, job: str) -> str:
     """What a job is, for people."""
     runs = plan.jobs[job]
-    first = told(plan.runs.get(runs[0], {})) or "the base"
+    first = describe_changes(plan.runs.get(runs[0], {})) or "the base"
     return first if len(runs) == 1 else f"{len(runs)} runs, {first}, …"
 
 
-def where(standing: Standing) -> str:
+def worker_text(job_state: JobState) -> str:
     """Who works on a job."""
-    return standing.heartbeat.process if standing.heartbeat else "just started"
+    return job_state.heartbeat.process if job_state.heartbeat else "just started"
 
 
 def count_open(directory: SweepDirectory, plan: StoredPlan) -> int:
@@ -88,15 +88,15 @@ def count_open(directory: SweepDirectory, plan: StoredPlan) -> int:
     return sum(not directory.is_finished(run) for run in plan.runs)
 
 
-def summary(directory: SweepDirectory, plan: StoredPlan, console: Console) -> int:
+def report_outcome(directory: SweepDirectory, plan: StoredPlan, console: Console) -> int:
     """Say how it ended; the exit code."""
     left = count_open(directory, plan)
     print_plain(console, f"{len(plan.runs) - left} of {len(plan.runs)} runs finished in {directory.path / 'runs'}")
-    for name, standing in standings(directory, plan.jobs).items():
-        if standing.state == "failed":
-            print_plain(console, f"{name} ({label(plan, name)}) failed: {standing.failure}")
-        elif standing.state != "finished":
-            print_plain(console, f"{name} ({label(plan, name)}) is {standing.state}")
+    for name, job_state in job_states(directory, plan.jobs).items():
+        if job_state.state == "failed":
+            print_plain(console, f"{name} ({label(plan, name)}) failed: {job_state.failure}")
+        elif job_state.state != "finished":
+            print_plain(console, f"{name} ({label(plan, name)}) is {job_state.state}")
     if left:
         print_plain(console, "start the sweep again to go on; --retry-failed tries what has failed once more")
     return UNFINISHED if left else 0

@@ -10,9 +10,9 @@ from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.failures import FILE as FAILED
 from widesym.launch.runs.run import Run
 from widesym.launch.sweep.config import Point, SweepConfig, place_of
-from widesym.launch.sweep.directory import Source, StoredJob, StoredPlan, SweepDirectory, Wanted
+from widesym.launch.sweep.directory import JobMembers, StoredJob, StoredPlan, SweepDirectory, Wanted
 from widesym.launch.sweep.gather import gather
-from widesym.launch.sweep.jobs import Entry, Job, digest, digest_of_part, packed, program, whole
+from widesym.launch.sweep.jobs import Job, SweepRun, digest, digest_of_part, packed, program, whole_run_job
 from widesym.launch.training.config import TrainConfig, described
 from widesym.launch.training.cost import batch_shapes
 
@@ -34,7 +34,7 @@ def loading_once() -> Runs:
     return run
 
 
-def named(points: Sequence[Point], runs: Runs, where: str) -> dict[str, Point]:
+def runs_by_digest(points: Sequence[Point], runs: Runs, where: str) -> dict[str, Point]:
     """The runs by the digests of their configurations; those that are the same are one.
 
     Raises ConfigError, which names the run, for what could not be trained.
@@ -69,7 +69,7 @@ def planned(directory: SweepDirectory, points: Mapping[str, Point], sweep: Sweep
     What was begun goes on as it was begun: whole, or in the parts that it is to be put together from. What has failed
     is a job by itself.
     """
-    open_ = [Entry(name, point.config) for name, point in points.items() if not directory.is_finished(name)]
+    open_ = [SweepRun(name, point.config) for name, point in points.items() if not directory.is_finished(name)]
     alone = [entry for entry in open_ if is_begun(directory.run(entry.name))]
     kept = {entry.name: found for entry in open_ if entry not in alone and (found := begun_parts(directory, entry))}
     fresh = [entry for entry in open_ if entry not in alone and entry.name not in kept]
@@ -79,7 +79,7 @@ def planned(directory: SweepDirectory, points: Mapping[str, Point], sweep: Sweep
         for source in wanted.sources:
             found.jobs[source.job] = directory.read_job(source.job)
             found.runs_of.setdefault(source.job, []).append(run)
-    for job in [*map(whole, alone), *packed(fresh, sweep.members_a_job)]:
+    for job in [*map(whole_run_job, alone), *packed(fresh, sweep.members_a_job)]:
         _add(found, job, points, sweep, runs)
     return found
 
@@ -89,7 +89,7 @@ def is_begun(run: Path) -> bool:
     return (run / "config.json").exists() or (run / FAILED).exists()
 
 
-def begun_parts(directory: SweepDirectory, entry: Entry) -> Wanted | None:
+def begun_parts(directory: SweepDirectory, entry: SweepRun) -> Wanted | None:
     """What a run is to be put together from, if some of that is begun and all can go on; else None."""
     try:
         sources = directory.sources_of(entry.name)
@@ -111,7 +111,7 @@ def _add(found: Planned, job: Job, points: Mapping[str, Point], sweep: SweepConf
         found.runs_of.setdefault(name, []).append(piece.run)
         if not is_whole:
             before = found.wanted.get(piece.run, Wanted(points[piece.run].config, ()))
-            sources = (*before.sources, Source(name, start, piece.members))
+            sources = (*before.sources, JobMembers(name, start, piece.members))
             found.wanted[piece.run] = before._replace(sources=sources)
         start += piece.members
 

@@ -13,7 +13,7 @@ from widesym.launch.sweep.directory import SweepDirectory
 State = Literal["waiting", "queued", "running", "stale", "failed", "finished"]
 
 
-class Standing(NamedTuple):
+class JobState(NamedTuple):
     """A job's state; who works on it, or did last, and how far that is; what it failed of."""
 
     state: State
@@ -21,9 +21,9 @@ class Standing(NamedTuple):
     failure: str = ""
 
 
-def standings(
+def job_states(
     directory: SweepDirectory, jobs: Mapping[str, Sequence[str]], queued: Collection[str] = ()
-) -> dict[str, Standing]:
+) -> dict[str, JobState]:
     """How each job stands, by name; `jobs` are their runs, and `queued` those that a cluster has taken.
 
     A job is running where a process holds its directory's lock or, where locks of other hosts cannot be seen, while its
@@ -31,44 +31,44 @@ def standings(
     nor is running, is stale: started again, it goes on from its last checkpoint.
     """
     places = {name: directory.workplace(name, runs) for name, runs in jobs.items()}
-    done = {name: of_runs(directory, name, runs) for name, runs in jobs.items()}
-    open_ = settled({places[name]: of_directory(places[name]) for name in jobs if done[name] is None})
+    done = {name: state_of_runs(directory, name, runs) for name, runs in jobs.items()}
+    open_ = with_other_hosts({places[name]: state_of_directory(places[name]) for name in jobs if done[name] is None})
     found = {name: done[name] or open_[places[name]] for name in jobs}
-    for name, standing in found.items():
-        if name in queued and standing.state in ("waiting", "stale", "failed"):
-            found[name] = standing._replace(state="queued")
+    for name, job_state in found.items():
+        if name in queued and job_state.state in ("waiting", "stale", "failed"):
+            found[name] = job_state._replace(state="queued")
     return found
 
 
-def settled(found: dict[Path, Standing]) -> dict[Path, Standing]:
+def with_other_hosts(found: dict[Path, JobState]) -> dict[Path, JobState]:
     """How run directories stand, after a look at other hosts' hearts where that is needed."""
-    beating = beating_now([path for path, standing in found.items() if is_elsewhere(standing)])
+    beating = beating_now([path for path, job_state in found.items() if is_elsewhere(job_state)])
     return {path: each._replace(state="running") if path in beating else each for path, each in found.items()}
 
 
-def of_runs(directory: SweepDirectory, job: str, runs: Sequence[str]) -> Standing | None:
+def state_of_runs(directory: SweepDirectory, job: str, runs: Sequence[str]) -> JobState | None:
     """How a job stands that has nothing left to do for its runs; None where it has."""
     unfinished = [run for run in runs if not directory.is_finished(run)]
     if not unfinished:
-        return Standing("finished")
+        return JobState("finished")
     failures = [failure for run in unfinished if (failure := failure_in(directory.run(run)))]
     # Of runs that it was put together to, and failed then; a whole run's own failure may be about to be mended.
-    return Standing("failed", failure=failures[0]) if job not in runs and len(failures) == len(unfinished) else None
+    return JobState("failed", failure=failures[0]) if job not in runs and len(failures) == len(unfinished) else None
 
 
-def of_directory(path: Path) -> Standing:
+def state_of_directory(path: Path) -> JobState:
     """How the run in a directory stands, as far as this host can see at once."""
     heartbeat = read_heartbeat(path)
     if (path / "finished.json").exists():
-        return Standing("finished", heartbeat)
+        return JobState("finished", heartbeat)
     if holder(path) is not None:
-        return Standing("running", heartbeat)
+        return JobState("running", heartbeat)
     if failure := failure_in(path):
-        return Standing("failed", heartbeat, failure)
-    return Standing("stale" if (path / "config.json").exists() else "waiting", heartbeat)
+        return JobState("failed", heartbeat, failure)
+    return JobState("stale" if (path / "config.json").exists() else "waiting", heartbeat)
 
 
-def is_elsewhere(standing: Standing) -> bool:
+def is_elsewhere(job_state: JobState) -> bool:
     """Whether it is another host that would know."""
-    heartbeat = standing.heartbeat
-    return standing.state == "stale" and heartbeat is not None and heartbeat.host != socket.gethostname()
+    heartbeat = job_state.heartbeat
+    return job_state.state == "stale" and heartbeat is not None and heartbeat.host != socket.gethostname()

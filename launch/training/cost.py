@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PyTree
 from widesym.analysis.programs.flops import product_flops
 from widesym.ensembles import Strategy
 from widesym.ensembles.batches import Data
-from widesym.launch.runs.disk import Space, needed_space
+from widesym.launch.runs.disk import DiskSpace, needed_space
 from widesym.launch.runs.run import Run
 
 
@@ -19,7 +19,7 @@ class TrainingCost(NamedTuple):
     samples: int  # a step is taken on, after augmentation
     flops_a_step: float  # of a member
     flops: float
-    space: Space
+    space: DiskSpace
 
 
 def training_cost(run: Run, checkpoints_kept: int) -> TrainingCost:

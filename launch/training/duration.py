@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Trainer
-from widesym.ensembles.trial import LADDER, SECONDS_A_TRIAL, WORTH, Trial, measured
+from widesym.ensembles.trial import LADDER, SECONDS_A_TRIAL, WORTH, Trial, timed_trial
 from widesym.launch.runs.run import Run
 from widesym.launch.training.stability import is_covered
 from widesym.models.correlation import Formulation
@@ -27,14 +27,14 @@ UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
 
 class RecordTime(NamedTuple):
-    """What one record takes."""
+    """The seconds that compiling the record of a step takes, and those that each member's record then takes."""
 
     compile_seconds: float
     seconds_a_member: float
 
 
 class PredictedTime(NamedTuple):
-    """Of a run, and the trial that it was found by."""
+    """The seconds that a run takes, and the trial from which they are predicted."""
 
     seconds: float
     trial: Trial
@@ -43,7 +43,7 @@ class PredictedTime(NamedTuple):
     def __str__(self) -> str:
         where = f"{jax.default_backend()}, {jax.device_count()} device{'s' * (jax.device_count() > 1)}"
         return (
-            f"about {spoken(self.seconds)} on this machine ({where}), from a trial of {self.members} members: "
+            f"about {duration_text(self.seconds)} on this machine ({where}), from a trial of {self.members} members: "
             f"{1 / self.trial.seconds_a_member_step:.4g} member-steps/s, compiled in {self.trial.compile_seconds:.1f} s"
         )
 
@@ -54,7 +54,7 @@ def predicted_time(run: Run) -> PredictedTime:
     share = -(-run.members // jax.device_count())
     at_once = 1 if jax.default_backend() == "cpu" else MEMBERS_AT_ONCE
     strategy = Strategy(at_once).on(jax.default_backend(), share)
-    trial = measured(trainer, strategy, run.data)
+    trial = timed_trial(trainer, strategy, run.data)
     members = min(run.members, jax.device_count() * (strategy.members_at_once or 1))
     record = record_time(run, replace(trainer.of_first(members), strategy=strategy))
     places, records = replace(trainer, strategy=strategy).placement.places, len(run.record_steps)
@@ -95,7 +95,7 @@ def seconds_of(work: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
-def spoken(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A duration in its two largest units: 2 min 10 s, 3 h 5 min; at least 1 s."""
     left, parts = max(1, round(seconds)), []
     for unit, size in UNITS.items():

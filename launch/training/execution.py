@@ -14,19 +14,19 @@ import jax
 from rich.console import Console
 
 from widesym.ensembles.checkpoints import Checkpoints, check_kept
-from widesym.ensembles.recorder import METRICS, check_store, create_store, measured
-from widesym.ensembles.sharding import agreed, largest, on_first
+from widesym.ensembles.recorder import METRICS, check_store, create_store, stored_metrics
+from widesym.ensembles.sharding import agreed, largest_of_processes, on_first
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Moment, Trainer, train
 from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.integrity.files import digests
+from widesym.launch.integrity.files import file_digests
 from widesym.launch.runs.data import write_sets
 from widesym.launch.runs.directory import check_config, claim
 from widesym.launch.runs.disk import check_space
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.heartbeat import Pulse, beating
-from widesym.launch.runs.interrupts import StopRequest, heed, stops_noted
+from widesym.launch.runs.interrupts import StopRequest, raise_if_requested, stops_noted
 from widesym.launch.runs.progress import training_progress
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
@@ -34,7 +34,7 @@ from widesym.launch.runs.scores import scores
 from widesym.launch.runs.tensorboard import check_installed, tracked
 from widesym.launch.training.stability import check_stability
 from widesym.launch.training.strategy import strategy_for
-from widesym.models.numerics import settled
+from widesym.models.numerics import fixed_numerics
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Execution:
         check_kept(self.checkpoints_kept)
 
 
-@settled()
+@fixed_numerics()
 def run_ensemble(
     run: Run,
     path: Path,
@@ -88,7 +88,7 @@ def run_ensemble(
             return
         RunSession(run, path, console, execution).train()
         finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
-        on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": digests(path)}))
+        on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": file_digests(path)}))
 
 
 def peak_memory() -> int:
@@ -119,7 +119,7 @@ class RunSession:
 
             def said(message: str) -> None:
                 self.say(message)
-                heed(largest(request.number))  # nothing is under way between two trials
+                raise_if_requested(largest_of_processes(request.number))  # nothing is under way between two trials
 
             on_first(partial(check_stability, run, path, self.say))
             steps, given = run.record_steps[-1], execution.strategy
@@ -165,7 +165,9 @@ class RunSession:
                 track(moment, told)
                 pulse.step = moment.step
                 self._record(trainer, moment)
-                stop = largest(request.number)  # who is told stops all; a signal from here on is for the next call
+                stop = largest_of_processes(
+                    request.number
+                )  # who is told stops all; a signal from here on is for the next call
                 due = agreed(int(time.monotonic() - saved > execution.checkpoint_seconds))
                 if moment.record or stop or due:
                     checkpoints.save(moment.step, moment.state)
@@ -173,7 +175,7 @@ class RunSession:
                 if stop:
                     break
         checkpoints.wait()
-        heed(largest(request.number))
+        raise_if_requested(largest_of_processes(request.number))
 
     def _record(self, trainer: Trainer, moment: Moment) -> None:
         """Logits before metrics, and both before the checkpoint: whatever that vouches for is on disk already."""
@@ -185,7 +187,7 @@ class RunSession:
             snapshots |= kind.take(trainer, moment.state, self.run.data[0])
 
         def write() -> None:
-            unmeasured = set(METRICS) - set(measured(self.path / "logits.zarr"))
+            unmeasured = set(METRICS) - set(stored_metrics(self.path / "logits.zarr"))
             metrics = {name: each for name, each in moment.metrics._asdict().items() if name not in unmeasured}
             write_moment(self.run, self.path, record, metrics | snapshots)
 

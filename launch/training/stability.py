@@ -23,7 +23,7 @@ from widesym.ensembles.recipe import TrainingRecipe
 from widesym.ensembles.strategy import Strategy
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.run import Run
-from widesym.models.numerics import key_of_seed, settled
+from widesym.models.numerics import fixed_numerics, key_of_seed
 
 SAMPLES = 512  # that the kernel is between; of larger batches it is an estimate
 FILE = "stability.json"
@@ -63,7 +63,7 @@ def is_covered(recipe: TrainingRecipe) -> bool:
     return isinstance(optimizer, Sgd) and not optimizer.nesterov and isinstance(recipe.loss, MeanSquaredError)
 
 
-@settled()
+@fixed_numerics()
 def stability(run: Run) -> Stability:
     """The largest stable learning rate, 2(1 + μ)/(λ_max(Θ)/N + weight decay), beside the run's."""
     batch = run.step_batch(key_of_seed(run.seed))[0]

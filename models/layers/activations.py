@@ -28,7 +28,7 @@ class Activation(Nonlinearity):
     """A nonlinearity given by its function φ."""
 
     def phi(self, z: Field) -> Field:
-        """φ(z), value by value."""
+        """φ(z) of each value of z, in its shape and type."""
         raise NotImplementedError
 
     def module(self, signal: Signal, rngs: nnx.Rngs) -> "PointwiseModule":
@@ -57,7 +57,7 @@ def norm_and_cosine(nngp: Field, variance1: Field, variance2: Field) -> tuple[Fi
 
 
 def sine_of(cosine: Field) -> Field:
-    """√(1 − c²)."""
+    """√(1 − c²) of cosines c; zero, with slope zero, where |c| ≥ 1."""
     return root((1 - cosine) * (1 + cosine))
 
 
@@ -122,7 +122,7 @@ class PiecewiseLinear(Activation):
 
 @dataclass(frozen=True)
 class Relu(PiecewiseLinear):
-    """φ(z) = max(z, 0)."""
+    """The rectified linear unit φ(z) = max(z, 0)."""
 
     def phi(self, z: Field) -> Field:
         return jax.nn.relu(z)
@@ -148,7 +148,7 @@ class LeakyRelu(PiecewiseLinear):
 
 @dataclass(frozen=True)
 class Abs(PiecewiseLinear):
-    """φ(z) = |z|."""
+    """The absolute value as activation, φ(z) = |z|."""
 
     @property
     def slopes(self) -> tuple[float, float]:
@@ -174,13 +174,13 @@ class ClosedForm(Activation):
     def closed_form(
         self, nngp: Field, gaps: tuple[Field, Field], variances: tuple[Field, Field]
     ) -> tuple[Field, Field]:
-        """E[φφ] and E[φ'φ']."""
+        """E[φ(u)φ(v)] and E[φ'(u)φ'(v)] from k, √(qq') ∓ k and q, q', the (co)variances of u and v."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Erf(ClosedForm):
-    """φ(z) = erf(z)."""
+    """The error function as activation, φ(z) = erf(z)."""
 
     def phi(self, z: Field) -> Field:
         return jax.scipy.special.erf(z)
@@ -220,7 +220,7 @@ class Gelu(ClosedForm):
 
 @dataclass(frozen=True)
 class Sin(ClosedForm):
-    """φ(z) = sin(frequency·z)."""
+    """The sine as activation, φ(z) = sin(frequency·z)."""
 
     frequency: float = 1.0
 

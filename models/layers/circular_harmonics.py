@@ -37,14 +37,14 @@ def rotated_basis(rotations: int, reflections: bool, size: int) -> Float[np.ndar
     Cosine and sine of a ring and frequency share one factor: W's law is then invariant under rotations and reflections.
     The factor is that of Σ_y B_b(ρ_g⁻¹y)² = 1, on average over the two and therefore, unless n divides 2k, over g.
     """
-    check(rotations, size)
+    check_filter(rotations, size)
     y = pixels(size)
     unturned = np.stack([y * np.conj(turn(rotations, r)) for r in range(rotations)])
     points = np.concatenate([unturned, -np.conj(unturned)]) if reflections else unturned
     direction = points / np.where(points == 0, 1, np.abs(points))  # 0 at the centre, where there is none
     basis = []
     for radius, width, highest in rings(size):
-        ring = gaussian(np.abs(points), radius, width)
+        ring = ring_profile(np.abs(points), radius, width)
         basis.append(ring / np.linalg.norm(ring[0]))
         for k in range(1, highest + 1):
             harmonic = ring * direction**k
@@ -79,7 +79,7 @@ def outer_width(size: int) -> float:
     narrow, wide = OUTER_WIDTHS
     for _ in range(50):  # bisection to float64's precision; a wider ring has more of the corners, where cos 4φ = −1
         middle = (narrow + wide) / 2
-        alias = np.sum(gaussian(np.abs(y), outermost, middle) * np.abs(y) ** 2 * np.cos(4 * np.angle(y)))
+        alias = np.sum(ring_profile(np.abs(y), outermost, middle) * np.abs(y) ** 2 * np.cos(4 * np.angle(y)))
         narrow, wide = (middle, wide) if alias > 0 else (narrow, middle)
     return narrow
 
@@ -90,8 +90,8 @@ def pixels(size: int) -> Complex[np.ndarray, "row column"]:
     return column - 1j * row
 
 
-def gaussian(distance: Float[np.ndarray, "..."], radius: float, width: float) -> Float[np.ndarray, "..."]:
-    """R_j, before normalisation."""
+def ring_profile(distance: Float[np.ndarray, "..."], radius: float, width: float) -> Float[np.ndarray, "..."]:
+    """The radial profile R_j of a ring, not normalised: exp(−(distance − radius)²/(2 width²))."""
     return np.exp(-(((distance - radius) / width) ** 2) / 2)
 
 
@@ -101,7 +101,7 @@ def turn(rotations: int, r: int) -> complex:
     return complex(RIGHT_ANGLES[right_angles] * np.exp(0.5j * np.pi * rest / rotations))
 
 
-def check(rotations: int, size: int) -> None:
+def check_filter(rotations: int, size: int) -> None:
     """Raise ValueError for a group or a filter that does not exist."""
     for name, number in (("rotations", rotations), ("size", size)):
         if not isinstance(number, Integral) or number < 1:

@@ -49,7 +49,7 @@ class Conv(Affine):
 
 
 class ConvModule(AffineModule[Conv]):
-    """Finite-width Conv."""
+    """The convolution of `Conv` at finite width, with weights and biases of its own."""
 
     formulation: Formulation | None = "patches"
 

@@ -28,7 +28,7 @@ class Dense(Affine):
 
 
 class DenseModule(AffineModule[Dense]):
-    """Finite-width Dense."""
+    """The linear map of `Dense` at finite width, with weights and biases of its own."""
 
     def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "feature *point sample"]:
         z = self.scaled_weight() @ x.reshape(x.shape[0], -1)

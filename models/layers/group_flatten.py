@@ -34,7 +34,7 @@ class GroupFlatten(Reduction):
 
 
 class GroupFlattenModule(nnx.Module):
-    """Finite-width GroupFlatten."""
+    """The flattening of `GroupFlatten` at finite width: each element's pixels, turned back, become channels."""
 
     def __init__(self, group: Group):
         self.group = group

@@ -43,7 +43,7 @@ class LayerNorm(Nonlinearity):
         return nngp * scale, jnp.broadcast_to(scale, nngp.shape)
 
     def side(self, variance: Float[Array, "..."]) -> Float[Array, "..."]:
-        """1/√(q+ε)."""
+        """The factor 1/√(q + ε) by which inputs of variance q are scaled."""
         return 1 / jnp.sqrt(variance + self.epsilon)
 
     def dual_of_gaps(
@@ -55,7 +55,7 @@ class LayerNorm(Nonlinearity):
 
 
 class LayerNormModule(nnx.Module):
-    """Finite-width LayerNorm."""
+    """The normalisation of `LayerNorm` at finite width, over the channels at each point."""
 
     def __init__(self, epsilon: float):
         self.epsilon = epsilon

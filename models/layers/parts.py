@@ -37,7 +37,7 @@ class PartSum(Layer):
         raise NotImplementedError
 
     def weights(self, x: Float[Array, "sample *point channel"]) -> Float[Array, "sample part"]:
-        """w_p(x)."""
+        """The factors w_p(x) of the parts in the sum, for a batch of inputs."""
         raise NotImplementedError
 
     def output(self, signal: Signal) -> Signal:

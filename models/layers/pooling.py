@@ -100,7 +100,7 @@ class MaxPool(_LocalPool):
 
 
 class FlattenModule(nnx.Module):
-    """Finite-width Flatten."""
+    """The flattening of `Flatten` at finite width: all points' channels in one vector, [feature, sample]."""
 
     def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "feature sample"]:
         return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
@@ -139,11 +139,11 @@ class MaxPoolModule(nnx.Module):
         self.window = window
 
     def __call__(self, x: Float[Array, "channel *axis row column sample"]) -> Float[Array, "channel *axis r c sample"]:
-        return largest(self.window.views(x))
+        return max_over_taps(self.window.views(x))
 
 
 @jax.custom_jvp
-def largest(taps: Float[Array, "tap *place"]) -> Float[Array, "*place"]:
+def max_over_taps(taps: Float[Array, "tap *place"]) -> Float[Array, "*place"]:
     """The maximum over taps, whose derivative is the mean over those taps that reach it.
 
     Autodiff compares taps with the maximum. But a compiler may compute a tap twice, for the maximum and for the
@@ -154,13 +154,13 @@ def largest(taps: Float[Array, "tap *place"]) -> Float[Array, "*place"]:
     return taps.max(axis=0)
 
 
-@largest.defjvp
+@max_over_taps.defjvp
 def _largest_and_derivative(
     primals: tuple[Float[Array, "tap *place"]], tangents: tuple[Float[Array, "tap *place"]]
 ) -> tuple[Float[Array, "*place"], Float[Array, "*place"]]:
     (taps,), (changes,) = primals, tangents
     reached = _unexceeded(taps)
-    return largest(taps), jnp.where(reached, changes, 0).sum(axis=0) / reached.sum(axis=0)
+    return max_over_taps(taps), jnp.where(reached, changes, 0).sum(axis=0) / reached.sum(axis=0)
 
 
 def _unexceeded(taps: Float[Array, "tap *place"]) -> Bool[Array, "tap *place"]:

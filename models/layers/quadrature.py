@@ -91,7 +91,7 @@ def _errors(layer: Quadrature) -> Float[np.ndarray, " variance"]:
 
 @dataclass(frozen=True)
 class Tanh(Quadrature):
-    """φ(z) = tanh(z)."""
+    """The hyperbolic tangent as activation, φ(z) = tanh(z)."""
 
     def phi(self, z: Field) -> Field:
         return jnp.tanh(z)

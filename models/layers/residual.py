@@ -14,7 +14,7 @@ from widesym.models.signal import Signal
 
 @dataclass(frozen=True)
 class Identity(Reduction):
-    """z = x."""
+    """The identity z = x, a layer that changes nothing."""
 
     def output(self, signal: Signal) -> Signal:
         return signal
@@ -51,14 +51,14 @@ class Residual(Layer):
 
 
 class IdentityModule(nnx.Module):
-    """Finite-width Identity."""
+    """The identity at finite width: it returns its input."""
 
     def __call__(self, x: Float[Array, "channel *point sample"]) -> Float[Array, "channel *point sample"]:
         return x
 
 
 class ResidualModule(Around[Network]):
-    """Finite-width Residual."""
+    """The residual connection x + body(x) at finite width."""
 
     def __init__(self, body: Network):
         self.body = body

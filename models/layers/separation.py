@@ -40,7 +40,7 @@ class Separation(NamedTuple):
     def of_inputs(
         cls, x1: Float[Array, "row column channel pair1"], x2: Float[Array, "row column channel pair"], lag: Lag
     ) -> "Separation":
-        """Of K = (1/n) Σ_c x_c x'_c and Θ = 0; one first input is paired with every second one,
+        """The separation of inputs, K = (1/n) Σ_c x_c x'_c and Θ = 0; one first input is paired with every second one,
         which is laid out as `Lag.meet` wants it.
 
         From the difference of the two directions, or their sum where K < 0.
@@ -67,12 +67,12 @@ class Separation(NamedTuple):
 
     @property
     def nngp(self) -> PointField:
-        """K."""
+        """The covariance K, half the difference of √(qq') + K and √(qq') − K."""
         return (self.far - self.near) / 2
 
     @property
     def covariance(self) -> Covariance:
-        """K and Θ."""
+        """The same pairs' covariances K and Θ."""
         return Covariance(self.nngp, self.ntk)
 
     def affine(
@@ -95,7 +95,7 @@ class Separation(NamedTuple):
         return Separation(near, far, self.ntk * derivative)
 
     def plus(self, other: "Separation", spread: PointField | float) -> "Separation":
-        """Of the sums of two independent signals each."""
+        """The separation of the sums of two independent signals each; `spread` adds to √(qq') ∓ K."""
         return Separation(self.near + other.near + spread, self.far + other.far + spread, self.ntk + other.ntk)
 
     def uncorrelated(self) -> "Separation":
@@ -112,7 +112,7 @@ class Split(NamedTuple):
 
     @classmethod
     def of(cls, parts: Float[Array, "part *point pair"]) -> "Split":
-        """From the parts' lengths."""
+        """The split of a signal whose independent parts have these lengths at each point."""
         length = root((parts**2).sum(0))
         return cls(length, tuple(parts * inverse(length)))
 

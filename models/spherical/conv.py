@@ -193,7 +193,7 @@ class SO3ConvModule(SphericalModule[SO3Conv]):
 
 
 class SO3PoolModule(nnx.Module):
-    """Finite-width SO3Pool."""
+    """The mean over SO(3) at finite width, (1/8π²) ∫ dg x(g) by quadrature."""
 
     def __init__(self, bandlimit: int):
         self.bandlimit = bandlimit

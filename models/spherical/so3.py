@@ -36,7 +36,7 @@ class SO3:
 
     @property
     def elements(self) -> range:
-        """The points' indices."""
+        """The numbers of the grid's points, from 0 on."""
         return range(self.order)
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from widesym.analysis.figures.contact_sheets import contact_sheet, telling
+from widesym.analysis.figures.contact_sheets import contact_sheet, representative_samples
 from widesym.ensembles.data import (
     CrossProduct,
     Dataset,
@@ -67,7 +67,7 @@ def test_colours_are_shown_as_they_came():
     low, high = np.percentile(images[2:], (0.5, 99.5))
     expected = np.clip((images[2:] - low) / (high - low), 0, 1)
     shown = [pixels for _, pixels in pictures_of(sheet(splits, ood=False))]
-    order = telling(splits.train, 10)
+    order = representative_samples(splits.train, 10)
     np.testing.assert_allclose(shown, expected[order], atol=1e-6)  # inputs are float32
 
 
@@ -107,4 +107,4 @@ def test_molecules_are_drawn_atom_by_atom():
 
 def test_classes_take_turns():
     data = Dataset("set", np.ones((6, 1)), np.array([1, 1, 1, 0, 2, 0]), ("a", "b", "c"), "made up")
-    assert list(telling(data, 5)) == [3, 0, 4, 5, 1]
+    assert list(representative_samples(data, 5)) == [3, 0, 4, 5, 1]

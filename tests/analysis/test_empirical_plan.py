@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.networks import NETWORKS, SPHERES, STDS, inputs, random_params
 from widesym.analysis.empirical import empirical_nngp, empirical_ntk
-from widesym.analysis.empirical.checks import checked
+from widesym.analysis.empirical.checks import checked_arguments
 from widesym.analysis.empirical.plan import make_plan, tile_ntk
 from widesym.analysis.programs.devices import devices_sharing_memory
 from widesym.models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu
@@ -18,7 +18,7 @@ SMALL = Architecture((Flatten(), Dense(8, **STDS), Relu(), Dense(3, **STDS)))
 def plan(architecture, shape, memory=2.0**40, count=3, **options):
     params = jax.tree.map(lambda leaf: leaf[0], random_params(architecture, shape, 1))
     x = np.ones((count, *shape), np.float32)
-    return make_plan(checked(architecture, params, x, None), "trace", options.get("method", "auto"), memory)
+    return make_plan(checked_arguments(architecture, params, x, None), "trace", options.get("method", "auto"), memory)
 
 
 WIDE = Architecture((Dense(64), Relu(), Dense(64), Relu(), Dense(2)))
@@ -56,7 +56,7 @@ def test_compiled_programs_take_no_more_memory_than_planned(name, method):
     params = jax.tree.map(lambda leaf: leaf[0], random_params(architecture, shape, 1))
     used = tile_ntk.lower(architecture, method, "diagonal", params, x, None).compile().memory_analysis()
     taken = used.temp_size_in_bytes + used.argument_size_in_bytes + used.output_size_in_bytes
-    planned = make_plan(checked(architecture, params, x, None), "diagonal", method, 2.0**40).bytes
+    planned = make_plan(checked_arguments(architecture, params, x, None), "diagonal", method, 2.0**40).bytes
     assert 0.2 * planned < taken <= planned  # below a fifth, tiles would be far smaller than they could be
 
 

@@ -31,7 +31,7 @@ ROUNDING = {"rtol": 1e-7, "atol": 1e-10}
 
 def kernels(engine, x):
     with jax.enable_x64(True):
-        return np.stack(engines.gram(engine, np.float64(x), np.float64(x)))
+        return np.stack(engines.gram_by_engine(engine, np.float64(x), np.float64(x)))
 
 
 def test_engines_are_chosen_by_what_stays_apart():
@@ -127,7 +127,7 @@ def test_pooled_spherical_kernel_is_invariant_at_every_bandlimit(L, inner):
     signals = rng.standard_normal((2, 2 * L, 2 * L - 1, 2))
     with jax.enable_x64(True):
         x = [rotate_sphere(signals, angles) for angles in [(0.0, 0.0, 0.0), tuple(rng.uniform(0, np.pi, 3))]]
-        kernel = np.stack(engines.gram(engine, np.moveaxis(np.concatenate(x, -1), (0, -1), (-1, 0)), None))
+        kernel = np.stack(engines.gram_by_engine(engine, np.moveaxis(np.concatenate(x, -1), (0, -1), (-1, 0)), None))
     np.testing.assert_allclose(kernel[:, 2:, :2], kernel[:, :2, :2], rtol=1e-5)
 
 

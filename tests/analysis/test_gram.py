@@ -15,8 +15,8 @@ from widesym.analysis.gram import (
     GramError,
     Tiling,
     choose_tiling,
-    computed,
-    create_store,
+    compute_tiles,
+    create_gram_store,
     pending_tiles,
     read_gram,
 )
@@ -37,8 +37,8 @@ def data(count, seed=0):
 
 def fill(path, gram, tile):
     """Compute all of it in tiles of this shape."""
-    create_store(path, gram, Tiling(gram.shape, tile, gram.is_symmetric))
-    return list(computed(gram, path, pending_tiles(path, gram)))
+    create_gram_store(path, gram, Tiling(gram.shape, tile, gram.is_symmetric))
+    return list(compute_tiles(gram, path, pending_tiles(path, gram)))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_is_missing_or_damaged_is_computed_again(tmp_path):
     with pytest.raises(ValueError, match="3 of 6 tiles are missing or damaged, the first at rows from 0 and columns"):
         read_gram(path)
     untouched = (path / "ntk" / "c" / "0" / "0").stat().st_mtime_ns
-    assert len(list(computed(gram, path, pending_tiles(path, gram)))) == 1 + 3
+    assert len(list(compute_tiles(gram, path, pending_tiles(path, gram)))) == 1 + 3
     assert (path / "ntk" / "c" / "0" / "0").stat().st_mtime_ns == untouched
     for found, expected in zip(read_gram(path), whole, strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -145,14 +145,14 @@ def test_what_is_missing_or_damaged_is_computed_again(tmp_path):
 )
 def test_a_store_of_another_spec_is_refused(tmp_path, other, keys):
     gram = Gram(MLP, data(10))
-    create_store(tmp_path / "gram.zarr", gram, Tiling(gram.shape, (4, 4), True))
+    create_gram_store(tmp_path / "gram.zarr", gram, Tiling(gram.shape, (4, 4), True))
     with pytest.raises(ValueError, match=f"holds another Gram matrix: its {keys} differ"):
         pending_tiles(tmp_path / "gram.zarr", other)
 
 
 def test_a_store_that_cannot_be_read_is_named(tmp_path):
     path, gram = tmp_path / "gram.zarr", Gram(MLP, data(10))
-    create_store(path, gram, Tiling(gram.shape, (4, 4), True))
+    create_gram_store(path, gram, Tiling(gram.shape, (4, 4), True))
     (path / "ntk" / "zarr.json").write_text("{")
     with pytest.raises(ValueError, match=r"gram\.zarr, as a Gram matrix, cannot be read"):
         stored_tiling(path)
@@ -216,7 +216,7 @@ def test_devices_take_one_item_each_at_a_time():
 def test_chunks_are_tiles(tmp_path):
     """So no two processes write one file."""
     gram = Gram(MLP, data(10))
-    create_store(tmp_path / "gram.zarr", gram, Tiling(gram.shape, (4, 4), True))
+    create_gram_store(tmp_path / "gram.zarr", gram, Tiling(gram.shape, (4, 4), True))
     root = zarr.open_group(tmp_path / "gram.zarr", mode="r")
     assert root["ntk"].chunks == root["nngp"].chunks == (4, 4)
     assert root["checksum"].chunks == (1, 1)

@@ -13,7 +13,7 @@ import zarr
 from widesym.analysis.comparison import Compared, Times, compare
 from widesym.analysis.comparison.pairing import pair_of
 from widesym.analysis.dynamics import Prediction
-from widesym.analysis.estimators.differences import Differences, Part
+from widesym.analysis.estimators.differences import Differences, LogitsPart
 from widesym.analysis.estimators.divergence import divergence_interval, squared_divergence_interval
 from widesym.analysis.estimators.logits import EnsembleLogits
 from widesym.analysis.estimators.means import EstimatedMean, estimate_mean, half_samples, signs_among
@@ -172,8 +172,8 @@ def test_differences_are_read_in_blocks_of_any_size():
     for array, each in zip(arrays, values, strict=True):
         array[:] = each
     members = [np.array([0, 1, 2, 5, 6, 9]), np.array([10, 3, 4, 5, 6, 0])]
-    ours = Part(arrays[0], (1, 0), members[0], (slice(3, 5), slice(0, 1)))
-    theirs = Part(arrays[1], (0, 1), members[1], (slice(1, 4),))
+    ours = LogitsPart(arrays[0], (1, 0), members[0], (slice(3, 5), slice(0, 1)))
+    theirs = LogitsPart(arrays[1], (0, 1), members[1], (slice(1, 4),))
     expected = values[0, 1][members[0]][:, [3, 4, 0]] - values[1, 0][members[1]][:, 1:4]
     read = EnsembleLogits(Differences(ours, theirs))
     for memory in (1, 60, 2**20):

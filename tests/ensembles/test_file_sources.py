@@ -7,7 +7,7 @@ import pytest
 
 from widesym.ensembles.data import DataError, Source
 from widesym.ensembles.data.readers.cifar import CifarBinary
-from widesym.ensembles.data.readers.files import class_names, explained, read_bytes
+from widesym.ensembles.data.readers.files import class_names, explaining_read_errors, read_bytes
 from widesym.ensembles.data.readers.idx import IdxFiles
 from widesym.ensembles.data.readers.image_folders import ImageFolders
 from widesym.ensembles.data.readers.npz import Npz
@@ -19,10 +19,10 @@ def test_reading_says_which_file_and_why(tmp_path):
         read_bytes(tmp_path)
     with (
         pytest.raises(DataError, match=r"x cannot be read; it may be damaged or cut short \(KeyError\)"),
-        explained("x", "read"),
+        explaining_read_errors("x", "read"),
     ):
         raise KeyError
-    with pytest.raises(DataError, match=r"^as it is$"), explained("x", "read"):
+    with pytest.raises(DataError, match=r"^as it is$"), explaining_read_errors("x", "read"):
         raise DataError("as it is")
 
 

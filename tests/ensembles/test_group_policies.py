@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import turned_fields
 from widesym.ensembles.augmentation import (
     FixedElements,
     FullOrbit,

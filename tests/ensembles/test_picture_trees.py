@@ -7,7 +7,7 @@ from PIL import Image
 from tests.support.stored_pictures import standardised
 from widesym.ensembles.data import DataError, ImageFolders
 from widesym.ensembles.data.cache import cached
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +108,6 @@ def test_parts_are_of_one_size(tree, tmp_path):
 def test_what_an_earlier_version_read_is_read_again(tree):
     source, _ = tree("a/0.png", "a/1.png", "b/0.png")
     about = {name: value for name, value in source._description.items() if name != "reading"}  # as it was said
-    stale = Raw("set", Part(np.zeros((3, 2, 2, 3), np.uint8), np.zeros(3, int)), None, "earlier", ("x",))
+    stale = Raw("set", RawSplit(np.zeros((3, 2, 2, 3), np.uint8), np.zeros(3, int)), None, "earlier", ("x",))
     cached(source._title, about, lambda: stale)
     assert source.load().train.classes == ("a", "b")

@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.raw_sets import molecules, raw
 from widesym.ensembles.data import DataError
-from widesym.ensembles.data.raw import Part, moments
+from widesym.ensembles.data.raw import RawSplit, moments
 
 
 def test_pixels_are_normalised_with_training_statistics_channel_by_channel():
@@ -26,7 +26,7 @@ def test_pixels_are_normalised_with_training_statistics_channel_by_channel():
 
 def test_floats_are_normalised_likewise_and_constant_channels_become_zero():
     images = np.random.default_rng(0).standard_normal((2500, 2, 2, 3)) * [3, 0, 20] + [5, 0.3, -100]
-    train, test = Part(images[:2400]), Part(images[2400:])
+    train, test = RawSplit(images[:2400]), RawSplit(images[2400:])
     # The same sums in float64, in another order; they are over more than two blocks.
     np.testing.assert_allclose(
         moments(train.inputs[..., 0]), [train.inputs[..., 0].mean(), train.inputs[..., 0].std()], 1e-12
@@ -39,7 +39,7 @@ def test_floats_are_normalised_likewise_and_constant_channels_become_zero():
 @pytest.mark.parametrize("scale", [1e-50, 1e-10, 1e37, 1e100])
 def test_floats_of_any_scale_are_normalised(scale):
     images = np.random.default_rng(0).random((40, 2, 2, 1)) * scale
-    train, _ = raw(train=Part(images), test=None, classes=()).splits()
+    train, _ = raw(train=RawSplit(images), test=None, classes=()).splits()
     # Sums in float64 of numbers rounded to float32.
     np.testing.assert_allclose([train.inputs.mean(dtype=float), train.inputs.std(dtype=float)], [0, 1], atol=1e-6)
 
@@ -49,12 +49,12 @@ def test_floats_too_far_apart_for_float32_are_refused():
     images = 10 * np.random.default_rng(0).random((8, 2, 2, 1))
     for train, test in ((images * 1e200, images), (images, images * 1e60)):
         with pytest.raises(DataError, match=r"shapes: inputs run from 0\.\d+ to \S+e\+\d+, too far apart to be norm"):
-            raw(train=Part(train), test=Part(test), classes=()).splits()
+            raw(train=RawSplit(train), test=RawSplit(test), classes=()).splits()
 
 
 @pytest.mark.parametrize(("samples", "sizes"), [(2, [1, 1]), (3, [2, 1]), (7, [6, 1]), (8, [6, 2])])
 def test_a_small_set_in_one_piece_keeps_at_least_one_sample_to_test(samples, sizes):
-    few = raw(train=Part(np.arange(samples * 4.0).reshape(samples, 2, 2, 1)), test=None, classes=())
+    few = raw(train=RawSplit(np.arange(samples * 4.0).reshape(samples, 2, 2, 1)), test=None, classes=())
     assert [len(part) for part in few.splits()] == sizes
 
 
@@ -93,8 +93,8 @@ def test_a_set_in_one_piece_has_a_part_held_out_by_the_seed():
     ("changes", "message"),
     [
         ({"classes": ("a",)}, "labels run from 0 to 2, but there are 1 classes"),
-        ({"test": Part(np.zeros((1, 4, 5, 2)))}, r"differ in shape, \(4, 4, 2\) and \(4, 5, 2\)"),
-        ({"test": None, "train": Part(np.array([[1], [np.nan]]))}, "shapes: 1 input values are not finite"),
+        ({"test": RawSplit(np.zeros((1, 4, 5, 2)))}, r"differ in shape, \(4, 4, 2\) and \(4, 5, 2\)"),
+        ({"test": None, "train": RawSplit(np.array([[1], [np.nan]]))}, "shapes: 1 input values are not finite"),
     ],
 )
 def test_what_a_data_set_would_refuse_is_refused(changes, message):

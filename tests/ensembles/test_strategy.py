@@ -77,7 +77,7 @@ def told(monkeypatch):
                 raise speed
             return Trial(strategy, 1 / speed, 1.0, memory * strategy.members_at_once)
 
-        monkeypatch.setattr(trial, "measured", measured)
+        monkeypatch.setattr(trial, "timed_trial", measured)
         monkeypatch.setattr(trial, "free_memory", lambda: free)
         monkeypatch.setattr(trial, "state_bytes", lambda trainer, shape: state)
         x, y, _ = data()

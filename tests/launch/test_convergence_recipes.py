@@ -32,7 +32,7 @@ def test_recipes_end_to_end(command, tmp_path, monkeypatch, name):
     assert matplotlib.image.imread(tmp_path / "out" / f"{name}.png").std() > 0.05
     assert (tmp_path / "out" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
 
-    monkeypatch.setattr(convergence_run, "computed", None)
+    monkeypatch.setattr(convergence_run, "computed_kernels", None)
     code, again, _ = command("reproduce", name, *TINY, "--output", "out")
     assert code == 0
     assert "12 of 12 members found" in again

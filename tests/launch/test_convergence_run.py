@@ -17,7 +17,7 @@ from widesym.analysis.kernels import Kernel, analytic_kernel
 from widesym.ensembles.randomness import own_key
 from widesym.launch.errors import RunDirectoryError, SampleError
 from widesym.launch.kernels import sampled as convergence_run
-from widesym.launch.kernels.sampled import KernelSample, computed, sample_kernels
+from widesym.launch.kernels.sampled import KernelSample, computed_kernels, sample_kernels
 from widesym.launch.kernels.sampled_report import of_kernel
 from widesym.launch.runs.interrupts import PreemptedError
 from widesym.models import Architecture, Dense, Flatten, MaxPool, Relu
@@ -90,19 +90,21 @@ def test_samples_are_independent_of_others_unless_randomness_is_shared():
 
 def test_a_members_kernel_does_not_depend_on_how_many_are_computed_a_call(monkeypatch):
     monkeypatch.setattr(convergence_run, "A_CALL", 1)
-    kernels = np.concatenate(list(computed(make_sample(members=4), 8, start=0)))
+    kernels = np.concatenate(list(computed_kernels(make_sample(members=4), 8, start=0)))
     monkeypatch.setattr(convergence_run, "A_CALL", 3)
-    np.testing.assert_allclose(np.concatenate(list(computed(make_sample(members=4), 8, 0))), kernels, rtol=1e-5)
-    np.testing.assert_array_equal(np.concatenate(list(computed(make_sample(members=4), 8, 3))).shape, (1, 2, 3, 3))
+    np.testing.assert_allclose(np.concatenate(list(computed_kernels(make_sample(members=4), 8, 0))), kernels, rtol=1e-5)
+    np.testing.assert_array_equal(
+        np.concatenate(list(computed_kernels(make_sample(members=4), 8, 3))).shape, (1, 2, 3, 3)
+    )
 
 
 def test_members_come_in_their_order_whichever_device_is_first(monkeypatch):
     def backwards(function, items, devices):
         yield from [function(item, devices[0]) for item in items][::-1]
 
-    expected = np.concatenate(list(computed(make_sample(), 4, 0)))
+    expected = np.concatenate(list(computed_kernels(make_sample(), 4, 0)))
     monkeypatch.setattr(convergence_run, "on_devices", backwards)
-    np.testing.assert_array_equal(np.concatenate(list(computed(make_sample(), 4, 0))), expected)
+    np.testing.assert_array_equal(np.concatenate(list(computed_kernels(make_sample(), 4, 0))), expected)
 
 
 def test_no_device_is_far_ahead_of_another(monkeypatch):
@@ -113,11 +115,11 @@ def test_no_device_is_far_ahead_of_another(monkeypatch):
         handed.append((len(items), len(devices)))
         yield from (function(item, devices[0]) for item in reversed(items))
 
-    expected = np.concatenate(list(computed(make_sample(), 4, 0)))
+    expected = np.concatenate(list(computed_kernels(make_sample(), 4, 0)))
     monkeypatch.setattr(convergence_run, "on_devices", noted)
     monkeypatch.setattr(convergence_run, "AHEAD", 1)
     monkeypatch.setattr(convergence_run.jax, "local_devices", lambda: jax.devices()[:1] * 2)
-    np.testing.assert_array_equal(np.concatenate(list(computed(make_sample(), 4, 0))), expected)
+    np.testing.assert_array_equal(np.concatenate(list(computed_kernels(make_sample(), 4, 0))), expected)
     assert handed == [(2, 2), (1, 2)]
 
 
@@ -151,7 +153,7 @@ def test_a_signal_is_heeded_between_calls_and_nothing_is_lost(whole, tmp_path, m
 
 def test_what_is_finished_is_not_computed_again(whole, monkeypatch):
     directory, exact, moments = whole
-    monkeypatch.setattr(convergence_run, "computed", None)
+    monkeypatch.setattr(convergence_run, "computed_kernels", None)
     monkeypatch.setattr(convergence_run, "analytic_kernel", None)
     found = sample_kernels(make_sample(), directory, CONSOLE)
     assert_same(found[1], moments)
@@ -184,7 +186,7 @@ def test_kernels_that_are_not_finite_are_refused_by_width_and_member(tmp_path, m
 
 def test_zero_entries_of_the_analytic_kernel_are_refused_before_sampling(tmp_path, monkeypatch):
     """Of linear networks the kernel of orthogonal inputs is zero."""
-    monkeypatch.setattr(convergence_run, "computed", None)
+    monkeypatch.setattr(convergence_run, "computed_kernels", None)
     sample = make_sample(architectures={4: Architecture((Dense(1),))}, x=np.eye(3, 4))
     with pytest.raises(SampleError, match="6 entries of the analytic NNGP are zero, of inputs 0 and 1, 0 and 2, 1 and"):
         sample_kernels(sample, tmp_path, CONSOLE)

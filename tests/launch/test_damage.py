@@ -19,7 +19,7 @@ from widesym.ensembles.recorder import read_logits
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs import directory as run_directory
 from widesym.launch.runs.directory import claim
-from widesym.launch.runs.interrupts import PreemptedError, heed, stops_noted
+from widesym.launch.runs.interrupts import PreemptedError, raise_if_requested, stops_noted
 from widesym.launch.runs.metrics import read_metrics
 from widesym.launch.training.execution import run_ensemble
 
@@ -79,12 +79,12 @@ def test_a_first_signal_is_noted_and_a_second_stops_at_once(number, stop):
     said, before = [], signal.getsignal(number)
     with stops_noted(said.append) as request:
         assert not request.made
-        heed(request.number)
+        raise_if_requested(request.number)
         os.kill(os.getpid(), number)
         assert request.made
         assert said == ["stopping, once the state is saved; again to stop at once"]
         with pytest.raises(stop):
-            heed(request.number)
+            raise_if_requested(request.number)
         with pytest.raises(stop):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from widesym.ensembles.recorder import read_logits
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.disk import size
+from widesym.launch.runs.disk import bytes_text
 from widesym.launch.runs.metrics import read_metrics
 from widesym.launch.training.execution import run_ensemble
 
@@ -100,4 +100,4 @@ def test_a_run_that_the_disk_has_no_space_for(tmp_path, monkeypatch):
     ("number", "text"), [(0, "0 B"), (1023, "1.02e+03 B"), (1536, "1.5 KiB"), (3 * 2**40, "3 TiB")]
 )
 def test_sizes_are_for_people(number, text):
-    assert size(number) == text
+    assert bytes_text(number) == text

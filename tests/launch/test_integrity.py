@@ -20,7 +20,7 @@ from tests.support.damaged_runs import (
 )
 from tests.support.failed_loads import FAILED_LOADS
 from tests.support.stored_runs import TRAIN
-from widesym.launch.integrity.files import Check, digests
+from widesym.launch.integrity.files import Check, file_digests
 from widesym.launch.integrity.run import examine
 
 pytestmark = FAILED_LOADS
@@ -175,7 +175,7 @@ def test_digests_are_those_of_sha256sum(tmp_path):
     (tmp_path / "data" / "1-test.npz.new").write_bytes(b"half")
     (tmp_path / "other").write_bytes(b"not a record")
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, example B.1
-    assert digests(tmp_path) == {"data/0-train.npz": known}
+    assert file_digests(tmp_path) == {"data/0-train.npz": known}
 
 
 def test_members_that_are_not_in_the_store_are_missed(run):

@@ -23,7 +23,7 @@ from rich.console import Console
 
 from tests.support.jax_settings import SETTINGS
 from widesym.analysis.empirical import empirical_kernel, empirical_ntk, sampled_kernel
-from widesym.analysis.gram import Gram, Tiling, computed, create_store, pending_tiles, read_gram
+from widesym.analysis.gram import Gram, Tiling, compute_tiles, create_gram_store, pending_tiles, read_gram
 from widesym.analysis.kernels import analytic_kernel
 from widesym.ensembles import (
     Adam,
@@ -222,13 +222,13 @@ def test_a_gram_matrix_goes_on_with_the_same_numbers(tmp_path, setting):
     gram = Gram(CNN, X)
     tiling = Tiling(gram.shape, (2, 2), gram.is_symmetric)
     for name in ("whole", "half"):
-        create_store(tmp_path / name, gram, tiling)
+        create_gram_store(tmp_path / name, gram, tiling)
         tiles = pending_tiles(tmp_path / name, gram)
         assert len(tiles) > 2
-        for _ in computed(gram, tmp_path / name, tiles[: None if name == "whole" else 1]):
+        for _ in compute_tiles(gram, tmp_path / name, tiles[: None if name == "whole" else 1]):
             pass
     with under(setting):
-        for _ in computed(gram, tmp_path / "half", pending_tiles(tmp_path / "half", gram)):
+        for _ in compute_tiles(gram, tmp_path / "half", pending_tiles(tmp_path / "half", gram)):
             pass
         found = read_gram(tmp_path / "half")
     assert_same(found, read_gram(tmp_path / "whole"))

@@ -52,7 +52,7 @@ class Killed(BaseException):
 
 
 def test_a_finished_one_is_found_not_computed(whole, monkeypatch):
-    monkeypatch.setattr(kernel_run, "computed", None)
+    monkeypatch.setattr(kernel_run, "compute_tiles", None)
     kernel = compute_gram(make_gram(), whole, CONSOLE, MEMORY)
     np.testing.assert_array_equal(kernel.ntk, read_gram(whole / "gram.zarr").ntk)
     assert json.loads((whole / "config.json").read_text())["config"] == make_gram().config
@@ -62,7 +62,7 @@ def test_a_finished_one_is_found_not_computed(whole, monkeypatch):
         np.testing.assert_allclose([found["smallest"], found["largest"]], eigenvalues[[0, -1]], rtol=1e-9)
 
 
-@pytest.mark.parametrize("stage", ["create_store", "write_tile", "checksum", "write_json"])
+@pytest.mark.parametrize("stage", ["create_gram_store", "write_tile", "checksum", "write_json"])
 def test_killed_at_any_stage(whole, tmp_path, monkeypatch, stage):
     """Before the store is there, before and within the writing of the third tile, and when all are."""
     module = {"write_tile": compute, "checksum": compute}.get(stage, kernel_run)
@@ -82,10 +82,10 @@ def test_killed_at_any_stage(whole, tmp_path, monkeypatch, stage):
         with pytest.raises(Killed):
             compute_gram(make_gram(), tmp_path / "gram", CONSOLE, MEMORY)
     told = []
-    monkeypatch.setattr(kernel_run, "computed", lambda *of: told.append(len(of[2])) or compute.computed(*of))
+    monkeypatch.setattr(kernel_run, "compute_tiles", lambda *of: told.append(len(of[2])) or compute.compute_tiles(*of))
     compute_gram(make_gram(), tmp_path / "gram", CONSOLE, MEMORY)
     tiles = len(stored_tiling(whole / "gram.zarr"))
-    assert told == [{"create_store": tiles, "write_json": 0}.get(stage, tiles - 2)]
+    assert told == [{"create_gram_store": tiles, "write_json": 0}.get(stage, tiles - 2)]
     assert_same(tmp_path / "gram", whole)
 
 
@@ -134,7 +134,7 @@ def test_a_directory_in_use_is_refused(tmp_path):
 def test_tiles_of_a_store_stay_what_they_are(whole, tmp_path, monkeypatch):
     """Others would round differently; where they take more than is allowed now, that is said."""
     with monkeypatch.context() as patch:
-        patch.setattr(kernel_run, "computed", lambda *of: iter(()))
+        patch.setattr(kernel_run, "compute_tiles", lambda *of: iter(()))
         with pytest.raises(RunDirectoryError, match="tiles are missing or damaged"):
             compute_gram(make_gram(), tmp_path / "gram", CONSOLE, MEMORY)
     with pytest.raises(RunDirectoryError, match=r"memory is 2 KiB, but the tiles that are there, .* take "):

@@ -14,7 +14,7 @@ from widesym.ensembles.member import HEALTHY, Metrics
 from widesym.ensembles.trainer import Moment
 from widesym.launch.runs import progress
 from widesym.launch.runs.metrics import add_row, metrics_row, read_metrics
-from widesym.launch.runs.progress import standing, training_progress
+from widesym.launch.runs.progress import training_line, training_progress
 from widesym.launch.runs.scores import Scores, scores
 
 
@@ -94,18 +94,18 @@ def shown(console, frozen_at=WELL):
     return console.file.getvalue()
 
 
-def test_standing_is_of_the_healthy_members():
-    assert standing(Moment(5, None, METRICS, WELL, None), SCORES) == "loss 4.0000 ± 3.5590, accuracy 0.250, |∇| 5"
-    told = standing(Moment(5, None, METRICS, np.array([HEALTHY, HEALTHY, 3]), None), SCORES)
+def test_the_line_is_of_the_healthy_members():
+    assert training_line(Moment(5, None, METRICS, WELL, None), SCORES) == "loss 4.0000 ± 3.5590, accuracy 0.250, |∇| 5"
+    told = training_line(Moment(5, None, METRICS, np.array([HEALTHY, HEALTHY, 3]), None), SCORES)
     assert told == "loss 1.5000 ± 0.5000, accuracy 0.375, |∇| 4, 1 of 3 members frozen"
-    assert standing(Moment(0, None, METRICS, WELL, None), SCORES) == "untrained"
+    assert training_line(Moment(0, None, METRICS, WELL, None), SCORES) == "untrained"
 
 
 def told(data, loss=MeanSquaredError()):  # noqa: B008
-    return standing(Moment(5, None, METRICS, WELL, None), scores(METRICS, data, loss))
+    return training_line(Moment(5, None, METRICS, WELL, None), scores(METRICS, data, loss))
 
 
-def test_standing_of_values_is_their_error():
+def test_the_line_of_values_is_their_error():
     """√(2L/K) of L = 1, 2, 9, K the quantities."""
     mean = np.sqrt([2.0, 4.0, 18.0]).mean()
     assert told(measured("train", [[1.0]], ENERGY)) == f"loss 4.0000 ± 3.5590, error {mean:.3g} eV, |∇| 5"

@@ -15,7 +15,7 @@ from widesym.ensembles.trial import Trial
 from widesym.launch.config.specs import made
 from widesym.launch.training import duration as module
 from widesym.launch.training.config import TrainConfig
-from widesym.launch.training.duration import PredictedTime, RecordTime, predicted_time, record_time, spoken
+from widesym.launch.training.duration import PredictedTime, RecordTime, duration_text, predicted_time, record_time
 from widesym.launch.training.execution import run_ensemble
 from widesym.models import Architecture, Conv, Dense, Flatten, Relu
 
@@ -44,7 +44,7 @@ def run(loss=None, **fields):
 def test_the_parts_of_a_run_are_added(monkeypatch, run_, trials, compilations):
     devices, members = jax.device_count(), 16 * jax.device_count()
     trial = Trial(Strategy(1), seconds_a_member_step=1e-3 / devices, compile_seconds=3.0, bytes_a_device=0)
-    monkeypatch.setattr(module, "measured", lambda trainer, strategy, data: trial)
+    monkeypatch.setattr(module, "timed_trial", lambda trainer, strategy, data: trial)
     monkeypatch.setattr(module, "record_time", lambda run, trainer: RecordTime(5.0, 0.25))
     asked = run(members=members, **run_)
     steps, records = asked.record_steps[-1], 2
@@ -55,7 +55,7 @@ def test_the_parts_of_a_run_are_added(monkeypatch, run_, trials, compilations):
 
 def test_untrained_networks_take_their_record_alone(monkeypatch):
     trial = Trial(Strategy(1), seconds_a_member_step=1e9, compile_seconds=3.0, bytes_a_device=0)
-    monkeypatch.setattr(module, "measured", lambda trainer, strategy, data: trial)
+    monkeypatch.setattr(module, "timed_trial", lambda trainer, strategy, data: trial)
     monkeypatch.setattr(module, "record_time", lambda run, trainer: RecordTime(0.0, 0.0))
     assert predicted_time(run(record_steps=[0])).seconds == pytest.approx(2 * 3.0 + 0.9)
 
@@ -80,7 +80,7 @@ def test_records_are_timed_by_their_second_call(monkeypatch):
     ],
 )  # fmt: skip
 def test_durations_are_in_their_two_largest_units(seconds, text):
-    assert spoken(seconds) == text
+    assert duration_text(seconds) == text
 
 
 def test_what_is_said_names_the_machine_and_the_trial():

@@ -20,7 +20,7 @@ from widesym.ensembles.recorder import SickMembersError, read_logits, read_orbit
 from widesym.ensembles.trial import state_bytes
 from widesym.launch.config.snapshots import EmpiricalNtk, Parameters
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.disk import size
+from widesym.launch.runs.disk import bytes_text
 from widesym.launch.runs.metrics import read_metrics
 from widesym.launch.runs.run import Run
 from widesym.launch.training import strategy as stored_strategy
@@ -113,7 +113,7 @@ def test_the_size_on_disk_is_said_before(finished, run):
     path, said = finished
     data = sum(array.nbytes for each in run.sets for array in (each.inputs, each.labels))
     checkpoints = 3 * state_bytes(run.trainer(Strategy(1)), (8, 8, 1))
-    assert f"run: takes about {size(run.layout.bytes + checkpoints + data)} on disk" in said
+    assert f"run: takes about {bytes_text(run.layout.bytes + checkpoints + data)} on disk" in said
     with xr.open_zarr(path / "logits.zarr") as store:
         floats = [array for array in store.data_vars.values() if array.dims[:2] == ("time", "member")]
         assert sum(array.nbytes for array in floats if array.dtype == np.float32) == run.layout.bytes

@@ -15,7 +15,7 @@ from rich.console import Console
 from tests.support.sweeps import SMALL, sweep_file
 from widesym.launch import cli
 from widesym.launch.commands.sweep import SweepCommand
-from widesym.launch.sweep.config import points_of, read_sweep, told
+from widesym.launch.sweep.config import describe_changes, points_of, read_sweep
 from widesym.launch.sweep.jobs import kind
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def test_products_zips_and_points_are_combined(tmp_path):
         zip={"train": [10, 11], "test": [5, 6]},
         points=[{"members": 1}, {"members": 2, "recipe.augmentation": {"type": "NoAugmentation"}}],
     )
-    found = [told(point.changes) for point in points_of(read_sweep(file, {}, {}), "file")]
+    found = [describe_changes(point.changes) for point in points_of(read_sweep(file, {}, {}), "file")]
     expected = [
         f"seed={seed}, width={width}, train={10 + of}, test={5 + of}, members={members}{policy}"
         for seed in (0, 1)

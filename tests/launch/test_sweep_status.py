@@ -23,7 +23,7 @@ from widesym.launch.runs.directory import claim
 from widesym.launch.runs.failures import failure_in
 from widesym.launch.runs.heartbeat import Pulse, beating, read_heartbeat
 from widesym.launch.sweep.directory import SweepDirectory
-from widesym.launch.sweep.states import standings
+from widesym.launch.sweep.states import job_states
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,11 +71,11 @@ def test_who_holds_the_lock_is_running_and_who_was_killed_is_stale(unfinished):
         stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert process.stdout.readline() == b"held\n"
-    assert standings(directory, jobs)[name].state == "running"
+    assert job_states(directory, jobs)[name].state == "running"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert {each.state for each in standings(directory, jobs).values()} == {"stale"}
+    assert {each.state for each in job_states(directory, jobs).values()} == {"stale"}
 
 
 @pytest.mark.parametrize("jump", [-86400.0, 86400.0], ids=["back a day", "forth a day"])
@@ -95,8 +95,8 @@ def test_clocks_that_jump_change_nothing(unfinished, monkeypatch, jump):
         for name in jobs:
             os.utime(directory.run(name) / "heartbeat.json", (stamp, stamp))
         written_elsewhere(directory, here, "here")
-        found = standings(directory, jobs)
-    assert {name: standing.state for name, standing in found.items()} == {
+        found = job_states(directory, jobs)
+    assert {name: job_state.state for name, job_state in found.items()} == {
         alive: "running",
         dead: "stale",
         here: "stale",

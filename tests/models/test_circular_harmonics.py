@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.support import turned_fields
 from widesym.models.layers.circular_harmonics import filter_basis, outer_width, rotated_basis
 
 ARRAYS = np.load(Path(__file__).parent / "escnn" / "arrays.npz")

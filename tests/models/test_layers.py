@@ -35,7 +35,7 @@ from widesym.models import (
     cyclic,
     dihedral,
 )
-from widesym.models.layers.pooling import largest
+from widesym.models.layers.pooling import max_over_taps
 from widesym.models.signal import Signal, to_layout
 
 C1, C2, C4, C8, D2, D4 = cyclic(1), cyclic(2), cyclic(4), cyclic(8), dihedral(2), dihedral(4)
@@ -224,8 +224,8 @@ def test_the_derivative_of_a_maximum_is_the_mean_over_those_that_reach_it():
     for order in permutations(range(4)):
         taps, expected = (np.float32([list(x) for x in side]).T[list(order)] for side in (shares, shares.values()))
         change = np.random.default_rng(0).standard_normal(taps.shape, dtype=np.float32)
-        np.testing.assert_allclose(jax.grad(lambda x: largest(x).sum())(taps), expected, rtol=1e-6)
-        value, pushed = jax.jvp(largest, (taps,), (change,))
+        np.testing.assert_allclose(jax.grad(lambda x: max_over_taps(x).sum())(taps), expected, rtol=1e-6)
+        value, pushed = jax.jvp(max_over_taps, (taps,), (change,))
         np.testing.assert_array_equal(value, taps.max(0))
         assert_close(pushed, (expected * change).sum(0))
 

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.support import work
 from tests.support.cluster import told, wait_until
 from tests.support.work import HELD_AT, STEPS, Train, TrainHeld
 from widesym.ensembles.checkpoints import saved_steps

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from widesym.ensembles.data import Quantity
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 
 
 def pictures(samples, seed=0):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, [200, 256], (samples, 4, 4, 2), np.uint8)
-    return Part(pixels, rng.integers(0, 3, samples))
+    return RawSplit(pixels, rng.integers(0, 3, samples))
 
 
 def raw(**changes):
@@ -23,5 +23,5 @@ def raw(**changes):
 def molecules():
     rng = np.random.default_rng(2)
     values = rng.standard_normal((20, 2)).astype(np.float32)
-    part = Part(rng.standard_normal((20, 5, 4)).astype(np.float32), None, values)
+    part = RawSplit(rng.standard_normal((20, 5, 4)).astype(np.float32), None, values)
     return Raw("molecules", part, None, "computed", (), (Quantity("U0", "Ha"), Quantity("mu", "D")))

@@ -70,7 +70,7 @@ def further_out(data: Dataset, samples: int, seed: int = 0) -> Dataset:
 
 
 def height(x: Points) -> Float[np.ndarray, " sample"]:
-    """f(x) = cos π‖x‖."""
+    """The function to be learned, f(x) = cos π‖x‖, of each point."""
     return np.cos(np.pi * np.linalg.norm(x, axis=-1))
 
 

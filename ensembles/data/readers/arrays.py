@@ -7,7 +7,7 @@ from jaxtyping import Int, Num
 
 from widesym.ensembles.data.layouts import Layout, channels_last, check_layout
 from widesym.ensembles.data.raw import Raw
-from widesym.ensembles.data.readers.files import class_names, labels_of, numbered_classes, pictures
+from widesym.ensembles.data.readers.files import class_names, labelled_images, labels_of, numbered_classes
 
 Labelled = tuple[Num[np.ndarray, "sample row column *channel"], Int[np.ndarray, " sample"]]
 
@@ -38,7 +38,7 @@ def from_arrays(
     }
     names = class_names(classes) or numbered_classes(name, arrays["train"][1])
     parts = {
-        part: pictures(images, labels, names, f"{name}[{part} images]", f"{name}[{part} labels]")
+        part: labelled_images(images, labels, names, f"{name}[{part} images]", f"{name}[{part} labels]")
         for part, (images, labels) in arrays.items()
     }
     return Raw(name, parts["train"], parts.get("test"), f"{name}, passed in Python", names)

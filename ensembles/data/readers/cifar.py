@@ -6,8 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from widesym.ensembles.data.dataset import DataError, Splits
-from widesym.ensembles.data.raw import Part, Raw
-from widesym.ensembles.data.readers.files import FilePath, class_names, existing, explained, pictures, read_bytes
+from widesym.ensembles.data.raw import Raw, RawSplit
+from widesym.ensembles.data.readers.files import (
+    FilePath,
+    class_names,
+    existing,
+    explaining_read_errors,
+    labelled_images,
+    read_bytes,
+)
 from widesym.models.checks import check_positive, check_seed
 
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
@@ -41,13 +48,13 @@ class CifarBinary:
         train, test = (self._part(names, classes) for names in (TRAIN, ("test_batch.bin",)))
         return Raw(str(self.directory), train, test, provenance, classes).splits(self.train, self.test, self.seed)
 
-    def _part(self, names: tuple[str, ...], classes: tuple[str, ...]) -> Part:
+    def _part(self, names: tuple[str, ...], classes: tuple[str, ...]) -> RawSplit:
         paths = [existing(Path(self.directory), name) for name in names]
         content = b"".join(map(self._content, paths))
         records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
         images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         where = f"{self.directory}/{names[0]}" + (f" … {names[-1]}" if len(names) > 1 else "")
-        return pictures(images, records[:, 0], classes, where, where)
+        return labelled_images(images, records[:, 0], classes, where, where)
 
     def _content(self, path: Path) -> bytes:
         content = read_bytes(path)
@@ -59,5 +66,5 @@ class CifarBinary:
 
     def _classes(self) -> tuple[str, ...]:
         path = existing(Path(self.directory), "batches.meta.txt")
-        with explained(path, "read as class names, one a line"):
+        with explaining_read_errors(path, "read as class names, one a line"):
             return class_names(read_bytes(path).decode().split())

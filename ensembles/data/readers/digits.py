@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from widesym.ensembles.data.dataset import Splits
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.models.checks import check_seed
 
 
@@ -26,6 +26,6 @@ class Digits:
     def load(self) -> Splits:
         """The digits; raises DataError if there are not as many."""
         pixels, labels = load_digits(return_X_y=True)
-        part = Part(pixels.reshape(-1, 8, 8, 1).astype(np.uint8), np.asarray(labels))
+        part = RawSplit(pixels.reshape(-1, 8, 8, 1).astype(np.uint8), np.asarray(labels))
         provenance = "optical recognition of handwritten digits (UCI), as shipped with scikit-learn"
         return Raw("digits", part, None, provenance, tuple("0123456789")).splits(self.train, self.test, self.seed)

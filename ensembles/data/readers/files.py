@@ -11,26 +11,26 @@ import numpy as np
 from jaxtyping import Int, Num
 
 from widesym.ensembles.data.dataset import DataError
-from widesym.ensembles.data.raw import Part
+from widesym.ensembles.data.raw import RawSplit
 
 FilePath = str | Path
 
 
-def pictures(
+def labelled_images(
     images: Num[np.ndarray, "sample row column channel"],
     labels: Int[np.ndarray, " sample"],
     classes: tuple[str, ...],
     images_from: str,
     labels_from: str,
-) -> Part:
+) -> RawSplit:
     """Images as their file holds them, each with a label into `classes`.
 
     Raises DataError, which begins with the file that they are from, for images that are none, not numbers or not
     finite, and labels that are not one class for each.
     """
     check_images(images_from, images)
-    check_labels(labels_from, labels, len(images), classes)
-    return Part(images, labels)
+    check_image_labels(labels_from, labels, len(images), classes)
+    return RawSplit(images, labels)
 
 
 def check_images(where: str, images: Num[np.ndarray, "sample row column channel"]) -> None:
@@ -47,9 +47,9 @@ def check_images(where: str, images: Num[np.ndarray, "sample row column channel"
         )
 
 
-def check_labels(where: str, labels: Int[np.ndarray, " sample"], images: int, classes: tuple[str, ...]) -> None:
+def check_image_labels(where: str, labels: Int[np.ndarray, " sample"], images: int, classes: tuple[str, ...]) -> None:
     """Raise DataError for labels that are not one class for each image."""
-    check_whole(where, labels)
+    check_integer_labels(where, labels)
     if len(labels) != images:
         raise DataError(f"{where}: {len(labels)} labels for {images} images")
     outside = (labels < 0) | (labels >= len(classes))
@@ -60,7 +60,7 @@ def check_labels(where: str, labels: Int[np.ndarray, " sample"], images: int, cl
         )
 
 
-def check_whole(where: str, labels: Int[np.ndarray, " sample"]) -> None:
+def check_integer_labels(where: str, labels: Int[np.ndarray, " sample"]) -> None:
     """Raise DataError for labels that are not a list of whole numbers."""
     if labels.ndim != 1 or labels.dtype.kind not in "ui":
         raise DataError(
@@ -72,7 +72,7 @@ def check_whole(where: str, labels: Int[np.ndarray, " sample"]) -> None:
 def labels_of(where: str, labels: Int[np.ndarray, "sample *one"]) -> Int[np.ndarray, " sample"]:
     """Labels [sample, 1], as MedMNIST has them, without their last axis; raises DataError for what are no labels."""
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    check_whole(where, labels)
+    check_integer_labels(where, labels)
     return labels.astype(np.int64, copy=False)  # NumPy makes floats of unsigned and signed ones side by side
 
 
@@ -99,7 +99,10 @@ def class_names(names: Iterable[str]) -> tuple[str, ...]:
 
 def read_bytes(path: Path) -> bytes:
     """What a file holds, decompressed if its name ends in .gz; raises DataError where it cannot be read to its end."""
-    with explained(path, "read to its end"), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+    with (
+        explaining_read_errors(path, "read to its end"),
+        gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file,
+    ):
         return file.read()
 
 
@@ -110,14 +113,14 @@ def state_of(files: Iterable[Path]) -> str:
     """
     digest = hashlib.sha256()
     for file in files:
-        with explained(file, "read"):
+        with explaining_read_errors(file, "read"):
             state = file.stat()
         digest.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
 @contextlib.contextmanager
-def explained(where: FilePath, purpose: str) -> Iterator[None]:
+def explaining_read_errors(where: FilePath, purpose: str) -> Iterator[None]:
     """Raise DataError, which names the file, for whatever goes wrong in reading it."""
     try:
         yield

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Num
 
 from widesym.ensembles.data.dataset import DataError, Splits
-from widesym.ensembles.data.raw import Part, Raw
-from widesym.ensembles.data.readers.files import FilePath, class_names, existing, pictures, read_bytes
+from widesym.ensembles.data.raw import Raw, RawSplit
+from widesym.ensembles.data.readers.files import FilePath, class_names, existing, labelled_images, read_bytes
 from widesym.models.checks import check_seed
 
 # The third byte of a file, and the type of the numbers after the header, the high byte first.
@@ -45,12 +45,12 @@ class IdxFiles:
         raw = Raw(where, self._part("train"), self._part("t10k"), f"{where} (idx files)", self.classes)
         return raw.splits(self.train, self.test, self.seed)
 
-    def _part(self, prefix: str) -> Part:
+    def _part(self, prefix: str) -> RawSplit:
         directory = Path(self.directory)
         names = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
         images, labels = (existing(directory, name, f"{name}.gz") for name in names)
         pixels = read_idx(images, axes=3)[..., None]
-        return pictures(pixels, read_idx(labels, axes=1), self.classes, str(images), str(labels))
+        return labelled_images(pixels, read_idx(labels, axes=1), self.classes, str(images), str(labels))
 
 
 def read_idx(path: Path, axes: int) -> Num[np.ndarray, "..."]:

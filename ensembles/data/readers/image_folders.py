@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from widesym.ensembles.data.cache import Entry, cached, entry_of
+from widesym.ensembles.data.cache import CacheEntry, cached, entry_of
 from widesym.ensembles.data.dataset import Splits
-from widesym.ensembles.data.raw import Part, Raw
-from widesym.ensembles.data.readers.files import FilePath, pictures, state_of
+from widesym.ensembles.data.raw import Raw, RawSplit
+from widesym.ensembles.data.readers.files import FilePath, labelled_images, state_of
 from widesym.ensembles.data.readers.picture_files import read_square, side_of
 from widesym.ensembles.data.readers.picture_trees import Classes, pictures_by_part
 from widesym.models.checks import check_positive, check_seed
@@ -63,7 +63,7 @@ class ImageFolders:
         self.raw()
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> CacheEntry:
         """Where the cache keeps the pictures as they are now."""
         return entry_of(self._title, self._description)
 
@@ -74,7 +74,7 @@ class ImageFolders:
     @property
     def _description(self) -> dict[str, Any]:
         folder = Path(self.path).resolve()
-        state = state_of(file for part in pictures_by_part(folder).values() for file in listed(part))
+        state = state_of(file for part in pictures_by_part(folder).values() for file in files_of_classes(part))
         about = {"source": "image folders", "path": str(folder), "size": self.size, "files": state}
         return about | {"reading": READING}
 
@@ -82,23 +82,23 @@ class ImageFolders:
         folder = Path(self.path).resolve()
         parts = pictures_by_part(folder)
         first, *second = parts.values()
-        images = read_images([file for classes in parts.values() for file in listed(classes)], self.size)
-        pixels = np.split(images, [len(listed(first))])
+        images = read_images([file for classes in parts.values() for file in files_of_classes(classes)], self.size)
+        pixels = np.split(images, [len(files_of_classes(first))])
         train, *test = (part_of(classes, pixels.pop(0), folder) for classes in (first, *second))
         names = f", {' and '.join(parts)}" if second else ""
         provenance = f"{folder} (image folders{names}, averaged to {self.size}×{self.size} pixels)"
         return Raw(str(folder), train, test[0] if test else None, provenance, tuple(first))
 
 
-def listed(classes: Classes) -> list[Path]:
+def files_of_classes(classes: Classes) -> list[Path]:
     """The files of all classes, one class after the other."""
     return [file for files in classes.values() for file in files]
 
 
-def part_of(classes: Classes, images: UInt8[np.ndarray, "sample size size 3"], folder: Path) -> Part:
+def part_of(classes: Classes, images: UInt8[np.ndarray, "sample size size 3"], folder: Path) -> RawSplit:
     """The pictures with their labels."""
     labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
-    return pictures(images, labels, tuple(classes), str(folder), str(folder))
+    return labelled_images(images, labels, tuple(classes), str(folder), str(folder))
 
 
 def read_images(files: Sequence[Path], size: int) -> UInt8[np.ndarray, "sample size size 3"]:

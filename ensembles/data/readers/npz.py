@@ -14,10 +14,10 @@ from widesym.ensembles.data.readers.files import (
     FilePath,
     class_names,
     existing,
-    explained,
+    explaining_read_errors,
+    labelled_images,
     labels_of,
     numbered_classes,
-    pictures,
 )
 from widesym.models.checks import check_seed
 
@@ -62,7 +62,7 @@ class Npz:
         arrays = read_npz(path, self.layout)
         classes = self.classes or numbered_classes(path, next(iter(arrays.values()))[1])
         train, *rest = (
-            pictures(images, labels, classes, f"{path}[{prefix}images]", f"{path}[{prefix}labels]")
+            labelled_images(images, labels, classes, f"{path}[{prefix}images]", f"{path}[{prefix}labels]")
             for prefix, (images, labels) in arrays.items()
         )
         raw = Raw(str(path), train, rest[0] if rest else None, f"{path} (npz)", classes)
@@ -75,7 +75,7 @@ def read_npz(path: Path, layout: Layout | None = None) -> dict[str, tuple[Stored
     """
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is no .npz file, or a part of one: it is not a whole zip archive")
-    with explained(path, "read as .npz file"), np.load(path) as archive:
+    with explaining_read_errors(path, "read as .npz file"), np.load(path) as archive:
         for prefixes in PREFIXES:
             besides = {name for name in archive.files if name.endswith(KINDS)} - set(arrays_of(prefixes))
             if set(arrays_of(prefixes)) <= set(archive.files) and besides <= LEFT_OUT[prefixes]:

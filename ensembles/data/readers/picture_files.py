@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from widesym.ensembles.data.dataset import DataError
-from widesym.ensembles.data.readers.files import explained
+from widesym.ensembles.data.readers.files import explaining_read_errors
 
 FORMATS = ("PNG", "JPEG", "TIFF")
 SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -57,7 +57,10 @@ def read_square(file: Path, side: int) -> UInt8[np.ndarray, "side side 3"]:
 @contextmanager
 def opened(file: Path) -> Iterator[Image.Image]:
     """The picture, of which only the header has been read; raises DataError for what is none, or cannot be decoded."""
-    with explained(file, "read as picture (PNG, JPEG or TIFF)"), Image.open(file, formats=FORMATS) as picture:
+    with (
+        explaining_read_errors(file, "read as picture (PNG, JPEG or TIFF)"),
+        Image.open(file, formats=FORMATS) as picture,
+    ):
         yield picture
 
 

@@ -51,10 +51,10 @@ def part_folders(path: Path) -> dict[str, Path]:
             f"{folders[0].name} out at random give {folders[0]}"
         )
     for folder in folders:
-        if files := named(folder, is_picture):
+        if files := visible_files(folder, is_picture):
             raise DataError(
                 f"{path} has the folders {names}, which are read as parts, but {folder} has pictures outside folders "
-                f"of classes ({shown(files)}); if these are classes, give them other names"
+                f"of classes ({some_names(files)}); if these are classes, give them other names"
             )
     return found
 
@@ -70,24 +70,26 @@ def pictures_by_class(path: Path) -> Classes:
 
 def check_none_beside(path: Path) -> None:
     """Raise DataError for pictures in a folder of folders."""
-    if beside := named(path, is_picture):
-        raise DataError(f"{path} has pictures beside its folders ({shown(beside)}); each must be in that of its class")
+    if beside := visible_files(path, is_picture):
+        raise DataError(
+            f"{path} has pictures beside its folders ({some_names(beside)}); each must be in that of its class"
+        )
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """The picture files of a class folder, by name; raises DataError where there are none, or others besides."""
-    if others := named(folder, lambda file: file.suffix.lower() in OTHER_SUFFIXES):
+    if others := visible_files(folder, lambda file: file.suffix.lower() in OTHER_SUFFIXES):
         raise DataError(
-            f"{folder} has pictures of other formats ({shown(others)}), expected {', '.join(SUFFIXES)}; convert them, "
-            "or move them elsewhere"
+            f"{folder} has pictures of other formats ({some_names(others)}), expected {', '.join(SUFFIXES)}; convert "
+            "them, or move them elsewhere"
         )
     for inner in folders_in(folder):
         if nested := [file for file in sorted(inner.rglob("*")) if is_picture(file)]:
             raise DataError(
-                f"{folder} has pictures in folders of its own ({shown(nested, folder)}); classes cannot be nested: "
-                f"move them into {folder}, or give a folder whose folders are the classes"
+                f"{folder} has pictures in folders of its own ({some_names(nested, folder)}); classes cannot be "
+                f"nested: move them into {folder}, or give a folder whose folders are the classes"
             )
-    files = named(folder, lambda file: file.suffix.lower() in SUFFIXES)
+    files = visible_files(folder, lambda file: file.suffix.lower() in SUFFIXES)
     if not files:
         raise DataError(f"{folder} has no pictures ({', '.join(SUFFIXES)}); {contents(folder)}")
     return files
@@ -103,7 +105,7 @@ def folders_in(path: Path) -> list[Path]:
     return sorted(entry for entry in path.glob("[!.]*") if entry.is_dir())
 
 
-def named(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+def visible_files(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
     """The files of a folder that are wanted and not hidden, by name; links that lead nowhere among them."""
     return sorted(file for file in folder.glob("[!.]*") if wanted(file) and not file.is_dir())
 
@@ -113,7 +115,7 @@ def is_picture(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES + OTHER_SUFFIXES and not file.name.startswith(".")
 
 
-def shown(files: list[Path], below: Path | None = None, most: int = 3) -> str:
+def some_names(files: list[Path], below: Path | None = None, most: int = 3) -> str:
     """The first few names, from `below` on."""
     names = [str(file.relative_to(below)) if below else file.name for file in files[:most]]
     return ", ".join(names) + (f", … ({len(files)} in all)" if len(files) > most else "")

@@ -6,9 +6,9 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float, Int
 
-from widesym.ensembles.data.cache import Entry, cached, entry_of
+from widesym.ensembles.data.cache import CacheEntry, cached, entry_of
 from widesym.ensembles.data.dataset import Dataset, Quantity, Splits
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.ensembles.data.readers.qm9pack import read_package
 from widesym.ensembles.data.readers.tfds import Tfds
 from widesym.ensembles.data.transforms.energies import HARTREE, atomisation_energies
@@ -73,7 +73,7 @@ class Qm9:
         return cached("qm9", PACKAGE, read_package)
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> CacheEntry:
         """Where the cache keeps the molecules."""
         return Tfds("qm9").entry if self.origin == "tfds" else entry_of("qm9", PACKAGE)
 
@@ -85,12 +85,12 @@ class Qm9:
             self.raw()
 
 
-def atoms_of(part: Part) -> tuple[Int[np.ndarray, "molecule atom"], Float[np.ndarray, "molecule atom 3"]]:
+def atoms_of(part: RawSplit) -> tuple[Int[np.ndarray, "molecule atom"], Float[np.ndarray, "molecule atom 3"]]:
     """Atomic numbers, and positions in Å."""
     return part.inputs[..., 0].astype(int), part.inputs[..., 1:]
 
 
-def energies_of(part: Part, quantities: tuple[Quantity, ...]) -> Float[np.ndarray, " molecule"]:
+def energies_of(part: RawSplit, quantities: tuple[Quantity, ...]) -> Float[np.ndarray, " molecule"]:
     """Atomisation energies in meV: as they came (TFDS has U0 in single precision, rounded to 1 meV), or from U0."""
     assert part.values is not None
     if BOUND in quantities:

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from widesym.ensembles.data.dataset import DataError, Quantity
-from widesym.ensembles.data.raw import Part, Raw
-from widesym.ensembles.data.readers.files import existing, explained
+from widesym.ensembles.data.raw import Raw, RawSplit
+from widesym.ensembles.data.readers.files import existing, explaining_read_errors
 from widesym.ensembles.data.transforms.energies import ATOMIC_NUMBERS
 
 QUANTITIES = {  # of the CSV files' columns, with the names that QM9's readme has for them
@@ -53,7 +53,7 @@ def read_package() -> Raw:
     values = np.stack([molecule.values for molecule in found])
     versions = {each.name: each.version for each in importlib.metadata.distributions(name="qm9pack")}
     provenance = f"QM9 (doi:10.1038/sdata.2014.22), as in {folder}"
-    return Raw("qm9", Part(inputs, None, values), None, provenance, (), tuple(QUANTITIES.values()), versions)
+    return Raw("qm9", RawSplit(inputs, None, values), None, provenance, (), tuple(QUANTITIES.values()), versions)
 
 
 class Molecule(NamedTuple):
@@ -74,7 +74,7 @@ def package_folder(name: str) -> Path:
 
 def read_part(path: Path) -> Iterator[Molecule]:
     """The molecules of one CSV file; raises DataError, naming the line, for one that is damaged."""
-    with explained(path, "read as CSV"), path.open(newline="", encoding="utf-8") as file:
+    with explaining_read_errors(path, "read as CSV"), path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if missing := set(COLUMNS) - set(rows.fieldnames or ()):
             raise DataError(
@@ -82,7 +82,7 @@ def read_part(path: Path) -> Iterator[Molecule]:
             )
         for row in rows:
             where = f"{path}, line {rows.line_num},"
-            with explained(where, "read as molecule"):
+            with explaining_read_errors(where, "read as molecule"):
                 molecule = molecule_of(where, row)
             yield molecule
 

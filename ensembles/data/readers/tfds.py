@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from widesym.ensembles.data.cache import Entry, cached, entry_of
+from widesym.ensembles.data.cache import CacheEntry, cached, entry_of
 from widesym.ensembles.data.dataset import DataError, Quantity, Splits
-from widesym.ensembles.data.raw import Part, Raw
+from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.models.checks import check_seed
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
@@ -67,7 +67,7 @@ class Tfds:
         return f"tfds-{self.name}"
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> CacheEntry:
         """Where the cache keeps the set."""
         return entry_of(self.title, self.description)
 
@@ -122,7 +122,7 @@ def prepared(name: str) -> Raw:
         with tried_once_offline():
             builder.download_and_prepare()
     except ImportError as error:
-        raise missing(f"{name} cannot be prepared, for which most sets need TensorFlow", error) from error
+        raise missing_extra(f"{name} cannot be prepared, for which most sets need TensorFlow", error) from error
     except Exception as error:  # whatever the network, the disk and a builder's own code may raise
         hint = "pip install 'widesym[tfds]' has the versions that builders work with (qm9: pandas < 3)"
         if isinstance(error, OSError):
@@ -160,13 +160,13 @@ def library() -> ModuleType:
     try:
         tfds = importlib.import_module("tensorflow_datasets")
     except ImportError as error:
-        raise missing("TFDS cannot be imported", error) from None
+        raise missing_extra("TFDS cannot be imported", error) from None
     if not hasattr(tfds, "builder"):  # it catches errors of its own import
-        raise missing("TFDS cannot be imported", "for the reason that it has printed")
+        raise missing_extra("TFDS cannot be imported", "for the reason that it has printed")
     return tfds
 
 
-def missing(what: str, why: Any) -> DataError:
+def missing_extra(what: str, why: Any) -> DataError:
     """The error for what an installation without the extra cannot do."""
     return DataError(f"{what} ({why}): pip install 'widesym[tfds]'")
 
@@ -182,7 +182,7 @@ def builder_of(name: str, **options: str) -> Any:
         hint = f"did you mean {' or '.join(close)}?" if close else f"they are listed at {CATALOG}"
         raise DataError(f"TFDS has no data set named {name!r}; {hint}") from None
     except ImportError as error:
-        raise missing(f"{name} cannot be read", error) from None
+        raise missing_extra(f"{name} cannot be read", error) from None
     except (ValueError, TypeError, AssertionError) as error:  # an unknown configuration, version or option
         raise DataError(f"TFDS cannot find {name!r}: {str(error).splitlines()[0]}") from None
 
@@ -195,7 +195,7 @@ def raw_of(name: str, builder: Any) -> Raw:
     try:
         records = builder.as_data_source(file_format="array_record")
     except ImportError as error:
-        raise missing(f"{name} cannot be read", error) from None
+        raise missing_extra(f"{name} cannot be read", error) from None
     except (NotImplementedError, ValueError):
         raise DataError(
             f"{builder.data_path} has files of format {info.file_format.value}, expected array_record; remove it, or "
@@ -214,11 +214,11 @@ def raw_of(name: str, builder: Any) -> Raw:
     return Raw(name, train, test, provenance, classes, quantities, versions)
 
 
-def reader_of(builder: Any) -> tuple[Callable[[Records], Part], tuple[str, ...], tuple[Quantity, ...]]:
+def reader_of(builder: Any) -> tuple[Callable[[Records], RawSplit], tuple[str, ...], tuple[Quantity, ...]]:
     """How a set's records become arrays, its classes and its quantities; raises DataError for sets of other things."""
     features, keys = dict(builder.info.features.items()), builder.info.supervised_keys or []
     if builder.info.name == "qm9":
-        return molecules, (), QUANTITIES
+        return molecules_of_records, (), QUANTITIES
     kinds = [type(features.get(key)).__name__ for key in keys if isinstance(key, str)]
     if kinds != ["Image", "ClassLabel"]:
         raise DataError(
@@ -226,10 +226,14 @@ def reader_of(builder: Any) -> tuple[Callable[[Records], Part], tuple[str, ...],
             f"{', '.join(f'{name} ({type(feature).__name__})' for name, feature in features.items())}"
         )
     image, label = keys
-    return partial(pictures, where=str(builder.data_path), image=image, label=label), tuple(features[label].names), ()
+    return (
+        partial(images_of_records, where=str(builder.data_path), image=image, label=label),
+        tuple(features[label].names),
+        (),
+    )
 
 
-def pictures(records: Records, where: str, image: str, label: str) -> Part:
+def images_of_records(records: Records, where: str, image: str, label: str) -> RawSplit:
     """Images of one size, and their labels; raises DataError where sizes differ."""
     first = records[0][image]
     images, labels = np.empty((len(records), *first.shape), first.dtype), np.empty(len(records), np.int64)
@@ -240,14 +244,14 @@ def pictures(records: Records, where: str, image: str, label: str) -> Part:
                 "expected one"
             )
         images[index], labels[index] = record[image], record[label]
-    return Part(images, labels)
+    return RawSplit(images, labels)
 
 
-def molecules(records: Records) -> Part:
+def molecules_of_records(records: Records) -> RawSplit:
     """Charges and positions of atoms, side by side, and the quantities of molecules."""
     rows = [
         (np.column_stack([record["charges"], record["positions"]]), [record[quantity.name] for quantity in QUANTITIES])
         for record in records
     ]
     inputs, values = (np.array(column, np.float32) for column in zip(*rows, strict=True))
-    return Part(inputs, None, values)
+    return RawSplit(inputs, None, values)

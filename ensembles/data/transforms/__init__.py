@@ -11,7 +11,7 @@ from widesym.ensembles.data.normalisation import Normalisation
 from widesym.ensembles.data.transforms.images import (
     LUMA,
     check_colours,
-    check_images,
+    check_image_axes,
     grayscale,
     pad_or_crop,
     resize,
@@ -81,7 +81,7 @@ def in_grey(data: Dataset) -> Dataset:
 
 def standardised(data: Dataset) -> Dataset:
     """Every image at mean 0 and variance 1, as out-of-distribution inputs are; raises ValueError for other inputs."""
-    check_images(data.name, data.inputs)
+    check_image_axes(data.name, data.inputs)
     return transformed(data, standardise_each)
 
 

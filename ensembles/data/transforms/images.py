@@ -20,7 +20,7 @@ def resize(images: Images, rows: int, columns: int) -> Images:
 
     The image's mean is kept; the aspect ratio is not. Enlarging to a multiple repeats pixels.
     """
-    check_images("resize", images)
+    check_image_axes("resize", images)
     check_positive("resize", "rows", rows)
     check_positive("resize", "columns", columns)
     return separable(images, overlaps(images.shape[1], rows), overlaps(images.shape[2], columns))
@@ -38,7 +38,7 @@ def grayscale(images: Images) -> Images:
 
 def rgb(images: Images) -> Images:
     """Red = green = blue = the one channel; raises ValueError for images with more."""
-    check_images("rgb", images)
+    check_image_axes("rgb", images)
     if images.shape[3] != 1:
         raise ValueError(f"rgb: images have {images.shape[3]} channels; one is needed")
     return np.repeat(images, 3, axis=3).astype(np.float32)
@@ -50,7 +50,7 @@ def pad_or_crop(images: Images, rows: int, columns: int, background: Background 
 
     Of an odd number of pixels to add or to cut, the one that is over goes to the bottom or the right.
     """
-    check_images("pad_or_crop", images)
+    check_image_axes("pad_or_crop", images)
     check_positive("pad_or_crop", "rows", rows)
     check_positive("pad_or_crop", "columns", columns)
     found = images.shape[1:3]
@@ -91,12 +91,12 @@ def overlaps(old: int, new: int) -> Kernel:
 
 def check_colours(name: str, images: Any) -> None:
     """Raise ValueError for what are no images of three channels."""
-    check_images(name, images)
+    check_image_axes(name, images)
     if images.shape[3] != 3:
         raise ValueError(f"{name}: images have {images.shape[3]} channels; red, green and blue are needed")
 
 
-def check_images(name: str, images: Any) -> None:
+def check_image_axes(name: str, images: Any) -> None:
     """Raise ValueError for what is no array [sample, row, column, channel]."""
     if np.ndim(images) != 4:
         raise ValueError(

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from widesym.ensembles.augmentation.rotation_sets import DrawnRotations
-from widesym.ensembles.data.transforms.images import Background, Images, check_images, framed
+from widesym.ensembles.data.transforms.images import Background, Images, check_image_axes, framed
 from widesym.models.checks import check_positive
 from widesym.models.spherical.wigner import azimuths, colatitudes
 
@@ -44,7 +44,7 @@ def to_sphere(
 
     Raises ValueError for what are no images, and for other projections.
     """
-    check_images("to_sphere", images)
+    check_image_axes("to_sphere", images)
     check_positive("to_sphere", "bandlimit", bandlimit)
     if projection not in get_args(Projection):
         raise ValueError(

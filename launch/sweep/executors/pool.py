@@ -167,5 +167,5 @@ def visible_gpus() -> list[str]:
 
 
 def work_command(directory: Path, job: str, options: Sequence[str]) -> list[str]:
-    """What starts a worker."""
+    """The command line of a process that trains one job of the sweep, with these options."""
     return [sys.executable, "-m", "widesym.launch", "work", str(directory), job, *options]

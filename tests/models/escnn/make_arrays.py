@@ -6,15 +6,15 @@ it has an environment of its own (Python 3.11; py3nj, a requirement of escnn's, 
     python3.11 -m venv /tmp/escnn
     /tmp/escnn/bin/pip install torch==2.13.0 "numpy<2" scipy joblib autograd requests
     /tmp/escnn/bin/pip install --no-deps escnn==1.0.11 lie_learn==0.0.2 pymanopt==2.2.1
-    PYTHONPATH=tests /tmp/escnn/bin/python tests/models/escnn/make_arrays.py
+    PYTHONPATH=. /tmp/escnn/bin/python tests/models/escnn/make_arrays.py
 
 Per group: `GROUP/image`, a square; `GROUP/images`, escnn's transform of it by each element; `GROUP/permutations`, the
 regular representation: element i takes channel c of a regular field to channel permutations[i, c].
 Per layer (`layers`, its names): input and output [sample, channel, row, column], channels being field times group
 element in C order; and the expanded filter behind channel 0 of each output field, [field, input channel, row, column].
 Per group that no pixel grid allows, `error/…/escnn` and `error/…/even`: the error of equivariance, as
-tests/turned_fields.py measures it on the stored bumps, of filters drawn as escnn draws them and of escnn's functions
-with i.i.d. coefficients, all of one norm. (How much the rough functions weigh is most of a filter's error.)
+tests/support/turned_fields.py measures it on the stored bumps, of filters drawn as escnn draws them and of escnn's
+functions with i.i.d. coefficients, all of one norm. (How much the rough functions weigh is most of a filter's error.)
 """
 
 import warnings
@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+from tests.support import turned_fields
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # no py3nj: only SO(3) would need it

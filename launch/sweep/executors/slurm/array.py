@@ -86,7 +86,7 @@ class SlurmOptions:
 
     @property
     def gpus_per_task(self) -> int:
-        """GPUs of each process."""
+        """The number of GPUs that each process of a job gets."""
         return self.gpus_per_node // self.tasks_per_node
 
     @property

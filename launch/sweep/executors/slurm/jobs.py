@@ -23,7 +23,7 @@ from widesym.launch.sweep.executors.slurm.array import (
     queued,
     submit,
 )
-from widesym.launch.sweep.states import standings
+from widesym.launch.sweep.states import job_states
 from widesym.launch.sweep.worker import work
 from widesym.launch.training.execution import Execution
 
@@ -89,8 +89,8 @@ def submit_jobs(
     submitted, by job. Raises SlurmError as `submit` and `queued` do.
     """
     with directory.locked():
-        found = standings(directory, plan.jobs, queued_jobs(directory))
-        todo = [name for name, standing in found.items() if standing.state in states]
+        found = job_states(directory, plan.jobs, queued_jobs(directory))
+        todo = [name for name, job_state in found.items() if job_state.state in states]
         if not todo:
             return {}
         path = directory.path.absolute()

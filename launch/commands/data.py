@@ -26,7 +26,7 @@ class ListSets:
     """List the data sets that have names, and what the cache holds."""
 
     def run(self, console: Console) -> None:
-        """Print both tables."""
+        """Print the table of named data sets, and that of what the cache holds."""
         named = table_of("name", "what it is", "from", "cached", numbers=("cached",))
         for name, known in SETS.items():
             entry = known.source.entry if isinstance(known.source, Cacheable) else None

@@ -25,7 +25,7 @@ class ModelsTable:
             raise ValueError(f"--width is {self.width}; it must be between 2 and 65536")
 
     def run(self, console: Console) -> None:
-        """Print the table."""
+        """Print a row for each model of the zoo, at its own width or at `width`."""
         headers = ("model", "input", "width", "parameters", "invariant to", "kernel")
         table = table_of(*headers, numbers=("width", "parameters"))
         for column in table.columns[:2]:  # names are there to be typed, and shapes are numbers

@@ -45,7 +45,7 @@ class KernelConfig:
             raise ValueError(f"sizes are {self.sizes!r}; they must be a list of whole numbers, like [10, 100]")
 
     def network(self) -> Architecture:
-        """The architecture."""
+        """The architecture whose kernel is computed; raises ConfigError for a name that is not in the zoo."""
         return architecture_of(self.architecture)
 
     def splits(self) -> Splits:

@@ -158,7 +158,7 @@ class DigitsC4(Recipe):
         }
 
     def carry_out(self, name: str, console: Console) -> None:
-        """Predict, train, compare."""
+        """Predict, train the three ensembles, compare them, and draw the figure."""
         kernels = KernelStore(self.output / "theory", console, DEFAULT_MEMORY)
         runs = self.runs(self.learning_rate(kernels))
         trained = runs_in([self.train_in(network, run, console) for network, run in runs.items()])

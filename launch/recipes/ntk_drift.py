@@ -152,7 +152,7 @@ class NtkDrift(Recipe):
         )
 
     def carry_out(self, name: str, console: Console) -> None:
-        """Train, compute kernels, compare."""
+        """Train all networks at all widths, compute their kernels over time, and compare these."""
         rates = self.rates()
         found = {
             network: {width: self._trained(network, width, rates[network], console) for width in self.widths}

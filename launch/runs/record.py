@@ -84,7 +84,7 @@ class RunRecord:
 
     @property
     def training_set(self) -> str:
-        """Its name."""
+        """The name of the training set, which is the first of `data`."""
         return next(iter(self.data))
 
     @property

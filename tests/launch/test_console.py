@@ -19,8 +19,8 @@ from widesym.launch.console import print_plain
 from widesym.launch.kernels import sampled_report
 from widesym.launch.recipes import ntk_drift
 from widesym.launch.runs.heartbeat import Heartbeat
-from widesym.launch.sweep.states import Standing
-from widesym.launch.sweep.status import Row, shown
+from widesym.launch.sweep.states import JobState
+from widesym.launch.sweep.status import Row, status_table
 
 WIDTH = 80
 SMALL = 1.7234e-5  # in its widest form: eight characters
@@ -48,10 +48,10 @@ def runs(console):
     beat = Heartbeat("node-with-a-long-name.cluster", 1234567, 5, 123456, 1000000, 64, 98765.4)
     failure = "DivergedError: no member's numbers are finite at step 12; lower the learning rate"
     rows = [
-        Row("9f2c7a1b6e04", {"recipe.learning_rate": 0.015625}, (("9f2c7a1b6e04", Standing("running", beat)),)),
-        Row("0b6e4f2c7a1d", {"members": 256}, (("0b6e4f2c7a1d", Standing("failed", beat, failure)),)),
+        Row("9f2c7a1b6e04", {"recipe.learning_rate": 0.015625}, (("9f2c7a1b6e04", JobState("running", beat)),)),
+        Row("0b6e4f2c7a1d", {"members": 256}, (("0b6e4f2c7a1d", JobState("failed", beat, failure)),)),
     ]
-    console.print(shown(rows, 9))
+    console.print(status_table(rows, 9))
 
 
 def empirical_kernels(factor=1e-5):
@@ -76,7 +76,7 @@ def sampled_kernels(console):
         for member in range(30):
             drawn = exact * (1 + 4 / width + 1e-4 * rng.standard_normal(exact.shape))
             moments[width] = add_member(moments[width], drawn, bootstrap_weights(0, width, member, 50))
-    console.print(sampled_report.table("NTK", convergence(moments, exact)))
+    console.print(sampled_report.convergence_table("NTK", convergence(moments, exact)))
 
 
 TABLES = {
@@ -84,7 +84,7 @@ TABLES = {
     "status": runs,
     "models": ModelsTable(width=4096).run,
     "data": ListSets().run,
-    "ntk": lambda console: console.print(ntk.table(empirical_kernels())),
+    "ntk": lambda console: console.print(ntk.evolution_table(empirical_kernels())),
     "drift": drifts,
     "sampled": sampled_kernels,
 }

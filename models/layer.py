@@ -28,6 +28,9 @@ class Layer:
     """Base of the layer specs: frozen, hashable, described by their fields alone."""
 
     has_closed_form: ClassVar[bool] = False  # unless a layer says so: whether its infinite-width kernel is known
+    # Whether the covariance of what it makes at two pixels, averaged over all pairs of pixels that are a displacement
+    # apart, follows from such averages of what it reads, so that kernels are computed by displacement (theory.md §3).
+    keeps_lags_apart: ClassVar[bool] = False
 
     def output(self, signal: Signal) -> Signal:
         """The signal after the layer; raises ValueError where the layer cannot act on `signal`."""
@@ -86,6 +89,8 @@ class Reduction(Layer):
 @dataclass(frozen=True)
 class Nonlinearity(Layer):
     """A function applied point by point."""
+
+    keeps_lags_apart: ClassVar[bool] = True
 
     has_closed_form: ClassVar[bool] = True
 

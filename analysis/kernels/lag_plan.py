@@ -11,15 +11,11 @@ from jaxtyping import Int
 from widesym.models.architecture import Architecture
 from widesym.models.groups import Group, cyclic
 from widesym.models.layer import Layer, Nonlinearity
-from widesym.models.layers.conv import Conv
-from widesym.models.layers.dense import Dense
-from widesym.models.layers.group_conv import GroupConv, LiftingConv
+from widesym.models.layers.group_conv import LiftingConv
 from widesym.models.layers.group_flatten import GroupFlatten
-from widesym.models.layers.pooling import Flatten, GlobalAvgPool, GroupPool
-from widesym.models.layers.residual import Identity, Residual
+from widesym.models.layers.pooling import Flatten
+from widesym.models.layers.residual import Residual
 from widesym.models.signal import Signal
-
-OFF_GRID = Flatten | GroupFlatten | GlobalAvgPool | GroupPool
 
 
 class MixedLagsError(Exception):
@@ -35,7 +31,7 @@ class LagPlan:
 
     def __post_init__(self):
         layers = list(with_signals(self.architecture.layers, self.signals[0]))
-        convolutions = [layer for layer, _ in layers if isinstance(layer, Conv | LiftingConv | GroupConv)]
+        convolutions = [layer for layer, _ in layers if hasattr(layer, "padding")]
         for layer, before in layers:
             self._check_layer(layer, before)
         for layer, before, stride in zip(self.grid_layers, self.signals, self.strides, strict=False):
@@ -47,10 +43,7 @@ class LagPlan:
         name = type(layer).__name__
         if before.atoms:
             raise MixedLagsError(f"{name} acts on atoms")
-        if isinstance(layer, Conv | LiftingConv | GroupConv):
-            if isinstance(layer, LiftingConv | GroupConv) and not layer.group.is_exact:
-                raise MixedLagsError(f"{name}'s filters on {layer.group} are not invariant")
-        elif not isinstance(layer, Dense | Nonlinearity | Residual | Identity | OFF_GRID):
+        if not layer.keeps_lags_apart:
             raise MixedLagsError(f"{name} mixes lags")
 
     def _check_windows(self, layer: Layer, before: Signal, stride: int) -> None:

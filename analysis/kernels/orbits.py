@@ -9,15 +9,13 @@ from jaxtyping import Float
 
 from widesym.analysis.kernels.analytic import AnalyticKernel, Kernel
 from widesym.analysis.kernels.group_circulant import GroupCirculant, OrbitKernel
-from widesym.analysis.kernels.lag_plan import OFF_GRID, with_signals
+from widesym.analysis.kernels.lag_plan import with_signals
 from widesym.models.architecture import Architecture
 from widesym.models.groups import Group
-from widesym.models.layer import Layer, Nonlinearity
+from widesym.models.layer import Layer
 from widesym.models.layers.conv import Conv
-from widesym.models.layers.dense import Dense
 from widesym.models.layers.group_conv import GroupConv, LiftingConv
 from widesym.models.layers.pooling import AvgPool
-from widesym.models.layers.residual import Identity, Residual
 from widesym.models.signal import Signal
 
 
@@ -70,7 +68,7 @@ def _is_symmetric(layer: Layer, group: Group, signal: Signal) -> bool:
         except ValueError:
             return False
         return True
-    return isinstance(layer, Dense | Nonlinearity | Residual | Identity | OFF_GRID)
+    return layer.keeps_lags_apart  # and so acts alike at all pixels
 
 
 def _normalises(group: Group, lifted: Group) -> bool:

@@ -1,6 +1,7 @@
 """Planar convolution, at finite and infinite width."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flax import nnx
 from jaxtyping import Array, Float
@@ -15,6 +16,8 @@ from widesym.models.window import Padding, Window
 @dataclass(frozen=True)
 class Conv(Affine):
     """z(t) = σ_w/√(n·|S|) Σ_{y∈S} W(y) x(stride·t+y) + σ_b b, over S of size × size pixels (theory.md §1)."""
+
+    keeps_lags_apart: ClassVar[bool] = True
 
     features: int
     size: int

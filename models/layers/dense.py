@@ -1,6 +1,7 @@
 """Dense layer, at finite and infinite width."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from flax import nnx
 from jaxtyping import Array, Float
@@ -13,6 +14,8 @@ from widesym.models.signal import Signal
 @dataclass(frozen=True)
 class Dense(Affine):
     """z = (σ_w/√n) W x + σ_b b, at every point of a signal alike (theory.md §1)."""
+
+    keeps_lags_apart: ClassVar[bool] = True
 
     features: int
 

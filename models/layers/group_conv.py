@@ -38,6 +38,11 @@ class _GroupAffine(Affine):
         check_group_filter(type(self).__name__, self.group, self.window)
 
     @property
+    def keeps_lags_apart(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether turned filters have the support of the unturned ones, as on the grid's own turns."""
+        return self.group.is_exact
+
+    @property
     def window(self) -> Window:
         """The filter's support and where it stands."""
         return Window(type(self).__name__, self.size, self.stride, self.padding)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 from flax import nnx
@@ -19,6 +20,8 @@ class GroupFlatten(Reduction):
     Rotations of the input permute the vectors. At infinite width the zero displacement of every lag q is left: of a
     lifted network, what Flatten leaves of the plain network between f and ρ_q f' (theory.md §3).
     """
+
+    keeps_lags_apart: ClassVar[bool] = True
 
     def output(self, signal: Signal) -> Signal:
         if not isinstance(signal.group, Group) or signal.grid is None:

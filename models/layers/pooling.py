@@ -7,6 +7,7 @@ lags, and a maximum has no closed form.
 import math
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,8 @@ from widesym.models.window import Window
 class Flatten(Reduction):
     """All channels at all points, as one vector."""
 
+    keeps_lags_apart: ClassVar[bool] = True
+
     def output(self, signal: Signal) -> Signal:
         return Signal(signal.channels * signal.points)
 
@@ -33,6 +36,8 @@ class Flatten(Reduction):
 @dataclass(frozen=True)
 class GlobalAvgPool(Reduction):
     """Mean over all pixels, per channel and group element."""
+
+    keeps_lags_apart: ClassVar[bool] = True
 
     def output(self, signal: Signal) -> Signal:
         if signal.grid is None:
@@ -49,6 +54,8 @@ class GroupPool(Reduction):
 
     Exactly invariant if every layer before it is equivariant.
     """
+
+    keeps_lags_apart: ClassVar[bool] = True
 
     def output(self, signal: Signal) -> Signal:
         if not isinstance(signal.group, Group):

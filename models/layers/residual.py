@@ -16,6 +16,8 @@ from widesym.models.signal import Signal
 class Identity(Reduction):
     """The identity z = x, a layer that changes nothing."""
 
+    keeps_lags_apart: ClassVar[bool] = True
+
     def output(self, signal: Signal) -> Signal:
         return signal
 
@@ -30,6 +32,8 @@ class Residual(Layer):
     At infinite width body(x) is uncorrelated with x, as its last weights are independent of x and have mean zero, so
     K ← K + K_body and Θ ← Θ + Θ_body.
     """
+
+    keeps_lags_apart: ClassVar[bool] = True
 
     has_closed_form: ClassVar[bool] = True
 

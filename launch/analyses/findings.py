@@ -19,6 +19,7 @@ from widesym.launch.integrity.old_gradients import wrong_gradient
 from widesym.launch.runs.begun import is_of_earlier
 from widesym.launch.runs.data import stored_set
 from widesym.launch.runs.directory import read_description
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
 
 
@@ -49,7 +50,7 @@ def _of_run(name: str, run: StoredRun, kept: np.ndarray) -> list[Finding]:
         detail = f"{len(kept)} members: no interval, no z score; these take {FEWEST}"
         found.append(Finding(f"{name}: spread", "warning", detail))
     steps = run.record.record_steps or run.recorded_steps
-    if not (run.path / "finished.json").exists():
+    if not RunPaths(run.path).finished.exists():
         detail = f"recorded to step {run.recorded_steps[-1]} of {steps[-1]}; start it again, and it goes on"
         found.append(Finding(f"{name}: not finished", "warning", detail))
     return [*found, *_of_gradient(name, run), *_of_rate(name, run)]

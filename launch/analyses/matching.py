@@ -21,6 +21,7 @@ from widesym.launch.analyses.common_times import common_records
 from widesym.launch.errors import MismatchError
 from widesym.launch.runs.data import stored_sets
 from widesym.launch.runs.logits import stored_logits
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
 from widesym.models.description import describe
 from widesym.models.width import hidden_features, narrowest
@@ -61,7 +62,7 @@ def runs_in(paths: Sequence[Path]) -> dict[str, StoredRun]:
     found: list[Path] = []
     for path in paths:
         within = sorted(store.parent for store in path.glob("*/logits.zarr"))
-        found += within if within and not (path / "logits.zarr").exists() else [path]
+        found += within if within and not RunPaths(path).store.exists() else [path]
     resolved = [path.resolve() for path in found]
     twice = [str(path) for path, whole in zip(found, resolved, strict=True) if resolved.count(whole) > 1]
     if twice:

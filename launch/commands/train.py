@@ -21,6 +21,7 @@ from widesym.launch.runs.begun import TOLD, is_of_earlier, unstated
 from widesym.launch.runs.data import stored_sets
 from widesym.launch.runs.directory import check_config
 from widesym.launch.runs.interrupts import sigterm_raises
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import spec_of
 from widesym.launch.runs.run import Run
 from widesym.launch.runs.stored import StoredRun
@@ -161,7 +162,7 @@ def plan_of_run(path: Path, changes: Mapping[str, Any]) -> TrainingPlan:
         member_numbers=record.member_numbers,
         randomness=record.randomness,
     )
-    strategy = None if "members" in changes else stored_strategy(path.parent / "strategy.json")
+    strategy = None if "members" in changes else stored_strategy(RunPaths(path.parent).strategy)
     return TrainingPlan(run, run.config, strategy)
 
 

@@ -11,6 +11,7 @@ from widesym.ensembles.data import DataError
 from widesym.ensembles.data.stored import load_dataset
 from widesym.launch.runs.data import file_of
 from widesym.launch.runs.metrics import read_metrics
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord
 
 RECORDS = ("config.json", "data", "logits.zarr", "metrics.csv", "stability.json", "strategy.json")
@@ -46,13 +47,13 @@ def _digest(file: Path) -> str:
 
 def once_more(path: Path) -> str:
     """How to get back a file of a run whose config.json is whole; trained alike, it has the same numbers."""
-    command = shlex.join(["widesym", "train", str(path / "config.json"), "--output", "ANOTHER"])
+    command = shlex.join(["widesym", "train", str(RunPaths(path).config), "--output", "ANOTHER"])
     return f"{COPY}, or train it once more: {command}"
 
 
 def check_finished(path: Path, known: Collection[str]) -> list[Check]:
     """Hold the records against the digests in finished.json; files that are `known` to be damaged are left out."""
-    file = path / "finished.json"
+    file = RunPaths(path).finished
     if not file.exists():
         return []
     try:
@@ -109,7 +110,7 @@ def check_data_digests(path: Path, record: RunRecord) -> tuple[tuple[int, ...] |
 def check_metrics(path: Path, recorded: Sequence[int], reached: float) -> Check:
     """Hold the rows of metrics.csv against the steps that are recorded; those after step `reached` come again."""
     try:
-        found = [int(row["step"]) for row in read_metrics(path / "metrics.csv")]
+        found = [int(row["step"]) for row in read_metrics(RunPaths(path).metrics)]
     except (ValueError, KeyError, TypeError) as error:
         return Check("metrics.csv", "problem", f"cannot be read ({type(error).__name__}: {error})", once_more(path))
     lacking = [step for step in recorded if step <= reached and step not in found]

@@ -18,6 +18,7 @@ from widesym.launch.integrity.files import COPY, Check, check_data_digests, chec
 from widesym.launch.integrity.old_gradients import wrong_gradient
 from widesym.launch.integrity.store import Contents, examine_store
 from widesym.launch.runs.directory import Holder, holder, read_description
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord, read_record, spec_of
 
 
@@ -52,7 +53,7 @@ def examine(path: Path) -> Examination:
     While a process writes it, no more is looked at than its configuration. Memory: one checkpoint, one chunk.
     """
     before = holder(path)
-    if not (path / "config.json").exists():
+    if not RunPaths(path).config.exists():
         check = Check("config.json", "problem", "is missing: nothing else says what was trained here", COPY)
         return Examination(path, "not known", [check])
     try:
@@ -74,10 +75,10 @@ def _held(path: Path, by: Holder) -> Examination:
 def _examined(path: Path, record: RunRecord, description: Mapping[str, Any]) -> Examination:
     trainer, expected, of_config = _ensemble(path, record)
     shape, of_data = check_data_digests(path, record)
-    there = (path / "logits.zarr").exists()
+    there = RunPaths(path).store.exists()
     steps, of_checkpoints = _checkpoints(path, trainer, shape)
-    progress = SoundSteps(steps if there else [], (path / "finished.json").exists())
-    contents = examine_store(path / "logits.zarr", record.members, expected) if there else Contents([], [], [])
+    progress = SoundSteps(steps if there else [], RunPaths(path).finished.exists())
+    contents = examine_store(RunPaths(path).store, record.members, expected) if there else Contents([], [], [])
     of_store = list(_of_store(path, contents, progress, record) if there else _without_store(path, progress))
     if contents.steps:
         of_store.append(check_metrics(path, contents.steps, progress.reached))
@@ -147,11 +148,11 @@ def _without_store(path: Path, progress: SoundSteps) -> Iterator[Check]:
 def _remedy(path: Path, step: int | None, progress: SoundSteps) -> str:
     """How to get back what is damaged at a step, or throughout: from the checkpoint before, if there is one."""
     before = max((saved for saved in progress.steps if step is not None and saved < step), default=None)
-    removed = [path / "finished.json"] if progress.finished else []
+    removed = [RunPaths(path).finished] if progress.finished else []
     if before is None:
-        removed.append(path / "logits.zarr")
+        removed.append(RunPaths(path).store)
     else:
-        removed += [path / "checkpoints" / str(saved) for saved in progress.steps if saved > before]
+        removed += [RunPaths(path).checkpoints / str(saved) for saved in progress.steps if saved > before]
     after = "begins at step 0" if before is None else f"goes on from step {before} and writes this anew"
     return f"{COPY}; or remove {', '.join(map(str, removed))} and start the run again: it {after}"
 
@@ -162,7 +163,7 @@ def _steps(steps: Sequence[int]) -> str:
 
 def _checkpoints(path: Path, trainer: Trainer | None, shape: tuple[int, ...] | None) -> tuple[list[int], list[Check]]:
     """Steps of checkpoints that can be gone on from, as far as is known, and how each is."""
-    directory, checks, sound = path / "checkpoints", [], []
+    directory, checks, sound = RunPaths(path).checkpoints, [], []
     for step in saved_steps(directory):
         label = f"checkpoints/{step}"
         if trainer is None or shape is None:

@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 from widesym.ensembles.files import try_to_lock
 from widesym.launch.errors import InUseError, RunDirectoryError
 from widesym.launch.runs.files import write_json
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.provenance import circumstances
 
 SCHEMA = (
@@ -54,8 +55,8 @@ def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
             raise InUseError(f"{path} is in use by another process: {how}; wait for it or choose another output")
         _sign(lock)
         check_config(path, config)  # again: another process may have come and gone before the lock
-        if not (path / "config.json").exists():
-            write_json(path / "config.json", {"schema": SCHEMA, "config": config, **circumstances()})
+        if not RunPaths(path).config.exists():
+            write_json(RunPaths(path).config, {"schema": SCHEMA, "config": config, **circumstances()})
         try:
             yield
         finally:
@@ -144,7 +145,7 @@ def read_description(path: Path) -> dict[str, Any]:
 
     Raises FileNotFoundError, and RunDirectoryError for a file that is none of ours or of a schema that is not known.
     """
-    file = path / "config.json"
+    file = RunPaths(path).config
     try:
         found = json.loads(file.read_text())
         if not isinstance(found["config"], dict):

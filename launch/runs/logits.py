@@ -8,6 +8,7 @@ import zarr
 
 from widesym.ensembles.files import readable
 from widesym.launch.errors import RunDirectoryError
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
 
 
@@ -36,7 +37,7 @@ class StoredLogits:
 
 def stored_logits(run: StoredRun) -> StoredLogits:
     """Of a run, nothing read yet; raises RunDirectoryError where there are none."""
-    path = run.path / "logits.zarr"
+    path = RunPaths(run.path).store
     with readable(path, RunDirectoryError):
         array = zarr.open_group(path, mode="r", use_consolidated=False)["logits"]
     assert isinstance(array, zarr.Array)

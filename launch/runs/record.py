@@ -16,6 +16,7 @@ from widesym.ensembles.recorder import Layout, coordinates
 from widesym.launch.config.specs import built
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import RUN_FIELDS, read_description
+from widesym.launch.runs.paths import RunPaths
 from widesym.models.architecture import Architecture
 
 COPY = "Take the file from a copy of the run"
@@ -143,7 +144,7 @@ def read_record(path: Path) -> RunRecord:
         within = sorted(str(store.parent) for store in path.glob("*/logits.zarr"))
         hint = f"; there are {', '.join(within)}" if within else ""
         raise RunDirectoryError(f"{path} is not the directory of one ensemble{hint}")
-    return RunRecord.from_json(config, path / "config.json")
+    return RunRecord.from_json(config, RunPaths(path).config)
 
 
 def spec_of(record: RunRecord, name: typing.Literal["architecture", "recipe", "orbit", "snapshots"], path: Path) -> Any:

@@ -24,6 +24,7 @@ from widesym.ensembles.randomness import initial_key, roots
 from widesym.ensembles.recorder import Sick, members_kept
 from widesym.launch.config.snapshots import named_leaves
 from widesym.launch.errors import ConfigError, RunDirectoryError
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord, read_record, spec_of
 from widesym.models.architecture import Architecture
 
@@ -44,7 +45,7 @@ class StoredRun:
 
     def __post_init__(self):
         _ = self.record
-        if not (self.path / "logits.zarr").exists() or not self.recorded_steps:
+        if not RunPaths(self.path).store.exists() or not self.recorded_steps:
             raise RunDirectoryError(f"{self.path}: nothing is recorded yet; start the run again, and let it go on")
 
     @cached_property
@@ -98,7 +99,7 @@ class StoredRun:
     def members(self, sick: Sick) -> Bool[np.ndarray, " member"]:
         """Whom to read; raises SickMembersError as `read_logits` does."""
         with self.store() as store:
-            return members_kept(self.path / "logits.zarr", store, sick)
+            return members_kept(RunPaths(self.path).store, store, sick)
 
     def snapshots(self, step: int) -> dict[str, Float[np.ndarray, "member ..."]]:
         """The parameters recorded at a step, by name."""
@@ -132,7 +133,7 @@ class StoredRun:
     @contextlib.contextmanager
     def store(self) -> Iterator[xr.Dataset]:
         """All that was recorded, read as it is used; raises RunDirectoryError where it cannot be."""
-        path = self.path / "logits.zarr"
+        path = RunPaths(self.path).store
         with readable(path, RunDirectoryError):
             store = xr.open_zarr(path)
         try:
@@ -152,7 +153,7 @@ def stored_steps(run: StoredRun) -> list[int]:
 
     Raises RunDirectoryError, which says how to keep them, where that is the only one.
     """
-    kept = run.recorded_steps if run.has_snapshots else saved_steps(run.path / "checkpoints")
+    kept = run.recorded_steps if run.has_snapshots else saved_steps(RunPaths(run.path).checkpoints)
     if not set(kept) - {0}:
         raise RunDirectoryError(f"{run.path} holds neither parameters nor checkpoints after step 0; {REMEDY}")
     return sorted({0, *kept})
@@ -165,7 +166,7 @@ def stored_parameters(run: StoredRun, input_shape: tuple[int, ...], step: int) -
     """
     if run.has_snapshots and step in run.recorded_steps:
         return _from_snapshots(run, input_shape, step)
-    if not run.has_snapshots and step in saved_steps(run.path / "checkpoints"):
+    if not run.has_snapshots and step in saved_steps(RunPaths(run.path).checkpoints):
         return _from_checkpoint(run, input_shape, step)
     if step != 0:
         raise RunDirectoryError(f"{run.path} has no parameters of step {step}, only of {stored_steps(run)}")
@@ -191,7 +192,7 @@ def _from_checkpoint(run: StoredRun, input_shape: tuple[int, ...], step: int) ->
         trainer = run.trainer
     except ConfigError as error:
         raise RunDirectoryError(f"checkpoints need the recipe, but {error}; {REMEDY.split(', or')[0]}") from None
-    directory = run.path / "checkpoints"
+    directory = RunPaths(run.path).checkpoints
     what = f"checkpoint {directory / str(step)}, for inputs of shape {input_shape},"
     with readable(what, RunDirectoryError, "remove it to do without"):
         state = Checkpoints(directory, trainer).restore(step, input_shape)

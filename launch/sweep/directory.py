@@ -22,6 +22,7 @@ from widesym.launch.config.specs import built, made
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.begun import DEFAULT, unstated
 from widesym.launch.runs.files import write_json
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.training.config import TrainConfig, described
 from widesym.models.description import describe
 
@@ -79,11 +80,11 @@ class SweepDirectory:
 
     def is_finished(self, run: str) -> bool:
         """Whether the run with this name is finished."""
-        return (self.run(run) / "finished.json").exists()
+        return RunPaths(self.run(run)).finished.exists()
 
     def is_trained(self, source: JobMembers) -> bool:
         """Whether all members of the job are."""
-        return (self.part(source.job) / "finished.json").exists()
+        return RunPaths(self.part(source.job)).finished.exists()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -20,6 +20,7 @@ from widesym.launch.runs.data import file_of, write_sets
 from widesym.launch.runs.directory import holder
 from widesym.launch.runs.failures import note_failure
 from widesym.launch.runs.files import write_json
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import read_record
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
@@ -50,7 +51,7 @@ def gather(directory: SweepDirectory, job: str | None = None) -> dict[str, str]:
 
 def _settle(directory: SweepDirectory, name: str) -> None:
     """Put a run together, unless it is there, or was begun by itself and ends so."""
-    if not (directory.run(name) / "config.json").exists():
+    if not RunPaths(directory.run(name)).config.exists():
         try:
             _put_together(directory, name)
         except DivergedError as error:  # as the run would have alone, while others of the job have not
@@ -76,10 +77,10 @@ def _put_together(directory: SweepDirectory, name: str) -> None:
     run = config.run(_sets_of(parts[0][0]))
     if digest(run.config) != name:
         raise RunDirectoryError(f"{name}: its members were trained on other data; remove {parts[0][0].parent}")
-    stores = [(zarr.open_group(each / "logits.zarr", mode="r"), source) for each, source in parts]
+    stores = [(zarr.open_group(RunPaths(each).store, mode="r"), source) for each, source in parts]
     with whole_directory(directory.run(name)) as path:
         write_sets(path, run.sets)
-        create_store(path / "logits.zarr", run.layout)
+        create_store(RunPaths(path).store, run.layout)
         for position in range(len(run.record_steps)):
             _copy_moment(run, path, position, stores)
         _describe(run, path, parts)
@@ -109,16 +110,16 @@ def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zar
 def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, JobMembers]]) -> None:
     """Configuration, circumstances and end, as of one run; what stands there of jobs is theirs that had members."""
     first = parts[0][0]
-    described = [json.loads((each / "config.json").read_text()) for each, _ in parts]
+    described = [json.loads(RunPaths(each).config.read_text()) for each, _ in parts]
     oldest = min(each.get("schema", 1) for each in described)  # a part of an earlier version makes the run one
     own = {"schema": oldest, "config": run.config, "jobs": [each.job for _, each in parts]}
-    write_json(path / "config.json", described[0] | own)
+    write_json(RunPaths(path).config, described[0] | own)
     for file in ("strategy.json", STABILITY):
         if (first / file).exists() and (file != STABILITY or len(parts) > 1):  # a job of many runs has many rates
             shutil.copyfile(first / file, path / file)
-    ends = [json.loads((each / "finished.json").read_text()) for each, _ in parts]
+    ends = [json.loads(RunPaths(each).finished.read_text()) for each, _ in parts]
     finish = {
         "seconds": sum(end["seconds"] for end in ends),  # of all members of these jobs
         "process_peak_memory_bytes": max(end["process_peak_memory_bytes"] for end in ends),
     }
-    write_json(path / "finished.json", {**finish, "sha256": file_digests(path)})
+    write_json(RunPaths(path).finished, {**finish, "sha256": file_digests(path)})

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from widesym.ensembles.data import Dataset
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.failures import FILE as FAILED
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.run import Run
 from widesym.launch.sweep.config import Point, SweepConfig, place_of
 from widesym.launch.sweep.directory import JobMembers, StoredJob, StoredPlan, SweepDirectory, Wanted
@@ -86,7 +87,7 @@ def planned(directory: SweepDirectory, points: Mapping[str, Point], sweep: Sweep
 
 def is_begun(run: Path) -> bool:
     """Whether a run was begun by itself, or has failed."""
-    return (run / "config.json").exists() or (run / FAILED).exists()
+    return RunPaths(run).config.exists() or (run / FAILED).exists()
 
 
 def begun_parts(directory: SweepDirectory, entry: SweepRun) -> Wanted | None:
@@ -97,7 +98,7 @@ def begun_parts(directory: SweepDirectory, entry: SweepRun) -> Wanted | None:
             _ = directory.read_job(source.job)
     except (RunDirectoryError, ConfigError):
         return None
-    begun = any((directory.part(source.job) / "config.json").exists() for source in sources)
+    begun = any(RunPaths(directory.part(source.job)).config.exists() for source in sources)
     return Wanted(entry.config, sources) if begun else None
 
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from widesym.launch.runs.directory import holder
 from widesym.launch.runs.failures import failure_in
 from widesym.launch.runs.heartbeat import Heartbeat, beating_now, read_heartbeat
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.sweep.directory import SweepDirectory
 
 State = Literal["waiting", "queued", "running", "stale", "failed", "finished"]
@@ -59,13 +60,13 @@ def state_of_runs(directory: SweepDirectory, job: str, runs: Sequence[str]) -> J
 def state_of_directory(path: Path) -> JobState:
     """How the run in a directory stands, as far as this host can see at once."""
     heartbeat = read_heartbeat(path)
-    if (path / "finished.json").exists():
+    if RunPaths(path).finished.exists():
         return JobState("finished", heartbeat)
     if holder(path) is not None:
         return JobState("running", heartbeat)
     if failure := failure_in(path):
         return JobState("failed", heartbeat, failure)
-    return JobState("stale" if (path / "config.json").exists() else "waiting", heartbeat)
+    return JobState("stale" if RunPaths(path).config.exists() else "waiting", heartbeat)
 
 
 def is_elsewhere(job_state: JobState) -> bool:

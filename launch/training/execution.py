@@ -27,6 +27,7 @@ from widesym.launch.runs.disk import check_space
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.heartbeat import Pulse, beating
 from widesym.launch.runs.interrupts import StopRequest, raise_if_requested, stops_noted
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.progress import training_progress
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
@@ -76,7 +77,7 @@ def run_ensemble(
     """
     console = console if jax.process_index() == 0 else Console(quiet=True)
     check_config(path, run.config)
-    if agreed(int((path / "finished.json").exists())):
+    if agreed(int(RunPaths(path).finished.exists())):
         print_plain(console, f"{path.name}: finished, {run.members} members found in {path}")
         on_first(partial(write_sets, path, run.sets))  # runs of earlier versions lack them
         return
@@ -84,11 +85,11 @@ def run_ensemble(
     began = time.perf_counter()
     with contextlib.ExitStack() as held:
         on_first(lambda: held.enter_context(claim(path, run.config)))
-        if agreed(int((path / "finished.json").exists() or is_done())):
+        if agreed(int(RunPaths(path).finished.exists() or is_done())):
             return
         RunSession(run, path, console, execution).train()
         finish = {"seconds": time.perf_counter() - began, "process_peak_memory_bytes": peak_memory()}
-        on_first(lambda: write_json(path / "finished.json", {**finish, "sha256": file_digests(path)}))
+        on_first(lambda: write_json(RunPaths(path).finished, {**finish, "sha256": file_digests(path)}))
 
 
 def peak_memory() -> int:
@@ -124,7 +125,7 @@ class RunSession:
             on_first(partial(check_stability, run, path, self.say))
             steps, given = run.record_steps[-1], execution.strategy
             trainer = run.trainer(strategy_for(run.trainer(Strategy()), run.data, steps, path, given, said))
-            checkpoints = Checkpoints(path / "checkpoints", trainer, execution.checkpoints_kept)
+            checkpoints = Checkpoints(RunPaths(path).checkpoints, trainer, execution.checkpoints_kept)
             with _written(checkpoints):
                 self._follow(trainer, checkpoints, request, pulse)
 
@@ -135,14 +136,14 @@ class RunSession:
         check_space(path, run.layout, run.trainer(Strategy()), shape, kept, self.say, data)
         if self.execution.tensorboard:
             check_installed()
-        for left_by_a_killed_process in (path / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
+        for left_by_a_killed_process in RunPaths(path).checkpoints.glob("*.orbax-checkpoint-tmp*"):
             shutil.rmtree(left_by_a_killed_process)
-        if not (path / "logits.zarr").exists():
-            shutil.rmtree(path / "checkpoints", ignore_errors=True)
-            create_store(path / "logits.zarr", run.layout)
+        if not RunPaths(path).store.exists():
+            shutil.rmtree(RunPaths(path).checkpoints, ignore_errors=True)
+            create_store(RunPaths(path).store, run.layout)
         write_sets(path, run.sets)
         try:
-            check_store(path / "logits.zarr", run.layout)
+            check_store(RunPaths(path).store, run.layout)
         except ValueError as error:
             raise RunDirectoryError(f"{error}; remove it, and the run starts again") from None
 
@@ -187,7 +188,7 @@ class RunSession:
             snapshots |= kind.take(trainer, moment.state, self.run.data[0])
 
         def write() -> None:
-            unmeasured = set(METRICS) - set(stored_metrics(self.path / "logits.zarr"))
+            unmeasured = set(METRICS) - set(stored_metrics(RunPaths(self.path).store))
             metrics = {name: each for name, each in moment.metrics._asdict().items() if name not in unmeasured}
             write_moment(self.run, self.path, record, metrics | snapshots)
 

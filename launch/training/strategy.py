@@ -13,6 +13,7 @@ from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Trainer
 from widesym.ensembles.trial import measured_strategy
 from widesym.launch.runs.files import write_json
+from widesym.launch.runs.paths import RunPaths
 from widesym.models.description import describe
 
 
@@ -20,7 +21,7 @@ def strategy_for(
     trainer: Trainer, data: Data, steps: int, path: Path, given: Strategy | None, say: Callable[[str], None]
 ) -> Strategy:
     """The given strategy, or the one that `path` has for such a device, or the fastest of a trial; `path` keeps it."""
-    kept = stored_strategy(path / "strategy.json")
+    kept = stored_strategy(RunPaths(path).strategy)
     if kept is not None and given in (None, kept):
         return kept
     if kept is not None:
@@ -31,7 +32,7 @@ def strategy_for(
         at_once = f"{strategy.members_at_once} members at once on each device"
         say(f"strategy: {at_once}, convolutions by {strategy.formulation}")
     content = {"device": device(), "strategy": describe(strategy), "trials": describe(trials)}
-    on_first(partial(write_json, path / "strategy.json", content))
+    on_first(partial(write_json, RunPaths(path).strategy, content))
     return strategy
 
 

@@ -40,6 +40,8 @@ def stored_set(run: StoredRun, name: str) -> Dataset:
     Raises DataError where the directory keeps none, as of earlier versions, and where it is not what the run was made
     with.
     """
+    if name in run.sets_read:
+        return run.sets_read[name]
     recorded = run.record.data[name]
     file = file_of(run.path, list(run.record.data).index(name), name)
     if not file.exists():
@@ -53,6 +55,7 @@ def stored_set(run: StoredRun, name: str) -> Dataset:
             f"{file} has digest {found.fingerprint}, but the run was made with {recorded.fingerprint}; "
             "remove it and start the run again, which writes it anew"
         )
+    run.sets_read[name] = found
     return found
 
 

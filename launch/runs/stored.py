@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, PyTree, UInt32
 from widesym.ensembles import Strategy, Trainer, TrainingRecipe
 from widesym.ensembles.augmentation import FixedCopies
 from widesym.ensembles.checkpoints import Checkpoints, saved_steps
+from widesym.ensembles.data.dataset import Dataset
 from widesym.ensembles.files import readable
 from widesym.ensembles.randomness import initial_key, roots
 from widesym.ensembles.recorder import Sick, members_kept
@@ -52,6 +53,11 @@ class StoredRun:
     def record(self) -> RunRecord:
         """What config.json says of the run."""
         return read_record(self.path)
+
+    @cached_property
+    def sets_read(self) -> dict[str, Dataset]:
+        """The data sets that `stored_set` has read so far, by name: each is read once."""
+        return {}
 
     @cached_property
     def architecture(self) -> Architecture:

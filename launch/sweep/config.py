@@ -83,7 +83,10 @@ def read_sweep(path: Path, changes: Mapping[str, Any], of_base: Mapping[str, Any
     """
     content = {**read_mapping(path), **changes}
     if isinstance(content.get("base"), str):
-        content = content | {"base": read_mapping(path.parent / content["base"])}
+        try:
+            content = content | {"base": read_mapping(path.parent / content["base"])}
+        except ConfigError as error:
+            raise ConfigError(f"{path}, base: {error}") from None
     if of_base and isinstance(content.get("base"), dict):
         try:
             content = content | {"base": with_changes(content["base"], of_base)}

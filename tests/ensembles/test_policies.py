@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from widesym.analysis.dynamics.ensembles import training_kernel
-from widesym.ensembles import TrainingRecipe, train_ensemble
+from widesym.ensembles import TrainingRecipe, augmentation, train_ensemble
 from widesym.ensembles.augmentation import (
     Compose,
     DrawnRotations,
@@ -137,9 +137,7 @@ def test_policies_are_hashable_and_written_down(policy, shape):
     described = describe(policy)
     assert json.loads(json.dumps(described)) == described
     assert described["type"] == type(policy).__name__
-    assert {policy: 1}[
-        eval(repr(policy), vars(__import__("widesym.ensembles.augmentation").augmentation) | GROUPS)
-    ] == 1
+    assert {policy: 1}[eval(repr(policy), vars(augmentation) | GROUPS)] == 1
 
 
 GROUPS = {"Group": type(C4)}

@@ -114,7 +114,7 @@ def test_functions_are_described_by_their_names():
     assert describe(Elementwise(softplus_square, nodes=32)) == {
         "type": "Elementwise",
         "nodes": 32,
-        "fn": "activation_references.softplus_square",
+        "fn": "tests.support.activation_references.softplus_square",
     }
     assert describe(Elementwise(jnp.tanh))["fn"] == "jax.numpy.tanh"
 

@@ -68,11 +68,11 @@ def test_mean_and_variance_are_numpys_whatever_the_blocks(memory):
     np.testing.assert_allclose(found.noise, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("members", [4, 5])
+@pytest.mark.parametrize("members", [2, 4, 5])
 def test_half_samples_have_the_covariance_of_the_mean(members):
     """Averaged over every sign pattern, S/M to rounding: neither M² nor (M − 1)M in the wrong place."""
     patterns = np.unique(half_samples(members, 2000, 0), axis=0).astype(np.float64)
-    assert len(patterns) == {4: 6, 5: 30}[members]  # 4 over 2, and 5 times that: all there are
+    assert len(patterns) == {2: 2, 4: 6, 5: 30}[members]  # 2 over 1, 4 over 2, and 5 times that: all there are
     np.testing.assert_allclose(patterns.sum(1), 0, atol=1e-6)
     np.testing.assert_allclose((patterns**2).sum(1), members, rtol=1e-6)
     x = logits(members=members)[0].reshape(members, -1).astype(np.float64)

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from widesym.analysis.dynamics import largest_learning_rate
 from widesym.analysis.dynamics.ensembles import training_kernel
+from widesym.analysis.estimators.means import FEWEST
 from widesym.analysis.figures.demo import comparison_figure
 from widesym.analysis.figures.drawing import save_figure
 from widesym.analysis.gram.tiling import DEFAULT_MEMORY
@@ -66,7 +67,7 @@ class DigitsC4(Recipe):
     """Where runs, figure and summary go; finished runs found there are not repeated."""
 
     limits: ClassVar = {
-        "members": (2, 100_000),
+        "members": (FEWEST, 100_000),  # that the intervals of the figure take
         "width": (2, 4096),
         "steps": (1, 1_000_000),
         "records": (2, 1000),

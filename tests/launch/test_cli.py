@@ -44,7 +44,7 @@ def options(text):
         (["models", "--width", "1"], "--width is 1; it must be between 2 and 65536"),
         (["models", "gcnn"], "gcnn"),
         (options("--colour red"), "Unrecognized options: --colour"),
-        (options("--members 0"), "--members is 0; it must be between 2 and 100000"),
+        (options("--members 4"), "--members is 4; it must be between 5 and 100000"),
         (options("--members many"), "--members"),
         (options("--width 3"), "--width is 3; it must be even"),
         (options("--width 0"), "--width is 0; it must be between 2 and 4096"),

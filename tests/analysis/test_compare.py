@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from widesym.analysis.comparison import Compared, Times, compare
-from widesym.analysis.comparison.compare import SUBSETS
-from widesym.analysis.comparison.rows import orbit_row
+from widesym.analysis.comparison.at_time import SUBSETS
+from widesym.analysis.comparison.metrics.equivariance import orbit_row
 from widesym.analysis.dynamics import Prediction
 from widesym.analysis.estimators.logits import EnsembleLogits
 from widesym.analysis.estimators.means import estimate_mean, subset_means

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from widesym.launch.analyses.figures import telling_logits
+from widesym.analysis.comparison.metrics.mean_logits import telling_logits
 
 
 def test_shown_inputs_are_those_where_runs_differ_most():

@@ -1,15 +1,24 @@
 """How the distance from theory changes with width, for ensembles that differ in nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import xarray as xr
 
-from widesym.analysis.comparison.columns import WIDTHS
+from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables
 from widesym.analysis.comparison.ensembles import Compared
-from widesym.analysis.comparison.tables import Row, table_of_rows
+from widesym.analysis.comparison.metric import Metric
+from widesym.analysis.comparison.tables import INTERVAL, Column, Row, table_of_rows
 from widesym.analysis.estimators.means import FEWEST, EstimatedMean
 from widesym.analysis.estimators.widths import WidthScaling, width_scaling
+from widesym.analysis.figures.widths import discrepancy_by_width
+
+COLUMNS = {
+    "squared_bias": Column((), "unbiased ‖expected logits − predicted mean‖² at the last time, mean over inputs"),
+    "squared_bias_interval": Column(INTERVAL, "95 % interval of the squared bias"),
+    "noise": Column((), "tr S/M: what finitely many members add to it"),
+}
 
 
 def width_table(ensembles: Sequence[Compared], means: Mapping[str, EstimatedMean]) -> xr.Dataset | None:
@@ -42,7 +51,7 @@ def width_table(ensembles: Sequence[Compared], means: Mapping[str, EstimatedMean
         return None
     widths = sorted({width for _, width in rows})
     coords = {"series": list(laws), "width": widths, "end": ["low", "high"], "randomness": ("series", randomness)}
-    made = table_of_rows(rows, {"series": list(laws), "width": widths}, WIDTHS, coords)
+    made = table_of_rows(rows, {"series": list(laws), "width": widths}, COLUMNS, coords)
     return made.assign({name: ("series", values) for name, values in _laws(list(laws.values())).items()})
 
 
@@ -71,3 +80,13 @@ def _laws(found: Sequence[WidthScaling]) -> dict[str, list[float]]:
         for column, value in zip(columns.values(), values, strict=True):
             column.append(np.nan if value is None else float(value))
     return columns
+
+
+def drawings(tables: Tables, inputs: Inputs) -> Iterator[Drawing]:
+    """Squared bias and noise against width."""
+    if "widths" in tables:
+        caption = "What finite width adds to the distance from theory, apart from what finitely many members do."
+        yield Drawing("widths", partial(discrepancy_by_width, tables["widths"]), caption)
+
+
+WIDTHS = Metric("widths", COLUMNS, ("series", "width"), of_series=width_table, drawings=drawings)

@@ -24,7 +24,7 @@ class Drawing(NamedTuple):
     caption: str
 
 
-def whole(tables: Tables, name: str, *needed: str) -> xr.Dataset | None:
+def complete_runs(tables: Tables, name: str, *needed: str) -> xr.Dataset | None:
     """A table's runs that have all that is needed, as ensembles of a few members have not; None where none has."""
     if name not in tables or not set(needed) <= set(tables[name].data_vars):
         return None

@@ -41,7 +41,7 @@ def table_of_rows(
     dims: dict[str, tuple[str, ...]] = {}
     for key, row in rows.items():
         if unknown := sorted({*row} - {*columns}):
-            raise ValueError(f"a row has {', '.join(unknown)}, but columns are {', '.join(columns)}")
+            raise ValueError(f"a row has {', '.join(unknown)}, but columns are {', '.join(columns) or 'none'}")
         of_key = places[: len(key)]
         if not all(value in of for of, value in zip(of_key, key, strict=True)):
             continue

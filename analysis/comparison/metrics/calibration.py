@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from widesym.analysis.comparison.at_time import AtTime
-from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, whole
+from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, complete_runs
 from widesym.analysis.comparison.ensembles import Compared
 from widesym.analysis.comparison.metric import Comparison, Metric
 from widesym.analysis.comparison.tables import Column, Rows
@@ -32,8 +32,8 @@ def calibrated(a: EstimatedMean, mean: Float[np.ndarray, "sample logit"]) -> Cal
     """z of the inputs whose logits differ between members, as those of blank images need not; None where none do."""
     if a.members is None or a.members < FEWEST:
         return None
-    (told,) = np.nonzero((a.squared_error > 0).all(-1))
-    return calibration(a.of(told), mean[told]) if len(told) else None
+    (varying,) = np.nonzero((a.squared_error > 0).all(-1))
+    return calibration(a.of(varying), mean[varying]) if len(varying) else None
 
 
 def _bins(comparison: Comparison, runs: Sequence[Compared]) -> Mapping[str, Any]:
@@ -42,7 +42,7 @@ def _bins(comparison: Comparison, runs: Sequence[Compared]) -> Mapping[str, Any]
 
 def drawings(tables: Tables, inputs: Inputs) -> Iterator[Drawing]:
     """Histograms on the sets that all runs with intervals have z scores of."""
-    theory, calibration = whole(tables, "theory", "distance_interval"), tables.get("calibration")
+    theory, calibration = complete_runs(tables, "theory", "distance_interval"), tables.get("calibration")
     if theory is None or calibration is None:
         return
     calibration = calibration.sel(run=theory.run)

@@ -7,7 +7,7 @@ from typing import Any
 import xarray as xr
 
 from widesym.analysis.comparison.at_time import PairAtTime
-from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, file_names, whole
+from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, complete_runs, file_names
 from widesym.analysis.comparison.ensembles import Compared
 from widesym.analysis.comparison.metric import Comparison, Metric
 from widesym.analysis.comparison.tables import INTERVAL, Column, Row, Rows
@@ -100,7 +100,7 @@ def _pairing(comparison: Comparison, runs: Sequence[Compared]) -> Mapping[str, A
 
 def drawings(tables: Tables, inputs: Inputs) -> Iterator[Drawing]:
     """Two figures of each evaluation set: over training time, and by ensemble size."""
-    divergence, by_size = whole(tables, "divergence", "divergence_interval"), tables.get("divergence_by_size")
+    divergence, by_size = complete_runs(tables, "divergence", "divergence_interval"), tables.get("divergence_by_size")
     if divergence is None or by_size is None:
         return
     by_size, reference = by_size.sel(run=divergence.run), divergence.attrs["reference"]

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from widesym.analysis.comparison.at_time import AtTime
-from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, whole
+from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, complete_runs
 from widesym.analysis.comparison.ensembles import Compared
 from widesym.analysis.comparison.metric import Comparison, Metric
 from widesym.analysis.comparison.tables import INTERVAL, Column, Row, Rows
@@ -101,7 +101,7 @@ def _elements(comparison: Comparison, runs: Sequence[Compared]) -> Mapping[str, 
 
 def drawings(tables: Tables, inputs: Inputs) -> Iterator[Drawing]:
     """Members and mean logits over training time."""
-    equivariance = whole(tables, "equivariance", "orbit_deviation_mean_interval")
+    equivariance = complete_runs(tables, "equivariance", "orbit_deviation_mean_interval")
     if equivariance is not None:
         caption = "How equivariant members and their mean logits are, during training."
         yield Drawing("equivariance", partial(equivariance_over_time, equivariance), caption)
@@ -109,7 +109,7 @@ def drawings(tables: Tables, inputs: Inputs) -> Iterator[Drawing]:
 
 def drawings_by_size(tables: Tables, inputs: Inputs) -> Iterator[Drawing]:
     """Orbit-same-prediction by ensemble size, beside that of the whole ensembles."""
-    equivariance = whole(tables, "equivariance", "orbit_deviation_mean_interval")
+    equivariance = complete_runs(tables, "equivariance", "orbit_deviation_mean_interval")
     by_size = tables.get("equivariance_by_size")
     if equivariance is not None and by_size is not None and "osp" in by_size:
         caption = "How often the same class is predicted along an orbit, by ensemble size."

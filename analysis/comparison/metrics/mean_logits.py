@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from widesym.analysis.comparison.at_time import AtTime
-from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, file_names, whole
+from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, complete_runs, file_names
 from widesym.analysis.comparison.ensembles import Compared
 from widesym.analysis.comparison.metric import Comparison, Metric
-from widesym.analysis.comparison.tables import Column, Row, Rows
+from widesym.analysis.comparison.tables import Column, Rows
 from widesym.analysis.figures.theory import mean_logits_figure
 
 COLUMNS = {
@@ -32,7 +32,7 @@ def of_one(now: AtTime) -> Rows:
     yield (now.of.name, now.time), row | _predicted(now)
 
 
-def _predicted(now: AtTime) -> Row:
+def _predicted(now: AtTime) -> dict[str, Any]:
     predicted = [each for _, each in now.predicted()]
     if not predicted:
         return {}
@@ -54,7 +54,7 @@ def _samples(comparison: Comparison, runs: Sequence[Compared]) -> Mapping[str, A
 
 def drawings(tables: Tables, inputs: Inputs) -> Iterator[Drawing]:
     """A figure of each evaluation set, of a few of its inputs."""
-    means = whole(tables, "mean_logits", "standard_error")
+    means = complete_runs(tables, "mean_logits", "standard_error")
     if means is None:
         return
     for name, of_set in file_names(inputs).items():

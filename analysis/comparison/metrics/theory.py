@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from widesym.analysis.comparison.at_time import AtTime
-from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, whole
+from widesym.analysis.comparison.drawings import Drawing, Inputs, Tables, complete_runs
 from widesym.analysis.comparison.metric import Metric
 from widesym.analysis.comparison.metrics.calibration import calibrated
 from widesym.analysis.comparison.metrics.divergence import divergence_row
@@ -59,7 +59,7 @@ def theory_row(
 
 def drawings(tables: Tables, inputs: Inputs) -> Iterator[Drawing]:
     """The distance over time, relative to the predicted mean, on sets where that is not zero."""
-    theory = whole(tables, "theory", "distance_interval")
+    theory = complete_runs(tables, "theory", "distance_interval")
     if theory is not None and (positive := (theory["scale"].values > 0).all(0)).any():
         theory = theory.isel(evaluation_set=positive)
         caption = "How far mean logits are from the predicted mean, on sets where that is not zero."

@@ -21,7 +21,7 @@ from jaxtyping import Array, PyTree, Shaped, UInt32
 from widesym.ensembles.files import first_line
 from widesym.ensembles.sharding import agreed, any_process
 from widesym.ensembles.trainer import EnsembleState, Trainer
-from widesym.models.description import describe
+from widesym.models.description import describe, without_modules
 from widesym.models.numerics import fixed_numerics
 
 try:
@@ -176,7 +176,7 @@ class Checkpoints:
         """Of whom it is; without a word of randomness that is shared, which it was before there was another."""
         names = ("architecture", "recipe", "members", "seed")
         names = names if self.trainer.randomness == "shared" else (*names, "randomness")
-        return {name: describe(getattr(self.trainer, name)) for name in names}
+        return {name: without_modules(describe(getattr(self.trainer, name))) for name in names}
 
 
 def _digest(about: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key, Shaped, UInt32
 
-from widesym.models.description import describe
+from widesym.models.description import describe, without_modules
 from widesym.models.numerics import GENERATOR, fixed_numerics, key_of_seed
 
 Randomness = Literal["own", "shared"]
@@ -47,8 +47,8 @@ def member_digests(architecture: Any, recipe: Any, data_fingerprint: str | None)
     Raises ValueError for specs that cannot be described.
     """
     try:
-        of_all = {"architecture": describe(architecture), "data": data_fingerprint}
-        recipes = _recipes(describe(recipe))
+        of_all = {"architecture": _described(architecture), "data": data_fingerprint}
+        recipes = _recipes(_described(recipe))
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{error}. With randomness 'own' members' random numbers follow from what they are, so that all of it must "
@@ -56,6 +56,11 @@ def member_digests(architecture: Any, recipe: Any, data_fingerprint: str | None)
         ) from None
     known = {text: _sha256({**of_all, "recipe": json.loads(text)}) for text in dict.fromkeys(recipes)}
     return tuple(known[text] for text in recipes)
+
+
+def _described(spec: Any) -> Any:
+    """What numbers follow from: wherever a class of somebody's own is defined, they stay."""
+    return without_modules(describe(spec))
 
 
 def _recipes(recipe: dict[str, Any]) -> list[str]:

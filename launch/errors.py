@@ -23,6 +23,10 @@ class NoTheoryError(UserError):
     """A run that the formulas do not cover: the message says what in it they leave out."""
 
 
+class NotAgreedError(UserError):
+    """Work that takes long, and that nobody has agreed to: the message says how to."""
+
+
 class SampleError(UserError):
     """Kernels of random networks that are not finite, or that cannot be compared with analytic ones."""
 

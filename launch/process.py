@@ -1,7 +1,10 @@
 """The process that `widesym` runs in: its exit codes, and how JAX is set up in it."""
 
 import contextlib
+import importlib
 import os
+import sys
+from types import ModuleType
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -31,6 +34,16 @@ def configure_jax() -> None:
 
     with contextlib.suppress(DataError):  # nothing is kept, then
         jax.config.update("jax_compilation_cache_dir", str(cache_home() / "compiled"))
+
+
+def import_module(name: str) -> ModuleType:
+    """The module of this name, also one in the current folder, where Python looks last then and from now on: commands
+    are looked for elsewhere, and what people write for a run lies there. Raises whatever importing it does.
+    """
+    if os.getcwd() not in map(os.path.abspath, sys.path):
+        sys.path.append(os.getcwd())
+    importlib.invalidate_caches()  # of folders in which the file was not yet
+    return importlib.import_module(name)
 
 
 def keep_off_devices() -> None:

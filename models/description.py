@@ -2,22 +2,25 @@
 
 import dataclasses
 import importlib
+import re
 from collections.abc import Callable
 from functools import reduce
 from numbers import Integral, Real
 from typing import Any
 
+OURS = "widesym"
+
 
 def describe(value: Any) -> Any:
-    """Dataclasses as {"type": class name, fields…}, sequences as lists, functions by the name to import them by, plain
-    values as they are, all the way down.
+    """Dataclasses as {"type": name of the class, fields…}, sequences as lists, functions by the name to import them by,
+    plain values as they are, all the way down. Classes of this package are named as they are, others `module:Class`.
 
     Raises ValueError for functions that have no such name or are a script's own, and TypeError for anything else: what
     cannot be written down cannot be checked on resumption.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        return {"type": class_name(type(value)), **fields}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     if isinstance(value, dict):
@@ -34,6 +37,33 @@ def describe(value: Any) -> Any:
             raise ValueError(f"{name} belongs to the script being run; move it into a module, and import it from there")
         return name
     raise TypeError(f"{value!r} of type {type(value).__name__} has no JSON description")
+
+
+def class_name(kind: type) -> str:
+    """The name of a class in descriptions: "Conv" of one of this package's, "mymodule:Softplus" of anybody else's."""
+    is_ours = kind.__module__.partition(".")[0] == OURS
+    return kind.__name__ if is_ours else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def without_modules(description: Any) -> Any:
+    """A description with classes by their own names alone, as numbers, and what earlier versions wrote, know them."""
+    if isinstance(description, list):
+        return [without_modules(each) for each in description]
+    if not isinstance(description, dict):
+        return description
+    bare = {name: without_modules(each) for name, each in description.items()}
+    named = bare.get("type")
+    return {**bare, "type": re.split("[:.]", named)[-1]} if isinstance(named, str) and ":" in named else bare
+
+
+def as_text(description: Any) -> str:
+    """A description as the spec would be printed: `Dense(features=8, w_std=1.0)`."""
+    if isinstance(description, dict):
+        fields = ", ".join(f"{name}={as_text(each)}" for name, each in description.items() if name != "type")
+        return f"{description.get('type', '')}({fields})"
+    if isinstance(description, list):
+        return f"[{', '.join(map(as_text, description))}]"
+    return repr(description)
 
 
 def importable_name(function: Callable[..., Any]) -> str:

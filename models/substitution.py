@@ -9,9 +9,16 @@ from widesym.models.groups import Group
 
 
 def substituted(spec: Any, name: str, change: Callable[[Any], Any]) -> Any:
-    """The spec with change(value) in all fields of that name, its own and those of the specs in it, in their order."""
-    if isinstance(spec, tuple):
-        return tuple(substituted(each, name, change) for each in spec)
+    """The spec with change(value) in all fields of that name, its own and those of the specs in it, in their order.
+
+    Descriptions (`describe`) are changed like the specs that they are of.
+    """
+    if isinstance(spec, tuple | list):
+        return type(spec)(substituted(each, name, change) for each in spec)
+    if isinstance(spec, dict):
+        return {
+            field: change(value) if field == name else substituted(value, name, change) for field, value in spec.items()
+        }
     if not is_dataclass(spec) or isinstance(spec, type):
         return spec
     changed = {

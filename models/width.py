@@ -1,7 +1,10 @@
 """How wide an architecture is: the features of its hidden layers, and the same network with others."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from numbers import Integral
+from typing import Any
 
 from widesym.models.architecture import Architecture
 from widesym.models.substitution import substituted
@@ -9,14 +12,7 @@ from widesym.models.substitution import substituted
 
 def hidden_features(architecture: Architecture) -> tuple[int, ...]:
     """Features of every layer that has them, but of the last one, whose are the logits."""
-    found: list[int] = []
-
-    def noted(features: int) -> int:
-        found.append(features)
-        return features
-
-    substituted(architecture.layers, "features", noted)
-    return tuple(found[:-1])
+    return tuple(_hidden(architecture.layers))
 
 
 def narrowest(architecture: Architecture) -> tuple[Architecture, int]:
@@ -28,6 +24,17 @@ def narrowest(architecture: Architecture) -> tuple[Architecture, int]:
     hidden = hidden_features(architecture)
     divisor = math.gcd(*hidden) or 1
     return _with_hidden(architecture, [features // divisor for features in hidden]), divisor
+
+
+def narrowest_described(architecture: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """The description of `narrowest` from that of an architecture (`describe`), also with layers that cannot be built
+    here, and the most features of a hidden layer, 0 without one.
+    """
+    hidden = _hidden(architecture["layers"])
+    divisor = math.gcd(*hidden) or 1
+    left = iter([features // divisor for features in hidden])
+    layers = _with_features(architecture["layers"], lambda last: next(left, last))
+    return {**architecture, "layers": layers}, max(hidden, default=0)
 
 
 def at_width(architecture: Architecture, width: int) -> Architecture:
@@ -49,7 +56,24 @@ def at_width(architecture: Architecture, width: int) -> Architecture:
     return _with_hidden(architecture, [features // divisor * (width // first) for features in hidden])
 
 
+def _hidden(layers: Any) -> list[int]:
+    """Features of all these layers, or descriptions of layers, that have them, but of the last."""
+    found: list[int] = []
+
+    def noted(features: int) -> int:
+        found.append(features)
+        return features
+
+    _with_features(layers, noted)
+    return found[:-1]
+
+
+def _with_features(layers: Any, change: Callable[[int], int]) -> Any:
+    """The layers with other features; those that are no number, as of layers of somebody's own, stay."""
+    return substituted(layers, "features", lambda value: change(int(value)) if isinstance(value, Integral) else value)
+
+
 def _with_hidden(architecture: Architecture, hidden: list[int]) -> Architecture:
     """The architecture with these features in its hidden layers."""
     left = iter(hidden)
-    return replace(architecture, layers=substituted(architecture.layers, "features", lambda last: next(left, last)))
+    return replace(architecture, layers=_with_features(architecture.layers, lambda last: next(left, last)))

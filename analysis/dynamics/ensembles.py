@@ -1,6 +1,6 @@
 """The infinite-width prediction for an ensemble as it was trained: architecture, augmentation, data, steps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -49,13 +49,31 @@ def training_kernel(
     or of one with itself; by default in memory. Raises ValueError for policies that `training_group` refuses.
     """
     group, kernel = training_group(policy), kernel or kernel_in_memory(architecture)
-    if group is None:
-        return kernel(x, None)
-    orbit = np.asarray(group.orbit(x))
-    if not is_symmetric(architecture, group, x.shape[1:]):
-        return kernel(orbit, None)
-    rows = [np.asarray(row).reshape(len(x), group.order, len(x)) for row in kernel(x, orbit)]
+    x1, x2 = _training_inputs(architecture, policy, x)
+    if group is None or x2 is None:
+        return kernel(x1, x2)
+    rows = [np.asarray(row).reshape(len(x), group.order, len(x)) for row in kernel(x1, x2)]
     return OrbitKernel(*(GroupCirculant.of_blocks(group, row.transpose(1, 0, 2)) for row in rows))
+
+
+def kernel_inputs(
+    architecture: Architecture, policy: Policy, x: Inputs, evaluation: Sequence[Inputs]
+) -> tuple[tuple[Inputs, Inputs | None], tuple[Inputs, Inputs]]:
+    """Between which inputs `predict_ensemble` asks for kernels: of the training set, and of the evaluation sets with
+    it. Raises ValueError as `training_group`.
+    """
+    group = training_group(policy)
+    return _training_inputs(architecture, policy, x), (np.concatenate(evaluation), _on_orbit(group, x))
+
+
+def _training_inputs(architecture: Architecture, policy: Policy, x: Inputs) -> tuple[Inputs, Inputs | None]:
+    group = training_group(policy)
+    orbit = _on_orbit(group, x)
+    return (x, orbit) if group is not None and is_symmetric(architecture, group, x.shape[1:]) else (orbit, None)
+
+
+def _on_orbit(group: Group | None, x: Inputs) -> Inputs:
+    return x if group is None else np.asarray(group.orbit(x))
 
 
 def predict_ensemble(
@@ -73,12 +91,12 @@ def predict_ensemble(
     descent does not converge.
     """
     group, kernel = training_group(policy), kernel or kernel_in_memory(architecture)
-    train, inputs = training_kernel(architecture, policy, x, kernel), np.concatenate(list(evaluation.values()))
-    if group is not None:
-        x, y = np.asarray(group.orbit(x)), on_orbit(group, y)
+    train = training_kernel(architecture, policy, x, kernel)
+    _, (inputs, orbit) = kernel_inputs(architecture, policy, x, list(evaluation.values()))
+    y = y if group is None else on_orbit(group, y)
     diagonal = analytic_kernel(architecture).diagonal
     own = np.concatenate([np.asarray(diagonal(inputs).nngp) for inputs in evaluation.values()])
-    cross = kernel(inputs, x)
+    cross = kernel(inputs, orbit)
     basis = decompose(train, kernel_error(architecture, x.shape[1:], np.asarray(cross.ntk).dtype))
     found = predict(basis, cross, own, y, progress)  # all sets at once: Θ is decomposed once
     ends = np.cumsum([len(inputs) for inputs in evaluation.values()])[:-1]

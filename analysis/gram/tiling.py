@@ -25,6 +25,7 @@ DEFAULT_MEMORY = 2 * GIB
 TILE_WORK = 2**30
 COMPILED = 2  # times the traced program's memory, at most (analysis/programs/memory.py)
 PROBE_SIDE, PROBE_SECONDS = 8, 0.05
+UNMEASURED = 2**30  # bytes that all pairs take one by one, which is seconds
 
 
 class Tile(NamedTuple):
@@ -179,6 +180,26 @@ def mixes_lags(gram: Gram) -> bool:
     if isinstance(first, InputMap | PartSum):
         return False
     return isinstance(choose_engine(gram.architecture, tuple(gram.x1.shape[1:])), FullEngine)
+
+
+def why_full(gram: Gram) -> str:
+    """What in the network mixes lags, so that the kernel takes full covariances; empty where it does not."""
+    if mixes_lags(gram):
+        try:
+            _ = LagPlan(gram.architecture, tuple(gram.x1.shape[1:]))
+        except MixedLagsError as error:
+            return str(error)
+    return ""
+
+
+def estimated_seconds(gram: Gram) -> float:
+    """Roughly how long it takes on all devices; 0 of what takes less than a minute, which is not measured."""
+    rows, columns = gram.shape
+    pairs = rows * (rows + 1) // 2 if gram.is_symmetric else rows * columns
+    if pairs * tile_bytes(gram, (1, 1)) < UNMEASURED:
+        return 0.0
+    compiling, a_pair = compile_and_pair_seconds(gram, max(gram.shape))
+    return compiling + a_pair * pairs / jax.device_count()
 
 
 def lag_arrays(gram: Gram) -> int | None:

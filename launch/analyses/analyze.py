@@ -1,9 +1,8 @@
 """Runs held against each other and, if asked, against theory: tables, figures and findings in a directory."""
 
 import contextlib
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,42 +20,25 @@ from widesym.launch.analyses.figures import figures_of, say_refused
 from widesym.launch.analyses.files import check_ours, write_figures, write_inputs, write_tables
 from widesym.launch.analyses.findings import findings, not_drawn, of_pairing
 from widesym.launch.analyses.matching import Matched, compared, match
-from widesym.launch.analyses.theory import KernelStore, check_all_covered, holds_in_the_mean_alone, predictions
+from widesym.launch.analyses.options import AnalysisOptions, config_of
+from widesym.launch.analyses.output import ANALYSIS, make_room
+from widesym.launch.analyses.theory import (
+    CHEAPER,
+    KernelStore,
+    check_all_covered,
+    grams_left,
+    holds_in_the_mean_alone,
+    predictions,
+)
 from widesym.launch.console import print_plain, table_of
-from widesym.launch.errors import MismatchError
-from widesym.launch.runs.begun import as_earlier
+from widesym.launch.errors import ConfigError, MismatchError
+from widesym.launch.kernels.consent import agree, work_of
 from widesym.launch.runs.data import training_set
-from widesym.launch.runs.directory import claim, reading
+from widesym.launch.runs.directory import check_config, claim, reading
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.progress import member_progress
 from widesym.launch.runs.stored import StoredRun
-from widesym.models.checks import check_seed
-
-
-@dataclass(frozen=True)
-class AnalysisOptions:
-    """What is asked of a comparison; raises ValueError for values that cannot be."""
-
-    theory: bool = False
-    """Compute what theory predicts of each run."""
-    reference: str | None = None
-    """The run that divergences are from; by default the first."""
-    sick: Literal["refuse", "exclude"] = "refuse"
-    """What to do where members are not healthy: refuse, or leave these out and say so."""
-    draws: int = 200
-    """Resamples of members that intervals come from."""
-    seed: int = 0
-    """Seed of the resamples."""
-
-    def __post_init__(self):
-        if self.draws < 20:
-            raise ValueError(f"--draws is {self.draws}; 95 % intervals need at least 20")
-        check_seed(self.seed, "--seed")
-
-
-def beside(runs: Sequence[Path]) -> Path:
-    """`analysis` in the innermost directory that holds all runs, never in one of them."""
-    return Path(os.path.commonpath([Path(os.path.abspath(path)).parent for path in runs])) / "analysis"
+from widesym.models.description import as_text
 
 
 def analyse(
@@ -72,10 +54,16 @@ def analyse(
             held.enter_context(reading(run.path))
         matched = match(runs, asked.sick)
         reference = matched.named(asked.reference)
+        config = config_of(asked, matched, reference)
+        check_ours(output)
+        if not asked.overwrite:
+            check_config(output, config, ANALYSIS)
         if asked.theory:
             check_all_covered(matched)
-        check_ours(output)
-        held.enter_context(claim(output, _config(asked, matched, reference)))
+            agree(work_of(grams_left(matched, kernels)), asked.yes, console, CHEAPER)
+        if asked.overwrite:
+            make_room(output, config)
+        held.enter_context(claim(output, config, ANALYSIS))
         ensembles = compared(matched, predictions(matched, kernels) if asked.theory else {})
         total = len(ensembles) * len(matched.times)
         with member_progress(console, "comparison", total, things="ensembles × times") as report:
@@ -97,18 +85,6 @@ def analyse(
     return tables
 
 
-def _config(asked: AnalysisOptions, matched: Matched, reference: str) -> dict[str, Any]:
-    """What an analysis is of; another one of the same runs, trained further, takes its place."""
-    names = ("architecture", "recipe", "members", "seed", "randomness", "data", "orbit")
-    configs = {name: as_earlier(run.record.to_json()) for name, run in matched.runs.items()}
-    return {
-        "name": f"{', '.join(name for name in matched.runs if name != reference) or reference} and {reference}",
-        "runs": {name: {key: config.get(key) for key in names} for name, config in configs.items()},
-        "reference": reference,
-        **{name: getattr(asked, name) for name in ("theory", "sick", "draws", "seed")},
-    }
-
-
 def _inputs(matched: Matched, reference: str) -> dict[str, Dataset]:
     """The sets to be shown, the training set that the reference was trained on first."""
     train = training_set(matched.runs[reference])
@@ -128,10 +104,18 @@ def described(name: str, run: StoredRun) -> dict[str, Any]:
         "training set": f"{record.training_set}, {about.samples} samples",
         "seed": record.seed,
         "randomness": record.randomness,
-        "architecture": str(run.architecture),
-        "recipe": str(run.recipe),
+        "architecture": _said(run, "architecture"),
+        "recipe": _said(run, "recipe"),
         "provenance": about.provenance,
     }
+
+
+def _said(run: StoredRun, name: Literal["architecture", "recipe"]) -> str:
+    """The spec as it is printed, or what is written of one with classes that are not known here."""
+    try:
+        return str(getattr(run, name))
+    except ConfigError:
+        return as_text(getattr(run.record, name))
 
 
 def tell(tables: Mapping[str, xr.Dataset], console: Console) -> None:

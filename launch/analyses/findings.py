@@ -53,7 +53,16 @@ def _of_run(name: str, run: StoredRun, kept: np.ndarray) -> list[Finding]:
     if not RunPaths(run.path).finished.exists():
         detail = f"recorded to step {run.recorded_steps[-1]} of {steps[-1]}; start it again, and it goes on"
         found.append(Finding(f"{name}: not finished", "warning", detail))
-    return [*found, *_of_gradient(name, run), *_of_rate(name, run)]
+    return [*found, *_of_orbit(name, run), *_of_gradient(name, run), *_of_rate(name, run)]
+
+
+def _of_orbit(name: str, run: StoredRun) -> list[Finding]:
+    """A run on orbits of somebody's own, which are not looked at where it is not known how targets move on them."""
+    try:
+        _ = run.orbit
+    except ConfigError as error:
+        return [Finding(f"{name}: orbits", "warning", f"left out: {error}")]
+    return []
 
 
 def _of_gradient(name: str, run: StoredRun) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Run directories that are to be compared: at the training times and on the evaluation sets that all of them have."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,13 +19,13 @@ from widesym.analysis.estimators.orbits import target_matrices
 from widesym.ensembles.data import Dataset
 from widesym.ensembles.recorder import METRICS, OF_VALUES, Sick
 from widesym.launch.analyses.common_times import common_records
-from widesym.launch.errors import MismatchError
+from widesym.launch.config.own import Modules
+from widesym.launch.errors import ConfigError, MismatchError
 from widesym.launch.runs.data import stored_sets
 from widesym.launch.runs.logits import stored_logits
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
-from widesym.models.description import describe
-from widesym.models.width import hidden_features, narrowest
+from widesym.models.width import narrowest_described
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,8 @@ class Matched:
         return reference
 
 
-def runs_in(paths: Sequence[Path]) -> dict[str, StoredRun]:
-    """Runs by name, from their directories or from directories of such.
+def runs_in(paths: Sequence[Path], modules: Modules = ()) -> dict[str, StoredRun]:
+    """Runs by name, from their directories or from directories of such, with classes of these modules.
 
     A name is the directory's own, or with its parents' as far as it takes to tell runs apart. Raises RunDirectoryError
     for what holds no run, and MismatchError for one that is named twice, or by what cannot be printed.
@@ -71,7 +72,7 @@ def runs_in(paths: Sequence[Path]) -> dict[str, StoredRun]:
     for name in names:
         if not name.isprintable():
             raise MismatchError(f"{name!a} is no name that can be written down; rename the directory")
-    return dict(zip(names, map(StoredRun, found), strict=True))
+    return dict(zip(names, (StoredRun(path, modules) for path in found), strict=True))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -208,8 +209,10 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         measured = METRICS if matched.trained_on.has_classes else OF_VALUES  # earlier versions stored all, always
         training = {metric: store[metric].values[at][:, kept] for metric in measured}
     array = stored_logits(run)
-    rho = run.orbit and target_matrices(run.orbit, array.shape[-1])
-    orbits = orbit_sets(starts, of_sample, element, rho, matched.trained_on.has_classes)
+    orbits = {}
+    with contextlib.suppress(ConfigError):  # of an orbit of somebody's own, which findings say
+        rho = run.orbit and target_matrices(run.orbit, array.shape[-1])
+        orbits = orbit_sets(starts, of_sample, element, rho, matched.trained_on.has_classes)
     return Compared(
         name,
         EnsembleLogits(array, kept),
@@ -237,7 +240,7 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
 
 def series_of(run: StoredRun) -> tuple[str, int]:
     """A digest of all that an ensemble is trained by but its width and initialisation, and its width."""
-    (narrow, _), data = narrowest(run.architecture), run.record.data[run.record.training_set].fingerprint
-    parts = json.dumps([describe([narrow, run.recipe]), data], sort_keys=True)
-    features = hidden_features(run.architecture)
-    return hashlib.sha256(parts.encode()).hexdigest()[:12], max(features, default=0)
+    narrow, width = narrowest_described(run.description("architecture"))
+    data = run.record.data[run.record.training_set].fingerprint
+    parts = json.dumps([[narrow, run.description("recipe")], data], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:12], width

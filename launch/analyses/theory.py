@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from widesym.analysis.dynamics import Descent, Prediction
-from widesym.analysis.dynamics.ensembles import Inputs, PairKernel, predict_ensemble, training_group
+from widesym.analysis.dynamics.ensembles import Inputs, PairKernel, kernel_inputs, predict_ensemble, training_group
 from widesym.analysis.gram import Gram
 from widesym.analysis.kernels import Kernel
 from widesym.ensembles import FullBatch, IndependentDraws, Sgd, TrainingRecipe
@@ -30,6 +30,7 @@ from widesym.models.architecture import Architecture
 from widesym.models.layer import NoClosedFormError
 from widesym.models.width import narrowest
 
+CHEAPER = "Without --theory the runs are compared with each other alone, which takes no kernels"
 REMEDY = "Leave --theory out to compare the runs with each other alone"
 
 
@@ -41,13 +42,17 @@ class KernelStore:
     console: Console
     memory: int
 
+    def place(self, gram: Gram) -> Path:
+        """Where one is, whether it is there or not."""
+        key = hashlib.sha256(json.dumps(gram.config, sort_keys=True).encode()).hexdigest()[:12]
+        return self.directory / f"kernel-{key}"
+
     def of(self, architecture: Architecture) -> PairKernel:
         """The architecture's kernel; of networks that differ in width alone each is computed once."""
 
         def kernel(x1: Inputs, x2: Inputs | None) -> Kernel:
             gram = Gram(_as_narrow(architecture, x1), x1, x2)
-            key = hashlib.sha256(json.dumps(gram.config, sort_keys=True).encode()).hexdigest()[:12]
-            found = compute_gram(gram, self.directory / f"kernel-{key}", self.console, self.memory)
+            found = compute_gram(gram, self.place(gram), self.console, self.memory)
             if found is None:
                 raise RunDirectoryError("predictions are made by a single process; start the analysis in one")
             return Kernel(*map(np.asarray, found))
@@ -93,6 +98,18 @@ def predictions(matched: Matched, kernels: KernelStore) -> dict[str, dict[str, P
         if keys[name] not in found:
             found[keys[name]] = _predicted(matched, name, training_set(run), kernels)
     return {name: found[key] for name, key in keys.items()}
+
+
+def grams_left(matched: Matched, kernels: KernelStore) -> list[Gram]:
+    """The Gram matrices that `predictions` takes and that are not there yet, each once."""
+    found: dict[Path, Gram] = {}
+    sets = [each.inputs for each in matched.data.values()]
+    for run in matched.runs.values():
+        data = training_set(run)
+        for x1, x2 in kernel_inputs(run.architecture, run.recipe.augmentation, data.inputs, sets):
+            gram = Gram(_as_narrow(run.architecture, x1), x1, x2)
+            found[kernels.place(gram)] = gram
+    return [gram for place, gram in found.items() if not (place / "finished.json").exists()]
 
 
 def check_all_covered(matched: Matched) -> None:

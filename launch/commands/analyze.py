@@ -9,9 +9,12 @@ import tyro
 from rich.console import Console
 
 from widesym.analysis.gram.tiling import DEFAULT_MEMORY
-from widesym.launch.analyses.analyze import AnalysisOptions, analyse, beside, tell
+from widesym.launch.analyses.analyze import analyse, tell
 from widesym.launch.analyses.matching import runs_in
+from widesym.launch.analyses.options import AnalysisOptions
+from widesym.launch.analyses.output import default_output
 from widesym.launch.analyses.theory import KernelStore
+from widesym.launch.config.own import Imports
 from widesym.launch.console import print_plain
 
 
@@ -24,11 +27,15 @@ class AnalyzeCommand:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run directories, or directories of such."""
+    imports: Imports = ()
+    """A module with classes of your own that the runs name (docs/training.md), which theory takes.
+    It is run. May be given several times."""
     options: tyro.conf.OmitArgPrefixes[AnalysisOptions] = field(default_factory=AnalysisOptions)
     memory: float = DEFAULT_MEMORY / 2**30
     """Memory in GiB that tiles of analytic kernels may take."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
-    """Where all that goes; by default `analysis` beside the runs. Kernels found there are not computed again."""
+    """Where all that goes; by default `analysis` in RUN where that holds all runs, and else beside them `analysis-` and
+    their names. Kernels found there are not computed again."""
 
     def __post_init__(self):
         if not self.runs:
@@ -38,8 +45,8 @@ class AnalyzeCommand:
 
     def run(self, console: Console) -> None:
         """Compare, write, draw, and print how things stand."""
-        runs = runs_in(self.runs)
-        output = self.output or beside([run.path for run in runs.values()])
+        runs = runs_in(self.runs, self.imports)
+        output = self.output or default_output(self.options, runs, self.runs)
         kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
         tables = analyse(self.options, runs, output, kernels, console)
         tell(tables, console)

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from widesym.launch.config.own import Imports
 from widesym.launch.console import print_plain
 from widesym.launch.integrity.files import Check
 from widesym.launch.integrity.machine import machine_facts, machine_warnings
@@ -26,6 +27,9 @@ class DoctorCommand:
 
     directory: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")] = None
     """A run directory, or one with run directories in it, however deep."""
+    imports: Imports = ()
+    """A module with classes of your own that runs name, whose checkpoints are read with them.
+    It is run. May be given several times."""
 
     def run(self, console: Console) -> None:
         """Print it; raises RunDirectoryError where there are no runs, and SystemExit where one is damaged."""
@@ -35,7 +39,7 @@ class DoctorCommand:
         paths = runs_within(self.directory)
         damaged = 0
         for path in paths:
-            found = examine(path)
+            found = examine(path, self.imports)
             print_examination(found, console, every=len(paths) == 1)
             damaged += found.damaged
         if len(paths) > 1:

@@ -1,5 +1,6 @@
 """`widesym kernel`: the analytic kernels of a data set, and regression with them, as a file describes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -18,13 +19,16 @@ from widesym.analysis.kernels import Kernel
 from widesym.ensembles.data import Splits
 from widesym.launch.config.changes import overridden
 from widesym.launch.config.options import FileOptions
+from widesym.launch.config.own import modules_named
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.console import print_plain
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.kernels.config import KernelConfig, KernelOptions
+from widesym.launch.kernels.consent import agree, work_of
 from widesym.launch.kernels.gram import compute_gram, describe_info
 from widesym.launch.runs.files import write_json
 
+CHEAPER = "Fewer inputs (--train, --test) take less, in proportion to the pairs; --info says more"
 SHOWN = 1000  # rows of the Gram matrix that the heat map shows at most
 
 
@@ -38,6 +42,8 @@ class KernelCommand:
     """YAML file with architecture and data (docs/kernels.md)."""
     info: bool = False
     """Only say how many lags, how much memory and disk and how long it will take."""
+    yes: bool = False
+    """Compute however long it takes, without being asked."""
     memory: float = DEFAULT_MEMORY / 2**30
     """Memory in GiB that tiles may take."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
@@ -54,7 +60,7 @@ class KernelCommand:
     def run(self, console: Console) -> None:
         """Compute, or tell; raises ConfigError for what cannot be computed."""
         content = overridden(read_mapping(self.config), self.overrides.changes())
-        config = made(KernelConfig, content, str(self.config))
+        config = made(KernelConfig, content, str(self.config), modules=modules_named(content))
         try:
             self._run(config, console)
         except RunDirectoryError:
@@ -77,9 +83,15 @@ class KernelCommand:
             for name, gram in grams.items():
                 print_plain(console, f"{name}: {describe_info(info(gram, budget))}")
             return
+        agree(work_of(grams_left(grams, output)), self.yes, console, CHEAPER)
         kernels = {name: compute_gram(gram, output / name, console, budget) for name, gram in grams.items()}
         if kernels["train"] is not None and kernels["test"] is not None:  # else another process writes the rest
             write_results(output, subsets, Splits(train, test), kernels["train"], kernels["test"], console)
+
+
+def grams_left(grams: Mapping[str, Gram], output: Path) -> list[Gram]:
+    """Those that are not finished in the directories of their names."""
+    return [gram for name, gram in grams.items() if not (output / name / "finished.json").exists()]
 
 
 def write_results(

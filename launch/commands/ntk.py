@@ -12,6 +12,7 @@ from rich.table import Table
 from widesym.analysis.empirical.ntk import DEFAULT_MEMORY
 from widesym.analysis.figures.drawing import save_figure
 from widesym.analysis.figures.kernel_evolution import evolution_figure
+from widesym.launch.config.own import Imports
 from widesym.launch.console import print_plain, table_of
 from widesym.launch.kernels.ntk import STORE, ntk_of_run
 from widesym.launch.runs.data import training_set
@@ -27,6 +28,9 @@ class NtkCommand:
 
     run_directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Directory of one ensemble, as `widesym reproduce` and `run_ensemble` leave them."""
+    imports: Imports = ()
+    """A module with classes of your own that the run names (docs/training.md).
+    It is run. May be given several times."""
     samples: int = 32
     """Inputs, the first of the training set."""
     data: str | None = None
@@ -50,8 +54,8 @@ class NtkCommand:
 
     def run(self, console: Console) -> None:
         """Compute what is missing, draw, and print a table."""
-        run = StoredRun(self.run_directory)
-        _ = stored_steps(run)  # what cannot be had is said before data are loaded
+        run = StoredRun(self.run_directory, self.imports)
+        _ = stored_steps(run), run.architecture  # what cannot be had is said before data are loaded
         data, output = training_set(run, self.data, self.data_seed), self.output or self.run_directory / "ntk"
         found = ntk_of_run(run, data, self.samples, output, console, self.sick, self.memory * 2**30)
         title = f"Empirical NTKs of {found.sizes['member']} networks during training, on {found.sizes['input']} inputs"

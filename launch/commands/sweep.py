@@ -1,7 +1,7 @@
 """`widesym sweep`: many runs from one description, on this machine or a cluster; what is finished is not run again."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from widesym.launch.config.options import FileOptions
 from widesym.launch.console import print_plain
 from widesym.launch.process import keep_off_devices
 from widesym.launch.runs.begun import DEFAULT, TOLD
-from widesym.launch.sweep.config import points_of, read_sweep
+from widesym.launch.sweep.config import modules_of, points_of, read_sweep
 from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.dry_run import describe_sweep
 from widesym.launch.sweep.executors.base import Assignment
@@ -74,15 +74,16 @@ class SweepCommand:
         points = runs_by_digest(points_of(sweep, str(self.config), unstated), runs, str(self.config))
         if unstated != DEFAULT:
             print_plain(console, f"{'# ' * self.dry_run}{self.directory.path}: {TOLD}")
+        directory = replace(self.directory, modules=modules_of(points.values()))
         if self.dry_run:
             kept = self.execution.checkpoints_kept
-            print_plain(console, describe_sweep(self.directory, points, sweep, runs, kept))
+            print_plain(console, describe_sweep(directory, points, sweep, runs, kept))
             return
         executor.check_machine()
-        plan = prepare(self.directory, self.config.stem, points, sweep, runs)
-        print_plain(console, f"{len(points)} runs, {len(points) - count_open(self.directory, plan)} finished, "
-            f"{len(plan.jobs)} jobs to do in {self.directory.path}")  # fmt: skip
-        sys.exit(executor.carry_out(Assignment(self.directory, plan, self.states, self.execution, console)))
+        plan = prepare(directory, self.config.stem, points, sweep, runs)
+        print_plain(console, f"{len(points)} runs, {len(points) - count_open(directory, plan)} finished, "
+            f"{len(plan.jobs)} jobs to do in {directory.path}")  # fmt: skip
+        sys.exit(executor.carry_out(Assignment(directory, plan, self.states, self.execution, console)))
 
     @property
     def states(self) -> tuple[State, ...]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from widesym.ensembles.strategy import Strategy
 from widesym.launch.config.checks import check_output
 from widesym.launch.config.options import FileOptions, option
+from widesym.launch.config.own import Imports, Modules, modules_named
 from widesym.launch.config.snapshots import Snapshots
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.config.yaml import dumped
@@ -58,6 +59,9 @@ class TrainCommand:
     overrides: Annotated[FileOptions, tyro.conf.arg(name="", constructor=TrainOptions)] = field(
         default_factory=TrainOptions
     )
+    imports: Imports = ()
+    """A module with classes of your own that config.json names; those that a YAML file names need none of this
+    (docs/training.md). It is run. May be given several times."""
     dry_run: bool = False
     """Only check, and say what would be trained and what it takes; nothing is written."""
     distributed: bool = False
@@ -82,7 +86,7 @@ class TrainCommand:
         try:
             output = self.output or Path("runs") / name_of(self.config)
             plan = (
-                plan_of_run(self.config, changes)
+                plan_of_run(self.config, changes, self.imports)
                 if self.config.name == OF_A_RUN
                 else plan_of_file(self.config, changes, output)
             )
@@ -124,7 +128,7 @@ def plan_of_file(path: Path, changes: Mapping[str, Any], output: Path) -> Traini
         content = with_changes(content, changes)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    config = made(TrainConfig, content, str(path))
+    config = made(TrainConfig, content, str(path), modules=modules_named(content))
     config = replace(config, randomness=config.randomness or unstated(output))
     try:
         run = config.run()
@@ -133,9 +137,10 @@ def plan_of_file(path: Path, changes: Mapping[str, Any], output: Path) -> Traini
     return TrainingPlan(run, described(config))
 
 
-def plan_of_run(path: Path, changes: Mapping[str, Any]) -> TrainingPlan:
+def plan_of_run(path: Path, changes: Mapping[str, Any], modules: Modules = ()) -> TrainingPlan:
     """What a run directory holds, `members` and `seed` changed if given; with the strategy that it was trained by, if
-    that is for such a device, so that the numbers are the same bit for bit. Raises ConfigError for other changes.
+    that is for such a device, so that the numbers are the same bit for bit. Raises ConfigError for other changes, and
+    for classes that are neither this package's nor of `modules`.
     """
     refused = [option(name) for name in changes if name not in CHANGED_AGAIN]
     if refused:
@@ -143,12 +148,12 @@ def plan_of_run(path: Path, changes: Mapping[str, Any]) -> TrainingPlan:
             f"{', '.join(refused)} cannot be given with {path}, whose run is trained once more as it was; only "
             f"{' and '.join(map(option, CHANGED_AGAIN))} can. Give a YAML file instead"
         )
-    stored = StoredRun(path.parent)
+    stored = StoredRun(path.parent, modules)
     record = stored.record
     if record.record_steps is None or record.snapshots is None:
         raise RunDirectoryError(f"{path} lacks record_steps or snapshots; take it from a copy of the run")
     train, *evaluation = stored_sets(stored).values()
-    snapshots: tuple[Snapshots, ...] = spec_of(record, "snapshots", path.parent)
+    snapshots: tuple[Snapshots, ...] = spec_of(record, "snapshots", path.parent, modules)
     run = Run(
         architecture=stored.architecture,
         recipe=stored.recipe,

@@ -8,7 +8,9 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from widesym.launch.config.own import Imports
 from widesym.launch.errors import InUseError
+from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.executors.pool import IN_USE
 from widesym.launch.sweep.worker import work
 from widesym.launch.training.options import ExecutionOptions
@@ -22,12 +24,15 @@ class WorkCommand:
     """The sweep's directory."""
     job: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="JOB")]
     """The job's name (`widesym status`)."""
+    imports: Imports = ()
+    """A module with classes of your own that the job names.
+    It is run. May be given several times."""
     execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
 
     def run(self, console: Console) -> None:
         """Do it; raises what it fails of, and exits with 3 where another process is at it."""
         try:
-            work(self.directory, self.job, console, self.execution.of_runs)
+            work(SweepDirectory(self.directory, self.imports), self.job, console, self.execution.of_runs)
         except InUseError as error:
             print(f"widesym: {error}", file=sys.stderr)
             sys.exit(IN_USE)

@@ -4,7 +4,8 @@
 
 Also C4, D4, … for groups, names of the zoo for architectures and names or paths for data sets (`find_source`). Where a
 field is always of one class, its dataclass says so by `field(metadata={"spec": TrainingRecipe})`, and files need not;
-what is to stay as it is written is a `field(metadata={"as_written": True})`.
+what is to stay as it is written is a `field(metadata={"as_written": True})`. Classes and functions of people's own are
+found in `modules` that the caller allows (config/own.py).
 """
 
 import dataclasses
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 from widesym import ensembles, models
 from widesym.ensembles import augmentation, data
 from widesym.ensembles.data import Source, Splits, find_source
+from widesym.launch.config.own import FUNCTIONS, Modules, class_among, is_own, own_class, own_function
 from widesym.launch.config.snapshots import EmpiricalNtk, Parameters
 from widesym.launch.config.yaml import parsed
 from widesym.launch.errors import ConfigError
@@ -42,22 +44,34 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     return content
 
 
-def built(value: Any, where: str) -> Any:
+def built(value: Any, where: str, modules: Modules = ()) -> Any:
     """Mappings with a `type` as instances of that spec, sequences as tuples, all the way down; the rest as it is.
 
-    The inverse of `describe`. Raises ConfigError, which begins with `where`, for what cannot be made.
+    The inverse of `describe`, where classes and functions are this package's or of `modules`. Raises ConfigError, which
+    begins with `where`, for what cannot be made.
     """
     if isinstance(value, list):
-        return tuple(built(item, f"{where}[{index}]") for index, item in enumerate(value))
+        return tuple(built(item, f"{where}[{index}]", modules) for index, item in enumerate(value))
     if not isinstance(value, dict):
         return value
     if "type" not in value:
         raise ConfigError(f"{where} has the fields {', '.join(map(str, value))} but no type")
     fields = {name: field for name, field in value.items() if name != "type"}
-    return made(named(value["type"], spec_types(), f"{where}.type"), fields, where, f" to type {value['type']}")
+    return made(class_of(value["type"], modules, f"{where}.type"), fields, where, f" to type {value['type']}", modules)
 
 
-def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str, to: str = "") -> Config:
+def class_of(name: Any, modules: Modules, where: str) -> type:
+    """The spec of this name, `module:Class` if it is somebody's own; raises ConfigError where there is none."""
+    if is_own(name):
+        return own_class(name, modules, where)
+    if isinstance(name, str) and name not in spec_types() and (found := class_among(name, modules, where)):
+        return found
+    return named(name, spec_types(), where)
+
+
+def made(
+    config: Callable[..., Config], fields: Mapping[Any, Any], where: str, to: str = "", modules: Modules = ()
+) -> Config:
     """An instance of a dataclass; raises ConfigError for fields that are unknown (`to` what), missing or refused."""
     known = {field.name: field for field in dataclasses.fields(config) if field.init}  # pyright: ignore[reportArgumentType]
     for name in fields:
@@ -73,7 +87,7 @@ def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str, t
     values = {
         name: value
         if known[name].metadata.get("as_written")
-        else field_value(name, value, f"{where}, {name}", known[name].metadata.get("spec"))
+        else field_value(name, value, f"{where}, {name}", known[name].metadata.get("spec"), modules)
         for name, value in fields.items()
     }
     try:
@@ -82,15 +96,21 @@ def made(config: Callable[..., Config], fields: Mapping[Any, Any], where: str, t
         raise ConfigError(f"{where}: {error}") from None
 
 
-def field_value(name: str, value: Any, where: str, spec: Callable[..., Any] | None = None) -> Any:
-    """The value of a field, short forms of groups, and mappings that `spec` makes the type of, included."""
+def field_value(
+    name: str, value: Any, where: str, spec: Callable[..., Any] | None = None, modules: Modules = ()
+) -> Any:
+    """The value of a field, short forms of groups, functions by their names, and mappings that `spec` makes the type
+    of, included.
+    """
     if spec is not None and isinstance(value, dict) and "type" not in value:
-        return made(spec, value, where)
+        return made(spec, value, where, modules=modules)
+    if name in FUNCTIONS and isinstance(value, str) and "." in value:
+        return own_function(value, modules, where)
     if name == "group" and isinstance(value, str):
         if not re.fullmatch(r"[CD]\d+", value):
             raise ConfigError(f"{where} is {value!r}; groups are C1, C2, … and D1, D2, …")
         return (cyclic if value[0] == "C" else dihedral)(int(value[1:]))
-    return built(value, where)
+    return built(value, where, modules)
 
 
 def named(name: Any, choices: Mapping[str, Any], where: str, to: str = "") -> Any:

@@ -13,6 +13,7 @@ from widesym.ensembles import Strategy, Trainer
 from widesym.ensembles.checkpoints import Checkpoints, MisfitError, saved_steps
 from widesym.ensembles.checks import listed
 from widesym.ensembles.files import first_line
+from widesym.launch.config.own import Modules
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.integrity.files import COPY, Check, check_data_digests, check_finished, check_left, check_metrics
 from widesym.launch.integrity.old_gradients import wrong_gradient
@@ -47,8 +48,9 @@ class SoundSteps(NamedTuple):
         return math.inf if self.finished else max(self.steps, default=-1)
 
 
-def examine(path: Path) -> Examination:
-    """Look at everything in a run directory; reads only, and holds no lock that would keep the run from starting.
+def examine(path: Path, modules: Modules = ()) -> Examination:
+    """Look at everything in a run directory, with classes of these modules; reads only, and holds no lock that would
+    keep the run from starting.
 
     While a process writes it, no more is looked at than its configuration. Memory: one checkpoint, one chunk.
     """
@@ -62,7 +64,7 @@ def examine(path: Path) -> Examination:
         return Examination(path, "not known", [Check("config.json", "problem", str(error), COPY)])
     if before:
         return _held(path, before)
-    found = _examined(path, record, description)
+    found = _examined(path, record, description, modules)
     return _held(path, after) if (after := holder(path)) else found
 
 
@@ -72,8 +74,8 @@ def _held(path: Path, by: Holder) -> Examination:
     return Examination(path, state, [Check(".lock", "ok", "its files change; look again when it has ended")])
 
 
-def _examined(path: Path, record: RunRecord, description: Mapping[str, Any]) -> Examination:
-    trainer, expected, of_config = _ensemble(path, record)
+def _examined(path: Path, record: RunRecord, description: Mapping[str, Any], modules: Modules) -> Examination:
+    trainer, expected, of_config = _ensemble(path, record, modules)
     shape, of_data = check_data_digests(path, record)
     there = RunPaths(path).store.exists()
     steps, of_checkpoints = _checkpoints(path, trainer, shape)
@@ -103,12 +105,14 @@ def _state(record: RunRecord, contents: Contents, progress: SoundSteps, of_store
     return f"not finished: {size}; started again{by} it {how} of {last}"
 
 
-def _ensemble(path: Path, record: RunRecord) -> tuple[Trainer | None, dict[str, Shaped[np.ndarray, "..."]], Check]:
+def _ensemble(
+    path: Path, record: RunRecord, modules: Modules
+) -> tuple[Trainer | None, dict[str, Shaped[np.ndarray, "..."]], Check]:
     """The ensemble and the coordinates that its store should have, where these can be built, and how config.json is."""
     try:
-        architecture, recipe = spec_of(record, "architecture", path), spec_of(record, "recipe", path)
+        architecture, recipe = (spec_of(record, name, path, modules) for name in ("architecture", "recipe"))
         trainer = record.trainer(architecture, recipe, Strategy(1))
-        expected = record.coordinates(recipe, spec_of(record, "orbit", path))
+        expected = record.coordinates(recipe, spec_of(record, "orbit", path, modules))
     except (ConfigError, ValueError, TypeError, AttributeError, KeyError) as error:
         remedy = f"all is well if it names classes of your own, whose checkpoints are not checked; else {COPY}"
         return None, {}, Check("config.json", "warning", f"what was trained cannot be built again: {error}", remedy)

@@ -33,13 +33,14 @@ from widesym.analysis.programs.devices import devices_sharing_memory
 from widesym.ensembles.sharding import any_process, largest_of_processes, on_first
 from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.directory import check_config, claim
+from widesym.launch.runs.directory import Contents, check_config, claim
 from widesym.launch.runs.disk import bytes_text
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.interrupts import raise_if_requested, stops_noted
 from widesym.launch.runs.progress import gram_progress
 
 STORE = "gram.zarr"
+OF_ONE = Contents("a Gram matrix of something else")
 
 
 class GramWarning(UserWarning):
@@ -61,10 +62,10 @@ def compute_gram(gram: Gram, directory: Path, console: Console, memory: int = DE
     def say(message: str) -> None:
         print_plain(console, f"{directory.name}: {message}")
 
-    check_config(directory, gram.config)
+    check_config(directory, gram.config, OF_ONE)
     found: list[Kernel] = []
     with contextlib.ExitStack() as held:
-        on_first(lambda: held.enter_context(claim(directory, gram.config)))
+        on_first(lambda: held.enter_context(claim(directory, gram.config, OF_ONE)))
         if any_process((directory / "finished.json").exists()):
             say(f"finished, {' × '.join(map(str, gram.shape))} kernels found in {directory}")
             on_first(lambda: found.append(_read(directory)))

@@ -23,7 +23,7 @@ from widesym.launch.errors import RunDirectoryError
 from widesym.launch.kernels.gram import compute_gram
 from widesym.launch.kernels.ntk_files import KernelFiles, write_ntk_store
 from widesym.launch.runs.begun import as_earlier
-from widesym.launch.runs.directory import claim, reading
+from widesym.launch.runs.directory import Contents, claim, reading
 from widesym.launch.runs.progress import member_progress
 from widesym.launch.runs.stored import StackedParams, StoredRun, stored_parameters, stored_steps
 from widesym.models.architecture import Architecture
@@ -31,6 +31,7 @@ from widesym.models.layer import NoClosedFormError
 
 MEMBERS_AT_ONCE = 8  # how often progress shows
 STORE = "ntk.zarr"
+OF_ONE = Contents("kernels of another run, or on other inputs")
 LOGITS_AGREE = 0.05  # of their size: other devices round otherwise, other draws are off by more than their size
 
 Members = Int[np.ndarray, " some"]
@@ -57,7 +58,8 @@ def ntk_of_run(
     """
     with reading(run.path):
         kept, steps, x = run.members(sick), stored_steps(run), data.inputs[:samples]
-        with claim(directory, _config(run, data, len(x))):
+        _ = run.architecture  # what cannot be built is said before the directory is claimed
+        with claim(directory, _config(run, data, len(x)), OF_ONE):
             files = KernelFiles(directory / "kernels", run.record.members, len(x))
             _check_initialisation(run, data, len(x))
             _compute(run, x, steps, kept, files, memory, console)

@@ -20,13 +20,13 @@ from widesym.ensembles.randomness import Randomness, check_randomness, own_key
 from widesym.launch.console import print_plain
 from widesym.launch.errors import SampleError
 from widesym.launch.runs.begun import as_earlier
-from widesym.launch.runs.directory import claim
+from widesym.launch.runs.directory import Contents, claim
 from widesym.launch.runs.files import damage_named
 from widesym.launch.runs.interrupts import raise_if_requested, stops_noted
 from widesym.launch.runs.progress import member_progress
 from widesym.models.architecture import Architecture
 from widesym.models.checks import check_positive, check_seed
-from widesym.models.description import describe
+from widesym.models.description import describe, without_modules
 from widesym.models.numerics import fixed_numerics, key_of_seed
 
 WIDE = 640  # members of width w are computed 640/w a call, so that calls of wide networks are not too long
@@ -74,7 +74,7 @@ class KernelSample:
         """What networks of this width draw from, each from its fold with the member's number."""
         if self.randomness == "shared":
             return jax.random.fold_in(key_of_seed(self.seed), width)
-        architecture = describe(self.architectures[width])
+        architecture = without_modules(describe(self.architectures[width]))
         return own_key(self.seed, {"architecture": architecture, "x": described_inputs(self.x)})
 
     def a_call(self, width: int) -> int:
@@ -95,7 +95,7 @@ def sample_kernels(sample: KernelSample, directory: Path, console: Console) -> t
     def say(message: str) -> None:
         print_plain(console, f"{directory.name}: {message}")
 
-    with claim(directory, sample.config):
+    with claim(directory, sample.config, Contents("kernels of another sample")):
         exact = _analytic(sample, directory)
         _check_entries(exact)
         found = {width: _sampled(sample, width, directory, console, say) for width in sorted(sample.architectures)}

@@ -13,11 +13,12 @@ from rich.console import Console
 from widesym.launch.config.checks import check_limits, check_output
 from widesym.launch.console import print_plain
 from widesym.launch.runs.begun import unstated_told
-from widesym.launch.runs.directory import claim
+from widesym.launch.runs.directory import Contents, claim
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, peak_memory, run_ensemble
 from widesym.models.description import describe
 
+OTHER_OPTIONS = Contents("what was made with other options")
 Output = Annotated[Path, tyro.conf.arg(metavar="DIRECTORY")]  # what the field `output` is
 
 
@@ -55,7 +56,7 @@ class Recipe(ABC):
         Raises RunDirectoryError where another process is at it, or it was done there with other options.
         """
         began = time.perf_counter()
-        with claim(self.output, self.options):
+        with claim(self.output, self.options, OTHER_OPTIONS):
             self.carry_out(name, console)
         seconds, memory = time.perf_counter() - began, peak_memory() / 2**30
         print_plain(console, f"{seconds:.0f} s, at most {memory:.1f} GiB of memory")

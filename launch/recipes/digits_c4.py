@@ -163,7 +163,7 @@ class DigitsC4(Recipe):
         kernels = KernelStore(self.output / "theory", console, DEFAULT_MEMORY)
         runs = self.runs(self.learning_rate(kernels))
         trained = runs_in([self.train_in(network, run, console) for network, run in runs.items()])
-        asked = AnalysisOptions(theory=True, reference="gcnn")
+        asked = AnalysisOptions(theory=True, reference="gcnn", yes=True)
         tables = analyse(asked, trained, self.output / "analysis", kernels, console)
         data = {data.name: data for data in (self.data[0], *self.data[1])}
         written = save_figure(comparison_figure(tables, data), self.output / name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from widesym.ensembles.files import try_to_lock
+from widesym.launch.config.differences import told
 from widesym.launch.errors import InUseError, RunDirectoryError
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.paths import RunPaths
@@ -24,6 +25,19 @@ RANDOMNESS_SCHEMA = 3  # from which on runs say their randomness; before that th
 RUN_FIELDS = {"architecture", "recipe", "members", "seed", "data"}  # what a configuration of one ensemble has
 STORES = ("checkpoints", "data", "tensorboard")  # folders of a run that hold no runs, beside those named *.zarr
 TRIES = (0.0, 0.01, 0.1)  # seconds before each try to claim a directory: a look at who holds it takes a moment
+
+
+class Contents(NamedTuple):
+    """What a directory is claimed for: how it is called, what people can do where it holds another, and names in it of
+    what is of use whatever it holds, and not a result by itself.
+    """
+
+    name: str = "a run of another configuration"
+    remedy: str = "ask for what it holds, choose another output, or remove the directory"
+    aside: tuple[str, ...] = ()
+
+
+RUN = Contents()
 
 
 class Holder(NamedTuple):
@@ -40,13 +54,15 @@ class Holder(NamedTuple):
 
 
 @contextlib.contextmanager
-def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
-    """Hold `path` as the run directory of `config` (plain JSON values), made if missing.
+def claim(path: Path, config: dict[str, Any], contents: Contents = RUN) -> Iterator[None]:
+    """Hold `path` as the directory of `config` (plain JSON values), made if missing.
+
+    What fails within before it has left anything leaves no claim, which would be in the way of the next.
 
     Raises RunDirectoryError where it belongs to another configuration, naming the keys that differ, where it was made
     by a newer version, and where another process holds it, naming that one.
     """
-    check_config(path, config)
+    check_config(path, config, contents)
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("a+") as lock:  # "w" would wipe the name of who holds it
         if not _locked(lock):
@@ -54,13 +70,24 @@ def claim(path: Path, config: dict[str, Any]) -> Iterator[None]:
             how = f"it is being written by {by}" if by else "it is being read"
             raise InUseError(f"{path} is in use by another process: {how}; wait for it or choose another output")
         _sign(lock)
-        check_config(path, config)  # again: another process may have come and gone before the lock
-        if not RunPaths(path).config.exists():
+        check_config(path, config, contents)  # again: another process may have come and gone before the lock
+        is_new = not RunPaths(path).config.exists()
+        if is_new:
             write_json(RunPaths(path).config, {"schema": SCHEMA, "config": config, **circumstances()})
         try:
             yield
+        except BaseException:
+            if is_new and _is_without_results(path, contents):
+                RunPaths(path).config.unlink(missing_ok=True)
+            raise
         finally:
             lock.truncate(0)
+
+
+def _is_without_results(path: Path, contents: Contents) -> bool:
+    """Whether nothing is in the directory but its claim, and empty folders."""
+    beside = [each for each in path.iterdir() if each.name not in (".lock", "config.json", *contents.aside)]
+    return not any(each.is_file() and each.name != ".lock" for entry in beside for each in (entry, *entry.rglob("*")))
 
 
 @contextlib.contextmanager
@@ -115,19 +142,16 @@ def _signature(lock: IO[str]) -> Holder:
         return Holder(None, None)
 
 
-def check_config(path: Path, config: dict[str, Any]) -> None:
-    """Raise RunDirectoryError if `path` holds a run of another configuration, or of a newer version; reads only."""
+def check_config(path: Path, config: dict[str, Any], contents: Contents = RUN) -> None:
+    """Raise RunDirectoryError if `path` is of another configuration, or of a newer version; reads only."""
     try:
         found = read_description(path)["config"]
     except FileNotFoundError:
         return
-    differing = differences(_without_provenance(found), _without_provenance(json.loads(json.dumps(config))))
+    differing = told(_without_provenance(found), _without_provenance(json.loads(json.dumps(config))))
     if differing:
-        raise RunDirectoryError(
-            f"{path} holds a run of another configuration:\n  "
-            + "\n  ".join(differing)
-            + "\nask for what it holds, choose another output, or remove the directory"
-        )
+        lines = "\n  ".join(differing)
+        raise RunDirectoryError(f"{path} holds {contents.name}:\n  {lines}\n{contents.remedy}")
 
 
 def _without_provenance(config: Any) -> Any:
@@ -172,20 +196,6 @@ def check_schema(file: Path, description: dict[str, Any]) -> None:
             f"{file} was made by a newer widesym (schema {schema}, this one reads up to {SCHEMA}); upgrade widesym, or "
             "use another directory"
         )
-
-
-def differences(found: Any, asked: Any, key: str = "") -> list[str]:
-    """Where two JSON values differ, a line each: the dotted key, what is on disk and what was asked."""
-    if isinstance(found, dict) and isinstance(asked, dict):
-        keys = sorted(found.keys() | asked.keys())
-        return [
-            line for name in keys for line in differences(found.get(name), asked.get(name), f"{key}.{name}".lstrip("."))
-        ]
-    if isinstance(found, list) and isinstance(asked, list) and len(found) == len(asked):
-        return [
-            line for i, pair in enumerate(zip(found, asked, strict=True)) for line in differences(*pair, f"{key}[{i}]")
-        ]
-    return [] if found == asked else [f"{key}: {found!r} on disk, {asked!r} asked for"]
 
 
 def runs_within(directory: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from widesym.ensembles import Strategy, Trainer, TrainingRecipe
 from widesym.ensembles.augmentation import FixedCopies
 from widesym.ensembles.randomness import Randomness, identity
 from widesym.ensembles.recorder import Layout, coordinates
+from widesym.launch.config.own import Modules
 from widesym.launch.config.specs import built
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import RUN_FIELDS, read_description
@@ -147,9 +148,16 @@ def read_record(path: Path) -> RunRecord:
     return RunRecord.from_json(config, RunPaths(path).config)
 
 
-def spec_of(record: RunRecord, name: typing.Literal["architecture", "recipe", "orbit", "snapshots"], path: Path) -> Any:
-    """What the record in the directory `path` describes; raises ConfigError for classes that are not this package's."""
-    return built(getattr(record, name), f"{path / 'config.json'}: {name}")
+def spec_of(
+    record: RunRecord,
+    name: typing.Literal["architecture", "recipe", "orbit", "snapshots"],
+    path: Path,
+    modules: Modules = (),
+) -> Any:
+    """What the record in the directory `path` describes; raises ConfigError for classes that are neither this package's
+    nor of `modules`.
+    """
+    return built(getattr(record, name), f"{path / 'config.json'}: {name}", modules)
 
 
 def _integers(config: Mapping[str, Any], name: str, file: Path) -> tuple[int, ...] | None:

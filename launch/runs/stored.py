@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -23,11 +24,13 @@ from widesym.ensembles.data.dataset import Dataset
 from widesym.ensembles.files import readable
 from widesym.ensembles.randomness import initial_key, roots
 from widesym.ensembles.recorder import Sick, members_kept
+from widesym.launch.config.own import Modules
 from widesym.launch.config.snapshots import named_leaves
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord, read_record, spec_of
 from widesym.models.architecture import Architecture
+from widesym.models.description import describe
 
 PREFIX = "parameters."
 REMEDY = (
@@ -40,9 +43,14 @@ StackedParams = PyTree[Float[np.ndarray, "member ..."]]
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run directory to read from. Raises RunDirectoryError for what is none, or one where nothing is recorded yet."""
+    """A run directory to read from. Raises RunDirectoryError for what is none, or one where nothing is recorded yet.
+
+    Layers, recipes and the like that are not this package's are built where they are of `modules`, which are imported
+    for it; whatever else the directory names stays a description.
+    """
 
     path: Path
+    modules: Modules = ()
 
     def __post_init__(self):
         _ = self.record
@@ -61,18 +69,27 @@ class StoredRun:
 
     @cached_property
     def architecture(self) -> Architecture:
-        """Of the members; raises ConfigError for one with layers that are not this package's."""
-        return spec_of(self.record, "architecture", self.path)
+        """Of the members; raises ConfigError for one with layers that are neither this package's nor of `modules`."""
+        return spec_of(self.record, "architecture", self.path, self.modules)
 
     @cached_property
     def recipe(self) -> TrainingRecipe:
         """What they were trained by; raises ConfigError as `architecture` does."""
-        return spec_of(self.record, "recipe", self.path)
+        return spec_of(self.record, "recipe", self.path, self.modules)
 
     @cached_property
     def orbit(self) -> FixedCopies | None:
         """What the evaluation sets were also recorded on; raises ConfigError as `architecture` does."""
-        return spec_of(self.record, "orbit", self.path)
+        return spec_of(self.record, "orbit", self.path, self.modules)
+
+    def description(self, name: Literal["architecture", "recipe"]) -> Any:
+        """What it is (`describe`): with all fields that it has today, or as it was written down where it names classes
+        that are not known here.
+        """
+        try:
+            return describe(getattr(self, name))
+        except ConfigError:
+            return getattr(self.record, name)
 
     @property
     def trainer(self) -> Trainer:
@@ -149,9 +166,11 @@ class StoredRun:
             raise RunDirectoryError(f"{path} cannot be read ({type(error).__name__}: {error})") from None
 
 
-def open_run(path: str | Path) -> StoredRun:
-    """The run in a directory, to read logits, parameters and its record from; raises RunDirectoryError as StoredRun."""
-    return StoredRun(Path(path))
+def open_run(path: str | Path, modules: Modules = ()) -> StoredRun:
+    """The run in a directory, to read logits, parameters and its record from, with classes of `modules` where it names
+    them; raises RunDirectoryError as StoredRun.
+    """
+    return StoredRun(Path(path), tuple(modules))
 
 
 def stored_steps(run: StoredRun) -> list[int]:

@@ -1,7 +1,7 @@
 """What a file for `widesym sweep` says: one description of many runs."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from widesym.ensembles import Strategy
 from widesym.ensembles.checks import check_members
 from widesym.ensembles.randomness import Randomness
+from widesym.launch.config.own import Modules, modules_named
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.errors import ConfigError
-from widesym.launch.training.config import TrainConfig, with_changes
+from widesym.launch.training.config import TrainConfig, described, with_changes
 
 Changes = dict[str, Any]  # dotted paths of fields, and their values
 
@@ -113,9 +114,14 @@ def points_of(sweep: SweepConfig, where: str, unstated: Randomness = "own") -> l
             content = with_changes(sweep.base, changed)
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
-        config = made(TrainConfig, content, place)
+        config = made(TrainConfig, content, place, modules=modules_named(content))
         points.append(Point(changed, replace(config, randomness=config.randomness or unstated)))
     return points
+
+
+def modules_of(points: Iterable[Point]) -> Modules:
+    """The modules with classes of people's own that these runs name: their file does, or that it is based on."""
+    return modules_named([described(point.config) for point in points])
 
 
 def place_of(where: str, number: int, changes: Changes) -> str:

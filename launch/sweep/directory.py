@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from widesym.ensembles import Strategy
 from widesym.ensembles.files import locked
 from widesym.ensembles.randomness import Randomness, check_randomness
+from widesym.launch.config.own import Modules
 from widesym.launch.config.specs import built, made
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.begun import DEFAULT, unstated
@@ -62,9 +63,10 @@ class StoredPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class SweepDirectory:
-    """Where the runs of sweeps are."""
+    """Where the runs of sweeps are; what its files name beside this package's classes is found in `modules`."""
 
     path: Path
+    modules: Modules = ()
 
     def run(self, name: str) -> Path:
         """The directory of the run with this name."""
@@ -107,7 +109,7 @@ class SweepDirectory:
         """A job; raises RunDirectoryError where there is none of that name."""
         file = self.path / "jobs" / f"{name}.json"
         with read_from(file) as content:
-            config = _written(content["config"], file)
+            config = self._written(content["config"], file)
             return StoredJob(config, bool(content["whole"]), built(content["strategy"], f"{file}: strategy"))
 
     def write_wanted(self, name: str, wanted: Wanted) -> None:
@@ -118,7 +120,7 @@ class SweepDirectory:
         """What a run is to be put together from; raises RunDirectoryError where nothing is said of it."""
         file = self.path / "wanted" / f"{name}.json"
         with read_from(file) as content:
-            return Wanted(_written(content["config"], file), self.sources_of(name))
+            return Wanted(self._written(content["config"], file), self.sources_of(name))
 
     def sources_of(self, run: str) -> tuple[JobMembers, ...]:
         """The parts alone; raises RunDirectoryError as `read_wanted` does."""
@@ -153,6 +155,10 @@ class SweepDirectory:
                     found.append(unstated(run))
         return "shared" if "shared" in found else DEFAULT
 
+    def _written(self, content: dict[str, Any], file: Path) -> TrainConfig:
+        """A configuration as `described` wrote it; earlier versions, whose runs were all shared, did not say so."""
+        return made(TrainConfig, {"randomness": "shared", **content}, f"{file}: config", modules=self.modules)
+
 
 def _plan(file: Path) -> StoredPlan:
     with read_from(file) as content:
@@ -160,11 +166,6 @@ def _plan(file: Path) -> StoredPlan:
         unstated = content.get("unstated", "shared")
         check_randomness(unstated)
         return StoredPlan({**content["runs"]}, jobs, unstated)
-
-
-def _written(content: dict[str, Any], file: Path) -> TrainConfig:
-    """A configuration as `described` wrote it; earlier versions, whose runs were all shared, did not say so."""
-    return made(TrainConfig, {"randomness": "shared", **content}, f"{file}: config")
 
 
 @contextlib.contextmanager

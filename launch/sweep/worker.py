@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
@@ -16,13 +15,12 @@ from widesym.launch.sweep.jobs import digest, digest_of_part
 from widesym.launch.training.execution import Execution, run_ensemble
 
 
-def work(directory: Path, name: str, console: Console, execution: Execution = Execution()) -> None:
+def work(sweep: SweepDirectory, name: str, console: Console, execution: Execution = Execution()) -> None:
     """Train the job's members, from its last checkpoint if it has one, and put together those runs that are complete.
 
     Does nothing where that is done. What it fails of is kept in failed.json beside the run and raised; interrupts are
     not failures. Raises InUseError where another process is at it.
     """
-    sweep = SweepDirectory(directory)
     job = sweep.read_job(name)
     path = sweep.run(name) if job.whole else sweep.part(name)
 

@@ -103,8 +103,9 @@ def test_output_is_beside_the_runs_however_they_are_named(command, small, tmp_pa
     monkeypatch.chdir(tmp_path / "runs" / "one")
     code, _, error = command("analyze", ".", str(tmp_path / "runs" / "two"))
     assert (code, error) == (0, "")
-    assert read_tables(tmp_path / "runs" / "analysis")["mean_logits"].run.values.tolist() == ["two", "one"]
-    assert not (tmp_path / "runs" / "one" / "analysis").exists()
+    found = read_tables(tmp_path / "runs" / "analysis-one+two")
+    assert found["mean_logits"].run.values.tolist() == ["two", "one"]
+    assert not list((tmp_path / "runs" / "one").glob("analysis*"))
 
 
 def test_files_of_others_are_left_alone(command, small, tmp_path):

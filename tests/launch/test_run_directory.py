@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from widesym.launch.config.differences import differences
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import (
     SCHEMA,
     Holder,
     check_config,
     claim,
-    differences,
     holder,
     read_description,
     reading,
@@ -42,8 +42,8 @@ def test_differences_are_named_by_dotted_keys():
     ("found", "asked", "expected"),
     [
         (CONFIG, CONFIG, []),
-        ({"a": 1}, {}, ["a: 1 on disk, None asked for"]),
-        ({}, {"a": {"b": 1}}, ["a: None on disk, {'b': 1} asked for"]),
+        ({"a": 1}, {}, ["a: 1 on disk, nothing asked for"]),
+        ({}, {"a": {"b": 1}}, ["a: nothing on disk, {'b': 1} asked for"]),
         ({"a": [1, 2]}, {"a": [1]}, ["a: [1, 2] on disk, [1] asked for"]),
         ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, ["a[0].b: 1 on disk, 2 asked for"]),
         ({"a": {"b": 1}}, {"a": 1}, ["a: {'b': 1} on disk, 1 asked for"]),

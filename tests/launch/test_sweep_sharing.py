@@ -9,6 +9,7 @@ from test_sweep import CONSOLE, arrays_of, assert_close, assert_same_run, swept
 from tests.support.sweeps import plan_of, runs_by_changes, sweep_file
 from widesym.launch.commands.sweep import SweepCommand
 from widesym.launch.sweep import worker
+from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.jobs import digest
 from widesym.launch.sweep.worker import work
 from widesym.launch.training import execution
@@ -53,7 +54,7 @@ def interrupted_after(jobs):
 
     def some(directory, execution, console, names, ended):
         for name in names[:jobs]:
-            work(directory, name, console, execution)
+            work(SweepDirectory(directory), name, console, execution)
         raise KeyboardInterrupt
 
     return some
@@ -135,12 +136,12 @@ def test_what_others_have_done_meanwhile_is_not_done_again(tmp_path, monkeypatch
     def late(*arguments):
         if not calls:
             calls.append("the other one")
-            worker.work(output, job, CONSOLE)
+            worker.work(SweepDirectory(output), job, CONSOLE)
         return claim(*arguments)
 
     monkeypatch.setattr(execution, "claim", late)
     monkeypatch.setattr(execution, "train", lambda *a, train=execution.train: calls.append("trained") or train(*a))
-    worker.work(output, job, CONSOLE)
+    worker.work(SweepDirectory(output), job, CONSOLE)
     assert calls == ["the other one", "trained"]
     assert all((path / "finished.json").exists() for path in runs_by_changes(output).values())
     assert not list((output / "parts").glob("*"))
@@ -156,7 +157,7 @@ def test_a_run_that_was_begun_by_itself_is_not_replaced(tmp_path):
     first.mkdir(parents=True)
     (first / "config.json").write_text("{}")
     (job,) = plan_of(output)["jobs"]
-    work(output, job, CONSOLE)
+    work(SweepDirectory(output), job, CONSOLE)
     assert (second / "finished.json").exists()
     assert [path.name for path in first.iterdir()] == ["config.json"]
     assert list((output / "parts").glob("*"))  # still wanted

@@ -33,6 +33,12 @@ class Assignment:
     execution: ExecutionOptions
     console: Console
 
+    @property
+    def arguments(self) -> list[str]:
+        """What `widesym work` takes for each of these jobs, beside the directory and its name."""
+        imports = [argument for module in self.directory.modules for argument in ("--import", module)]
+        return [*self.execution.arguments, *imports]
+
 
 class Executor(ABC):
     """A frozen dataclass that inherits from this declares as fields what it takes, each with its help below: options of

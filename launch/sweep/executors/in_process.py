@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from rich.console import Console
 
 from widesym.launch.errors import InUseError
+from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.executors.base import Assignment, End, Ended, Executor
 from widesym.launch.sweep.launcher import carry_out
 from widesym.launch.sweep.worker import work
@@ -26,11 +26,13 @@ class InProcess(Executor):
         """All jobs; they have bars of their own, and a terminal shows one at a time, so there is none around them."""
         console = assignment.console
         around = Console(file=console.file, force_terminal=False, emoji=False)
-        path, execution = assignment.directory.path, assignment.execution.of_runs
-        return carry_out(assignment, partial(in_process, path, execution, console), around)
+        execution = assignment.execution.of_runs
+        return carry_out(assignment, partial(in_process, assignment.directory, execution, console), around)
 
 
-def in_process(directory: Path, execution: Execution, console: Console, jobs: Sequence[str], ended: Ended) -> None:
+def in_process(
+    directory: SweepDirectory, execution: Execution, console: Console, jobs: Sequence[str], ended: Ended
+) -> None:
     """One job after the other; one that fails does not keep the others from being tried."""
     for name in jobs:
         try:

@@ -39,7 +39,7 @@ class WorkerPool(Executor):
 
     def carry_out(self, assignment: Assignment) -> int:
         """All jobs, each by a process of its own."""
-        path, arguments = assignment.directory.path, assignment.execution.arguments
+        path, arguments = assignment.directory.path, assignment.arguments
         pool = Pool(
             local_devices(self.workers),
             lambda job: work_command(path, job, arguments),

@@ -74,7 +74,7 @@ class Slurm(Executor):
 class ClusterWork:
     """What each job of the array calls: the work of one job of the sweep, stopped by a request."""
 
-    directory: Path
+    directory: SweepDirectory
     execution: Execution
 
     def __call__(self, job: str, request: StopRequest) -> None:
@@ -95,7 +95,7 @@ def submit_jobs(
             return {}
         path = directory.path.absolute()
         (path / "slurm").mkdir(exist_ok=True)  # before, as nothing may fail between submission and record
-        numbers = submit(ClusterWork(path, execution), todo, path / "slurm" / ARRAY, options)
+        numbers = submit(ClusterWork(replace(directory, path=path), execution), todo, path / "slurm" / ARRAY, options)
         submitted = dict(zip(todo, numbers, strict=True))
         write_json(_record(directory), read_submitted(directory) | submitted)
     return submitted

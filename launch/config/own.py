@@ -41,7 +41,7 @@ def _modules(content: Any) -> Iterator[str]:
     for name, value in content.items():
         field = str(name).rpartition(".")[2]  # of dotted paths, as sweeps have them
         for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, str) and field == "type" and is_own(each):
+            if field == "type" and is_own(each) and not each.startswith(f"{SCRIPT}:"):
                 yield each.partition(":")[0]
             if isinstance(each, str) and field in FUNCTIONS and "." in each:
                 yield each.rpartition(".")[0]
@@ -121,10 +121,10 @@ def _is_frozen(kind: Any) -> bool:
 def _remedy(module: str, path: str, modules: Modules) -> str:
     """Why a name is not looked up, and what to type."""
     if module == SCRIPT:
-        named = f"none of {', '.join(modules)} has it" if modules else "it is not said in which"
+        name, seen = path.rpartition(".")[2], f", where there is none in {', '.join(modules)}" if modules else ""
         return (
-            f"belongs to a script or a notebook; move {path.rpartition('.')[2]} into a module, and name that with "
-            f"--import MODULE ({named}), or in Python open_run(path, modules=('MODULE',))"
+            f"belongs to a script or a notebook; move {name} into a module and write MODULE:{name}, or for a stored run "
+            f"--import MODULE, in Python open_run(path, modules=('MODULE',)){seen}"
         )
     return (
         "is somebody's own, and reading a run imports nothing that it names by itself. If you trust the module, give "

@@ -29,6 +29,7 @@ from widesym.models.width import at_width
 from widesym.models.zoo import MODELS
 
 Config = TypeVar("Config")
+OF_EARLIER = ", and in a run of an earlier version it is found with --import MODULE"
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
@@ -66,7 +67,12 @@ def class_of(name: Any, modules: Modules, where: str) -> type:
         return own_class(name, modules, where)
     if isinstance(name, str) and name not in spec_types() and (found := class_among(name, modules, where)):
         return found
-    return named(name, spec_types(), where)
+    try:
+        return named(name, spec_types(), where)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}; a class of your own is module:Class{OF_EARLIER if modules == () else ''}"
+        ) from None
 
 
 def made(

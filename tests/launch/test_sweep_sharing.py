@@ -54,7 +54,7 @@ def interrupted_after(jobs):
 
     def some(directory, execution, console, names, ended):
         for name in names[:jobs]:
-            work(SweepDirectory(directory), name, console, execution)
+            work(directory, name, console, execution)
         raise KeyboardInterrupt
 
     return some

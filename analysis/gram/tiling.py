@@ -25,7 +25,7 @@ DEFAULT_MEMORY = 2 * GIB
 TILE_WORK = 2**30
 COMPILED = 2  # times the traced program's memory, at most (analysis/programs/memory.py)
 PROBE_SIDE, PROBE_SECONDS = 8, 0.05
-UNMEASURED = 2**30  # bytes that all pairs take one by one, which is seconds
+UNMEASURED = 2**35  # bytes that all pairs take one by one: within a minute on a core (0.4 to 2 s for each 2**30)
 
 
 class Tile(NamedTuple):
@@ -193,7 +193,7 @@ def why_full(gram: Gram) -> str:
 
 
 def estimated_seconds(gram: Gram) -> float:
-    """Roughly how long it takes on all devices; 0 of what takes less than a minute, which is not measured."""
+    """Roughly how long it takes on all devices; 0 of what takes about a minute, which is not measured."""
     rows, columns = gram.shape
     pairs = rows * (rows + 1) // 2 if gram.is_symmetric else rows * columns
     if pairs * tile_bytes(gram, (1, 1)) < UNMEASURED:

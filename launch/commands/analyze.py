@@ -27,15 +27,15 @@ class AnalyzeCommand:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run directories, or directories of such."""
-    imports: Imports = ()
-    """A module with classes of your own that the runs name (docs/training.md), which theory takes.
-    It is run. May be given several times."""
     options: tyro.conf.OmitArgPrefixes[AnalysisOptions] = field(default_factory=AnalysisOptions)
     memory: float = DEFAULT_MEMORY / 2**30
     """Memory in GiB that tiles of analytic kernels may take."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
     """Where all that goes; by default `analysis` in RUN where that holds all runs, and else beside them `analysis-` and
     their names. Kernels found there are not computed again."""
+    imports: Imports = ()
+    """A module with classes of your own that the runs name (docs/training.md), which theory takes.
+    It is run. May be given several times."""
 
     def __post_init__(self):
         if not self.runs:

@@ -28,9 +28,6 @@ class NtkCommand:
 
     run_directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Directory of one ensemble, as `widesym reproduce` and `run_ensemble` leave them."""
-    imports: Imports = ()
-    """A module with classes of your own that the run names (docs/training.md).
-    It is run. May be given several times."""
     samples: int = 32
     """Inputs, the first of the training set."""
     data: str | None = None
@@ -44,6 +41,9 @@ class NtkCommand:
     """Memory in GiB that kernels may take."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIRECTORY")] = None
     """Where kernels, numbers and figure go; by default RUN/ntk. Times found there are not computed again."""
+    imports: Imports = ()
+    """A module with classes of your own that the run names (docs/training.md).
+    It is run. May be given several times."""
 
     def __post_init__(self):
         if self.samples < 1:

@@ -59,9 +59,6 @@ class TrainCommand:
     overrides: Annotated[FileOptions, tyro.conf.arg(name="", constructor=TrainOptions)] = field(
         default_factory=TrainOptions
     )
-    imports: Imports = ()
-    """A module with classes of your own that config.json names; those that a YAML file names need none of this
-    (docs/training.md). It is run. May be given several times."""
     dry_run: bool = False
     """Only check, and say what would be trained and what it takes; nothing is written."""
     distributed: bool = False
@@ -69,6 +66,9 @@ class TrainCommand:
     under SLURM and Open MPI, they find each other (docs/cluster.md)."""
 
     execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
+    imports: Imports = ()
+    """A module with classes of your own that config.json names; those that a YAML file names need none of this
+    (docs/training.md). It is run. May be given several times."""
 
     def __post_init__(self):
         if self.output is not None:

@@ -24,10 +24,10 @@ class WorkCommand:
     """The sweep's directory."""
     job: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="JOB")]
     """The job's name (`widesym status`)."""
+    execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
     imports: Imports = ()
     """A module with classes of your own that the job names.
     It is run. May be given several times."""
-    execution: tyro.conf.OmitArgPrefixes[ExecutionOptions] = field(default_factory=ExecutionOptions)
 
     def run(self, console: Console) -> None:
         """Do it; raises what it fails of, and exits with 3 where another process is at it."""

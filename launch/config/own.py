@@ -123,7 +123,7 @@ def _remedy(module: str, path: str, modules: Modules) -> str:
     if module == SCRIPT:
         name, seen = path.rpartition(".")[2], f", where there is none in {', '.join(modules)}" if modules else ""
         return (
-            f"belongs to a script or a notebook; move {name} into a module and write MODULE:{name}, or for a stored run "
+            f"belongs to a script or a notebook; move {name} into a module, and write MODULE:{name}, or for runs "
             f"--import MODULE, in Python open_run(path, modules=('MODULE',)){seen}"
         )
     return (

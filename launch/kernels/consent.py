@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 from rich.console import Console
+from rich.text import Text
 
 from widesym.analysis.gram import Gram, estimated_seconds, why_full
 from widesym.launch.console import print_plain
@@ -54,7 +55,7 @@ def agree(work: Work, yes: bool, console: Console, cheaper: str) -> None:
 def _asked(console: Console) -> bool:
     """Whether somebody says yes."""
     try:
-        return console.input("Compute them? [y/N] ", markup=False).strip().lower() in ("y", "yes")
+        return console.input(Text("Compute them? [y/N] ")).strip().lower() in ("y", "yes")
     except EOFError:
         return False
 

@@ -251,12 +251,14 @@ def test_a_run_that_is_being_written_is_refused(runs, command):
     ],
     ids=["no closed form", "Adam", "too large a rate"],
 )
-def test_theory_is_refused_where_there_is_none(tmp_path, command, changes, message):
+def test_theory_is_refused_where_there_is_none(runs, tmp_path, command, changes, message):
     path = trained(tmp_path / "other", **changes)
     code, _, error = command("analyze", str(path), "--theory", "--output", "out")
     assert code == 2
     assert re.search(f"other: {message}", error)
     assert not (tmp_path / "out" / "tables").exists()
+    assert not (tmp_path / "out" / "config.json").exists()
+    assert command("analyze", str(runs / "gcnn"), "--output", "out")[0] == 0  # what has failed is in nobody's way
 
 
 @pytest.mark.parametrize(

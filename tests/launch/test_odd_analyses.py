@@ -13,6 +13,7 @@ from tests.support.stored_runs import TEST, TRAIN
 from widesym.ensembles import Strategy, TrainingRecipe
 from widesym.launch.analyses.analyze import standing
 from widesym.launch.analyses.directory import read_tables
+from widesym.launch.analyses.output import label_of
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble
 from widesym.models import Architecture, Dense, Flatten, Relu
@@ -106,6 +107,96 @@ def test_output_is_beside_the_runs_however_they_are_named(command, small, tmp_pa
     found = read_tables(tmp_path / "runs" / "analysis-one+two")
     assert found["mean_logits"].run.values.tolist() == ["two", "one"]
     assert not list((tmp_path / "runs" / "one").glob("analysis*"))
+
+
+@pytest.fixture
+def beside(small, tmp_path, monkeypatch):
+    """The two runs in a folder of their own, in which commands are started."""
+    for name in ("one", "two"):
+        shutil.copytree(small / name, tmp_path / "runs" / name)
+    monkeypatch.chdir(tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def test_analyses_of_other_runs_go_elsewhere(command, beside):
+    for runs, output in ((["one"], "analysis-one"), (["two", "one"], "analysis-two+one"), (["."], "analysis")):
+        code, text, error = command("analyze", *runs)
+        assert (code, error) == (0, "")
+        assert f"written: {beside / output};" in text
+    code, _, _ = command("analyze", "two", "--output", "analysis-one")
+    assert code == 2  # which has that name by chance
+
+
+def test_directories_of_earlier_versions_go_on(command, beside):
+    """They are all called `analysis`; of other runs, or otherwise asked, they are left alone."""
+    assert command("analyze", "one", "--output", "analysis")[0] == 0
+    before = (beside / "analysis" / "config.json").read_bytes()
+    assert command("analyze", "one")[0] == 0
+    assert {path.name for path in beside.iterdir()} == {"one", "two", "analysis"}
+    assert command("analyze", "one", "--draws", "30")[0] == 0
+    assert command("analyze", "two")[0] == 0
+    assert {path.name for path in beside.glob("analysis*")} == {"analysis", "analysis-one", "analysis-two"}
+    assert (beside / "analysis" / "config.json").read_bytes() == before
+
+
+def test_another_analysis_is_replaced_on_request_alone(command, beside):
+    assert command("analyze", "one", "two", "--theory", "--output", "out")[0] == 0
+    assert command("report", "out")[0] == 0
+    (beside / "out" / "tables" / "notes.txt").write_text("mine")
+    code, _, error = command("analyze", "two", "--draws", "30", "--output", "out")
+    assert code == 2
+    assert "out holds another analysis:" in error
+    assert "draws: 200 on disk, 30 asked for" in error
+    assert "--overwrite replaces it; or name another directory with --output" in error
+    assert len(error) < 500
+    kernels = {path.name for path in (beside / "out" / "theory").iterdir()}
+    code, _, error = command("analyze", "two", "--draws", "30", "--output", "out", "--overwrite")
+    assert (code, error) == (0, "")
+    assert read_tables(beside / "out")["mean_logits"].run.values.tolist() == ["two"]
+    left = {str(path.relative_to(beside / "out")) for path in (beside / "out").rglob("*")}
+    assert "tables/notes.txt" in left
+    assert not {"tables/theory.nc", "tables/divergence.csv", "figures/theory.png", "report.html"} & left
+    assert {path.name for path in (beside / "out" / "theory").iterdir()} == kernels
+
+
+def test_an_analysis_that_fails_does_not_replace_another(command, beside):
+    assert command("analyze", "one", "--output", "out")[0] == 0
+    before = {path: path.read_bytes() for path in (beside / "out").rglob("*") if path.is_file()}
+    code, _, _ = command("analyze", "one", "two", "--reference", "three", "--output", "out", "--overwrite")
+    assert code == 2
+    assert {path: path.read_bytes() for path in (beside / "out").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        ("run", "is of something else than an analysis, and --overwrite replaces no more than that"),
+        ("of another program", "config.json is not a run's configuration"),
+        ("pictures", "is no analysis and holds other files"),
+    ],
+)
+def test_nothing_but_analyses_is_replaced(command, beside, there, message):
+    (beside / "out").mkdir()
+    if there == "run":
+        shutil.copytree(beside / "two", beside / "out", dirs_exist_ok=True)
+    else:
+        (beside / "out" / ("picture.png" if there == "pictures" else "config.json")).write_text("{}")
+    before = {path: path.read_bytes() for path in (beside / "out").rglob("*") if path.is_file()}
+    code, _, error = command("analyze", "one", "--output", "out", "--overwrite")
+    assert code == 2
+    assert message in error
+    assert {path: path.read_bytes() for path in (beside / "out").rglob("*") if path.is_file()} == before
+
+
+def test_names_of_analyses_are_short_and_different():
+    assert label_of(["cnn", "gcnn"]) == "cnn+gcnn"
+    assert label_of(["ü.5=3"]) == "ü.5=3"
+    many = [f"run{number}" for number in range(1000)]
+    assert re.fullmatch(r"run0\+(run\d\+)+\d+-more\+[0-9a-f]{8}", label_of(many))
+    assert re.fullmatch(r"x{48}\+1-more\+[0-9a-f]{8}", label_of(["x" * 500, "y"]))
+    found = [label_of(names) for names in (["a/b"], ["a-b"], ["a b"], many, many[::-1], ["x" * 500], ["x" * 499])]
+    assert len(set(found)) == len(found)
+    assert max(map(len, found)) <= 48 + len("+1000-more+12345678")
 
 
 def test_files_of_others_are_left_alone(command, small, tmp_path):

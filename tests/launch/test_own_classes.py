@@ -78,10 +78,10 @@ def test_analyses_without_the_classes_say_what_is_stored(trained, own, command):
     assert command("analyze", "runs/softplus")[0] == 0
     output = own / "runs" / "analysis-softplus"
     logits = read_logits(trained / "logits.zarr")["test"]
-    means = read_tables(output)["mean_logits"].mean_logits.sel(run="softplus")
+    means = read_tables(output)["mean_logits"]["mean"].sel(run="softplus")
     np.testing.assert_allclose(means[:, -6:], logits.mean(1), rtol=1e-5, atol=1e-6)  # float32 sums of six
     described = json.loads((output / "runs.json").read_text())[0]
-    assert f"Dense(features=4, w_std=1.0, b_std=0.0), {NAME}:Softplus(nodes=" in described["architecture"]
+    assert f"Dense(w_std=1.0, b_std=0.0, features=4), {NAME}:Softplus(nodes=" in described["architecture"]
 
 
 def test_theory_takes_the_class_and_says_what_to_type(trained, own, command):
@@ -100,7 +100,7 @@ def test_theory_of_ones_own_is_that_of_the_same_function(trained, own, command):
     assert command("train", file(own, "elementwise", THEIRS))[0] == 0
     code, _, error = command("analyze", "runs", "--theory", "--import", NAME)
     assert (code, error) == (0, "")
-    theory = read_tables(own / "runs" / "analysis")["mean_logits"].predicted_mean
+    theory = read_tables(own / "runs" / "analysis")["mean_logits"].theory_mean
     assert float(np.abs(theory).max()) > 0.01
     np.testing.assert_array_equal(theory.sel(run="softplus"), theory.sel(run="elementwise"))
 

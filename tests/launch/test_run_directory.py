@@ -1,5 +1,6 @@
 """Run directories: one configuration, one process, whole files."""
 
+import contextlib
 import json
 import math
 import os
@@ -13,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from widesym.launch.config.differences import differences
+from widesym.launch.config.differences import MOST, differences, told
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import (
+    RUN,
     SCHEMA,
+    Contents,
     Holder,
     check_config,
     claim,
@@ -92,6 +95,58 @@ def test_what_is_no_configuration_is_refused(tmp_path, content):
 def test_checking_reads_only(tmp_path):
     check_config(tmp_path / "missing", CONFIG)
     assert not (tmp_path / "missing").exists()
+
+
+def failing_in(path, contents=RUN, left=()):
+    """Whether the claim stays of what fails after it has left these files."""
+    with contextlib.suppress(KeyError), claim(path, CONFIG, contents):
+        (path / "empty").mkdir(exist_ok=True)
+        for name in left:
+            (path / name).parent.mkdir(exist_ok=True)
+            (path / name).write_text("result")
+        raise KeyError
+    return (path / "config.json").exists()
+
+
+def test_what_fails_before_it_leaves_anything_leaves_no_claim(tmp_path):
+    assert not failing_in(tmp_path / "run")
+    assert not failing_in(tmp_path / "nested", left=["part/.lock"])
+    assert not failing_in(tmp_path / "aside", Contents(aside=("theory",)), ["theory/kernel"])
+    assert failing_in(tmp_path / "aside", left=["theory/kernel"])
+    assert failing_in(tmp_path / "begun", left=["part/log"])
+    with claim(tmp_path / "run", {"members": 5}):
+        pass
+    with claim(tmp_path / "earlier", CONFIG):
+        pass
+    assert failing_in(tmp_path / "earlier")  # whose claim is not its own
+
+
+def test_differences_take_little_space():
+    """However large, many and nested the values are."""
+    long = {"runs": {f"run{number}": {"architecture": "x" * 10_000, "data": {}} for number in range(100)}}
+    lines = told(long, {"runs": {"other": {"type": "a:Very", "long": "y" * 100}}, "theory": True})
+    assert lines[0] == "runs.other: nothing on disk, a:Very(…) asked for"
+    assert lines[1] == "runs.run0: {…} of 2 fields on disk, nothing asked for"
+    assert lines[-1] == f"… and {102 - MOST} more"
+    assert len(lines) == MOST + 1
+    (line,) = told({"steps": [*range(1000)]}, {"steps": [*range(1001)]})
+    assert "998, 999] (1000 items) on disk, [0, 1, 2" in line
+    assert len(line) < 200
+    same = "a" * 50 + "b" + "a" * 50
+    assert told({"a": same}, {"a": same.replace("b", "c")}) == [
+        f"a: {same!r} on disk, {same.replace('b', 'c')!r} asked for"
+    ]
+
+
+def test_classes_are_the_same_with_and_without_their_module():
+    """Earlier versions named none, and a script has none."""
+    old, script, new = ({"layers": [{"type": name}]} for name in ("Softplus", "__main__:Softplus", "mine:Softplus"))
+    for one, other in ((old, new), (script, new), (old, script)):
+        assert differences(one, other) == differences(other, one) == []
+    other = {"layers": [{"type": "theirs:Softplus"}]}
+    assert differences(new, other) == ["layers[0].type: 'mine:Softplus' on disk, 'theirs:Softplus' asked for"]
+    assert differences(old, {"layers": [{"type": "mine:Softmax"}]})
+    assert differences({"name": "Softplus"}, {"name": "mine:Softplus"})
 
 
 def test_a_directory_is_held_by_one_at_a_time(tmp_path):

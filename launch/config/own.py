@@ -60,8 +60,10 @@ def own_class(name: str, modules: Modules, where: str) -> type:
     `where`, for one that is in none of `modules`, and for what is no such class.
     """
     module, _, path = name.partition(":")
-    places = modules if module == SCRIPT and SCRIPT not in modules else (module,)
-    found = next((each for place in places if (each := _found(place, path, modules, f"{where} {name!r}"))), None)
+    if module == SCRIPT and SCRIPT not in modules:
+        found = class_among(path, modules, where)
+    else:
+        found = _found(module, path, modules, f"{where} {name!r}")
     if found is None:
         raise ConfigError(f"{where} {name!r} {_remedy(module, path, modules)}")
     if not isinstance(found, type) or not dataclasses.is_dataclass(found) or not _is_frozen(found):

@@ -10,7 +10,7 @@ from tests.support.own_classes import NAME, forgotten, times_imported, written
 from widesym.ensembles import TrainingRecipe
 from widesym.ensembles.randomness import member_digests
 from widesym.ensembles.recorder import read_logits
-from widesym.launch.analyses.directory import read_tables
+from widesym.launch.analyses.directory import read_findings, read_tables
 from widesym.launch.config.own import modules_named
 from widesym.launch.errors import ConfigError
 from widesym.launch.runs.stored import open_run
@@ -126,23 +126,44 @@ def test_empirical_kernels_take_the_module(trained, own, command):
     assert (trained / "ntk" / "ntk.zarr").exists()
 
 
-def as_named_by_earlier_versions(path):
+def rewritten(path, old, new):
     text = (path / "config.json").read_text()
-    (path / "config.json").write_text(text.replace(f"{NAME}:Softplus", "Softplus"))
-    assert text.count(f"{NAME}:Softplus") == 1
+    assert text.count(old) == 1
+    (path / "config.json").write_text(text.replace(old, new))
 
 
-def test_runs_of_earlier_versions_name_no_module(trained, own, command):
-    """They are analysed, are built where their module is named, and go on in their directory."""
-    as_named_by_earlier_versions(trained)
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [("Softplus", "'Softplus' is unknown"), ("__main__:Softplus", "belongs to a script or a notebook")],
+)
+def test_runs_of_earlier_versions_and_of_scripts_name_no_module(trained, own, command, named, message):
+    """They are analysed, are built where their module is named, among others, and go on in their directory."""
+    rewritten(trained, f"{NAME}:Softplus", named)
     assert command("analyze", "runs/softplus")[0] == 0
     code, _, error = command("analyze", "runs/softplus", "--theory", "--output", "theory")
     assert code == 2
-    assert "'Softplus' is unknown" in error
+    assert message in error
     assert "--import MODULE" in error
-    assert command("analyze", "runs/softplus", "--theory", "--output", "theory", "--import", NAME)[0] == 0
+    imports = ("--import", "json", "--import", NAME)
+    assert command("analyze", "runs/softplus", "--theory", "--output", "theory", *imports)[0] == 0
     code, text, _ = command("train", "softplus.yaml")
     assert (code, "finished, 6 members found" in text) == (0, True)
+
+
+def test_orbits_of_ones_own_are_left_out_and_that_is_said(own, command):
+    """Nobody knows how targets move on them."""
+    assert command("train", file(own, "run", "{type: Relu}"), "--orbit", "{type: FullOrbit, group: C4}")[0] == 0
+    assert command("analyze", "runs/run", "--output", "whole")[0] == 0
+    assert "equivariance" in read_tables(own / "whole")
+    rewritten(own / "runs" / "run", '"orbit": {\n      "type": "FullOrbit"', '"orbit": {\n      "type": "mine:Orbit"')
+    assert command("analyze", "runs/run", "--output", "rest")[0] == 0
+    assert "equivariance" not in read_tables(own / "rest")
+    (said,) = [each for each in read_findings(own / "rest") if each.what == "run: orbits"]
+    assert said.status == "warning"
+    assert "left out: " in said.detail
+    assert "--import mine" in said.detail
+    for name in ("mean_logits", "training"):
+        assert read_tables(own / "rest")[name].equals(read_tables(own / "whole")[name])
 
 
 def test_everything_in_a_recipe_may_be_ones_own(own, command):

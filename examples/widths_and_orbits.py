@@ -15,7 +15,7 @@ from widesym.ensembles import FullOrbit, NoAugmentation, TrainingRecipe, log_spa
 from widesym.ensembles.augmentation import Policy
 from widesym.ensembles.data import Digits, matched_noise
 from widesym.ensembles.data.generators.letters import letters
-from widesym.launch.analyses.analyze import AnalysisOptions
+from widesym.launch.analyses.options import AnalysisOptions
 from widesym.launch.commands.analyze import AnalyzeCommand
 from widesym.launch.commands.report import ReportCommand
 from widesym.launch.process import configure_jax
@@ -54,7 +54,7 @@ def main() -> None:
         run = Run(architecture, recipe, options.members, seed, steps, train, evaluation, FullOrbit(C4))
         run_ensemble(run, options.output / name, console)
     runs = tuple(options.output / name for name in networks)
-    asked = AnalysisOptions(theory=True, reference="gcnn")
+    asked = AnalysisOptions(theory=True, reference="gcnn", yes=True)
     AnalyzeCommand(runs, asked, output=options.output / "analysis").run(console)
     ReportCommand(options.output / "analysis").run(console)
 

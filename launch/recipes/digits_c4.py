@@ -18,8 +18,9 @@ from widesym.ensembles.augmentation import Policy
 from widesym.ensembles.data import Dataset, Digits, matched_noise
 from widesym.ensembles.data.generators.letters import letters
 from widesym.ensembles.data.out_of_distribution import at_temperature, standardised
-from widesym.launch.analyses.analyze import AnalysisOptions, analyse, tell
+from widesym.launch.analyses.analyze import analyse, tell
 from widesym.launch.analyses.matching import runs_in
+from widesym.launch.analyses.options import AnalysisOptions
 from widesym.launch.analyses.theory import KernelStore
 from widesym.launch.console import print_plain
 from widesym.launch.recipes.base import Output, Recipe

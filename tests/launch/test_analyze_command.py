@@ -16,9 +16,9 @@ from tests.support.stored_runs import TEST, TRAIN
 from widesym.ensembles import Adam, FullOrbit, Strategy, TrainingRecipe
 from widesym.ensembles.recorder import read_logits
 from widesym.launch.analyses import analyze
-from widesym.launch.analyses.analyze import AnalysisOptions
 from widesym.launch.analyses.directory import read_tables
 from widesym.launch.analyses.files import frame_of
+from widesym.launch.analyses.options import AnalysisOptions
 from widesym.launch.commands.analyze import AnalyzeCommand
 from widesym.launch.runs.directory import claim
 from widesym.launch.runs.run import Run
@@ -251,14 +251,12 @@ def test_a_run_that_is_being_written_is_refused(runs, command):
     ],
     ids=["no closed form", "Adam", "too large a rate"],
 )
-def test_theory_is_refused_where_there_is_none(runs, tmp_path, command, changes, message):
+def test_theory_is_refused_where_there_is_none(tmp_path, command, changes, message):
     path = trained(tmp_path / "other", **changes)
     code, _, error = command("analyze", str(path), "--theory", "--output", "out")
     assert code == 2
     assert re.search(f"other: {message}", error)
-    assert not (tmp_path / "out" / "tables").exists()
-    assert not (tmp_path / "out" / "config.json").exists()
-    assert command("analyze", str(runs / "gcnn"), "--output", "out")[0] == 0  # what has failed is in nobody's way
+    assert {path.name for path in (tmp_path / "out").glob("*")} <= {".lock", "theory"}  # in nobody's way
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_signal_is_heeded_between_tiles(whole, tmp_path, monkeypatch, number, 
     ids=["shape", "inputs", "precision", "architecture"],
 )
 def test_a_directory_of_another_spec_is_refused(whole, other, key):
-    with pytest.raises(RunDirectoryError, match=f"(?s)another configuration:.*{key}"):
+    with pytest.raises(RunDirectoryError, match=f"(?s)something else:.*{key}"):
         compute_gram(other, whole, CONSOLE, MEMORY)
 
 

@@ -188,6 +188,18 @@ def test_nothing_but_analyses_is_replaced(command, beside, there, message):
     assert {path: path.read_bytes() for path in (beside / "out").rglob("*") if path.is_file()} == before
 
 
+def test_kernels_of_an_analysis_that_failed_are_in_nobodys_way(command, beside):
+    kernel = beside / "out" / "theory" / "kernel-0123456789ab"
+    kernel.mkdir(parents=True)
+    assert command("analyze", "one", "--output", "out")[0] == 0
+    assert kernel.exists()
+    (beside / "other" / "theory").mkdir(parents=True)
+    (beside / "other" / "theory" / "mine.txt").write_text("mine")
+    code, _, error = command("analyze", "one", "--output", "other")
+    assert code == 2
+    assert "other is no analysis and holds other files (theory)" in error
+
+
 def test_names_of_analyses_are_short_and_different():
     assert label_of(["cnn", "gcnn"]) == "cnn+gcnn"
     assert label_of(["ü.5=3"]) == "ü.5=3"

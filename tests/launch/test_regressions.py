@@ -15,9 +15,9 @@ from widesym.ensembles import FullOrbit, Strategy, TrainingRecipe
 from widesym.ensembles.data import IsingEnergies
 from widesym.ensembles.data.dataset import Quantity
 from widesym.ensembles.recorder import METRICS, read_logits
-from widesym.launch.analyses.analyze import AnalysisOptions
 from widesym.launch.analyses.directory import read_tables
 from widesym.launch.analyses.matching import compared, match, runs_in
+from widesym.launch.analyses.options import AnalysisOptions
 from widesym.launch.commands.analyze import AnalyzeCommand
 from widesym.launch.errors import MismatchError
 from widesym.launch.integrity.run import examine

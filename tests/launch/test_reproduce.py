@@ -184,6 +184,6 @@ def test_other_options_are_refused_by_name(output, capsys, changes, message):
     before = contents(output)
     assert reproduce(output, **changes) == 2
     error = capsys.readouterr().err
-    assert "holds a run of another configuration" in error
+    assert "holds what was made with other options" in error
     assert message in error
     assert contents(output) == before

@@ -17,8 +17,8 @@ from widesym.ensembles.data import Digits, IsingEnergies, like, ood_sets, standa
 from widesym.ensembles.data.out_of_distribution import printed_letters
 from widesym.launch.commands import train
 from widesym.launch.commands.train import TrainCommand
+from widesym.launch.config.differences import differences
 from widesym.launch.config.snapshots import Parameters
-from widesym.launch.runs.directory import differences
 from widesym.launch.runs.run import Run
 from widesym.launch.training.config import TrainConfig
 from widesym.launch.training.execution import run_ensemble

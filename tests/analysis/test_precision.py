@@ -9,7 +9,8 @@ import pytest
 from tests.support.networks import C4
 from widesym.analysis import analytic_kernel
 from widesym.analysis.dynamics import Flow, decompose, predict
-from widesym.analysis.dynamics.regression import choose_ridge, kernel_regression
+from widesym.analysis.dynamics.regression import kernel_regression
+from widesym.analysis.dynamics.ridge import choose_ridge
 from widesym.analysis.gram import measure_quality
 from widesym.analysis.kernels.accuracy import UnresolvedWarning, entry_error, kernel_error
 from widesym.models import (

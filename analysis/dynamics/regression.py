@@ -7,32 +7,21 @@ of a leading block is the leading block of the factor.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 import xarray as xr
 from jaxtyping import Float, Int
 
-from widesym.analysis.kernels.accuracy import entry_error, spectral_error, warn_if_unresolved
+from widesym.analysis.dynamics.ridge import Ridge, choose_ridge, ridge_for
+from widesym.analysis.kernels.accuracy import entry_error, warn_if_unresolved
 from widesym.ensembles.data.dataset import Quantity
 from widesym.ensembles.losses import MeanSquaredError
 from widesym.models.checks import check_seed
 
-LARGEST_CONDITION = 1e12  # with which a float64 solve's own rounding, 1e-16, has grown to 1e-4
-
 Square = Float[np.ndarray, "train train"]
 Cross = Float[np.ndarray, "sample train"]
 Targets = Float[np.ndarray, "train target"]
-
-
-class Ridge(NamedTuple):
-    """What is added to the kernel's diagonal, the condition number with it, and the extreme eigenvalues without it."""
-
-    value: float
-    condition_number: float
-    largest: float
-    smallest: float
 
 
 @dataclass(frozen=True)
@@ -61,32 +50,18 @@ class NestedSubsets:
         return np.stack([rng.permutation(available)[: self.sizes[-1]] for rng in generators])
 
 
-def choose_ridge(train: Square, largest_condition: float | None = None) -> Ridge:
-    """The least ridge ≥ 0 that brings the condition number (λ_max + ridge)/(λ_min + ridge) down to the largest allowed.
-
-    By default that is λ_max over the error that entries' errors make in eigenvalues (analysis/kernels/accuracy.py), at
-    most 1e12: what is below cannot be told from zero. No subset's condition number is larger: eigenvalues of a part of
-    the rows lie between those of all.
-    """
-    eigenvalues = np.linalg.eigvalsh(np.asarray(train, np.float64))
-    smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
-    if not largest > 0:
-        raise ValueError(f"the largest eigenvalue of the kernel is {largest:.3g}; a kernel has a positive one")
-    noise = spectral_error(float(eigenvalues.sum()), len(eigenvalues), entry_error(train))
-    allowed = min(largest / noise, LARGEST_CONDITION) if largest_condition is None else largest_condition
-    if not 1 < allowed < np.inf:
-        raise ValueError(f"largest_condition is {allowed!r}; condition numbers exceed 1, and must be finite")
-    value = max(0.0, (largest - allowed * smallest) / (allowed - 1))
-    return Ridge(value, (largest + value) / (smallest + value), largest, smallest)
-
-
 def kernel_regression(
-    train: Square, cross: Cross, targets: Targets, largest_condition: float | None = None
+    train: Square,
+    cross: Cross,
+    targets: Targets,
+    largest_condition: float | None = None,
+    ridge: float | None = None,
 ) -> xr.Dataset:
     """Predictions `[sample, target]` for the rows of `cross`, from all training inputs.
 
-    Targets are centred on their mean, which is added to the predictions. Attributes: the ridge, as `choose_ridge` finds
-    it, condition number and extreme eigenvalues. Raises ValueError for arrays that do not fit or are not finite.
+    Targets are centred on their mean, which is added to the predictions. Attributes: the ridge, that given or else as
+    `choose_ridge` finds it, condition number and extreme eigenvalues. Raises ValueError for arrays that do not fit or
+    are not finite, and for a ridge that leaves the kernel without an inverse.
     """
     targets = np.asarray(targets, np.float64)
     check_regression_kernels(train, cross, len(targets))
@@ -95,9 +70,9 @@ def kernel_regression(
             f"targets have shape {targets.shape}, of which {(~np.isfinite(targets)).sum()} are not finite; finite "
             "numbers [train, target] are needed"
         )
-    ridge, order = choose_ridge(train, largest_condition), np.arange(len(train))
-    (prediction,) = predictions_by_size(train, cross, targets, [len(train)], order, ridge, _mean)
-    return xr.Dataset({"prediction": (("sample", "target"), prediction)}, attrs=_attributes(ridge))
+    used, order = ridge_for(train, largest_condition, ridge), np.arange(len(train))
+    (prediction,) = predictions_by_size(train, cross, targets, [len(train)], order, used, _mean)
+    return xr.Dataset({"prediction": (("sample", "target"), prediction)}, attrs=_attributes(used))
 
 
 def accuracy_by_size(

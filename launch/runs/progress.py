@@ -1,12 +1,15 @@
 """Progress of an ensemble's training, a Gram matrix, or sampled kernels: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from widesym.analysis.gram import GramProgress
 from widesym.ensembles.member import HEALTHY
@@ -15,6 +18,8 @@ from widesym.launch.console import print_plain
 from widesym.launch.runs.scores import Scores
 
 SECONDS_BETWEEN_LINES = 10.0
+WIDE = 160  # columns of a terminal on which everything is said in a bar's line
+COMPILING = "compiling …"  # until the first is done
 
 Report = Callable[[Moment, Scores], None]
 
@@ -30,19 +35,21 @@ def training_progress(console: Console, name: str, members: int, steps: int, sta
     if not console.is_terminal:
         yield _lines(console, name, members, steps, rate)
         return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        TextColumn(f"{members} members × {{task.completed}}/{steps} steps"),
-        TextColumn("{task.fields[rate]:.0f} member-steps/s"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[state]}"),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(name, total=steps, completed=start, rate=0.0, state="")
-        yield lambda now, scores: bar.update(
-            task, completed=now.step, rate=rate(now.step), state=training_line(now, scores)
-        )
+    with _bar(console, name) as update:
+
+        def report(now: Moment, scores: Scores) -> None:
+            count, narrow = f"{now.step}/{steps} steps", _is_narrow(console)
+            update(
+                completed=now.step,
+                total=steps,
+                count=count if narrow else f"{members} members × {count}",
+                rate=f"{_short(rate(now.step) / members)} steps/s"
+                if narrow
+                else f"{_short(rate(now.step))} member-steps/s",
+                state=short_training_line(now, scores) if narrow else training_line(now, scores),
+            )
+
+        yield report
 
 
 def training_line(now: Moment, scores: Scores) -> str:
@@ -60,6 +67,16 @@ def training_line(now: Moment, scores: Scores) -> str:
     if "rmse" in of:
         parts.append(f"error {of['rmse'].mean():.3g} {scores.unit}".rstrip())
     return ", ".join([*parts, f"|∇| {np.median(of['gradient_norm']):.3g}"]) + frozen
+
+
+def short_training_line(now: Moment, scores: Scores) -> str:
+    """The loss of the last batches, over the healthy members, and how many are not."""
+    healthy = now.frozen_at == HEALTHY
+    frozen = f"{(~healthy).sum()} frozen" if not healthy.all() else ""
+    if now.step == 0:
+        return ", ".join(filter(None, ["untrained", frozen]))
+    loss = f"loss {scores.arrays['loss'][healthy].mean():.3g}" if healthy.any() else ""
+    return ", ".join(filter(None, [loss, frozen]))
 
 
 def _lines(console: Console, name: str, members: int, steps: int, rate: Callable[[int], float]) -> Report:
@@ -115,17 +132,47 @@ def _counted(
     if not console.is_terminal:
         yield line
         return
+    with _bar(console, name) as update:
+        yield lambda done, total, worth: update(
+            completed=done,
+            total=total,
+            count=f"{done}/{total} {things}",
+            rate=f"{_short(rate(done, worth))} {'/s' if _is_narrow(console) else unit}",
+            state="",
+        )
+
+
+@contextlib.contextmanager
+def _bar(console: Console, name: str) -> Iterator[Callable[..., None]]:
+    """A function to be told how much is `completed` of which `total`, that in words, the `rate` and the `state`.
+
+    A spinner turns from the start on: the first of anything is compiled, which takes a while.
+    """
+    narrow = _is_narrow(console)
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        TextColumn(f"{{task.completed}}/{{task.total}} {things}"),
-        TextColumn(f"{{task.fields[rate]}} {unit}"),
-        TimeRemainingColumn(),
+        SpinnerColumn(finished_text=" "),
+        TextColumn(
+            "{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=12 if narrow else 40)
+        ),
+        BarColumn(bar_width=4 if narrow else 20),
+        TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(name, completed=start, rate="0")
-        yield lambda done, total, worth: bar.update(task, completed=done, total=total, rate=_rounded(rate(done, worth)))
+        yield partial(bar.update, bar.add_task(name, total=None, count="", rate="", state=COMPILING))
+
+
+def _is_narrow(console: Console) -> bool:
+    return console.width < WIDE
 
 
 def _rounded(rate: float) -> str:
     return f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def _short(rate: float) -> str:
+    """Three digits, with k, M or G for thousands, millions, thousands of these."""
+    power = min(max(int(math.log10(max(rate, 1)) // 3), 0), 3)
+    return f"{rate / 1000**power:.3g}{('', 'k', 'M', 'G')[power]}"

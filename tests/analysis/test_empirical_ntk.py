@@ -42,10 +42,7 @@ ALL = {**NETWORKS, **MIXING, **COMPOSITES, **SPHERES}
 QUICK = (
     "D4, VALID, pooled",
     "residual, normalised",
-    "atoms, shared",
     "atoms, by slot",
-    "canonical",
-    "C8 filters",
     "sphere",
 )
 SMALL = Architecture((Flatten(), Dense(8, **STDS), Relu(), Dense(3, **STDS)))

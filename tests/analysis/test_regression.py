@@ -11,10 +11,10 @@ from widesym.analysis.dynamics import Descent, largest_eigenvalue, predict
 from widesym.analysis.dynamics.regression import (
     NestedSubsets,
     accuracy_by_size,
-    choose_ridge,
     kernel_regression,
     mean_absolute_error_by_size,
 )
+from widesym.analysis.dynamics.ridge import choose_ridge
 from widesym.analysis.kernels import Kernel, orbit_kernel
 from widesym.analysis.kernels.group_circulant import invariant_block, on_orbit
 from widesym.analysis.kernels.orbits import orbit_blocks
@@ -54,6 +54,17 @@ def test_regression_is_kernel_ridge(largest):
     # Eigenvalues to 1e-15 of the largest: the smallest, and so the condition number, to 1e-9.
     np.testing.assert_allclose(np.linalg.cond(with_ridge), largest, rtol=1e-6)
     np.testing.assert_allclose(found.attrs["condition_number"], largest, rtol=1e-6)
+
+
+def test_a_ridge_that_is_given():
+    train, cross, _, values = problem()
+    found = kernel_regression(train, cross, values[:TRAIN], ridge=0.3)
+    mean = values[:TRAIN].mean(0)
+    np.testing.assert_allclose(
+        found.prediction.values, by_sklearn(train, cross, values[:TRAIN] - mean, 0.3) + mean, **SOLVED
+    )
+    assert found.attrs["ridge"] == 0.3
+    np.testing.assert_allclose(found.attrs["condition_number"], np.linalg.cond(train + 0.3 * np.eye(TRAIN)), rtol=1e-6)
 
 
 def test_no_ridge_where_none_is_needed():
@@ -182,6 +193,18 @@ train_, cross_, labels_, values_ = problem()
         (lambda: NestedSubsets((3,), draws=0), "draws is 0"),
         (lambda: NestedSubsets((41,)).orders(40), "the largest of sizes is 41, but there are 40 training inputs"),
         (lambda: choose_ridge(train_, 1.0), r"largest_condition is 1\.0; condition numbers exceed 1"),
+        (
+            lambda: kernel_regression(train_, cross_, values_[:TRAIN], 9.0, 0.1),
+            "ridge is 0.1 and largest_condition 9.0",
+        ),
+        (
+            lambda: kernel_regression(train_, cross_, values_[:TRAIN], ridge=-1.0),
+            r"ridge is -1\.0; it must be a finite",
+        ),
+        (
+            lambda: kernel_regression(train_ - 0.01 * np.eye(TRAIN), cross_, values_[:TRAIN], ridge=0.0),
+            "eigenvalue is -",
+        ),
         (lambda: choose_ridge(-train_), "the largest eigenvalue of the kernel is -"),
         (
             lambda: kernel_regression(train_, cross_[:, 1:], values_[:TRAIN]),
@@ -211,6 +234,9 @@ train_, cross_, labels_, values_ = problem()
         "draws",
         "more than there are",
         "condition",
+        "ridge and condition",
+        "negative ridge",
+        "no inverse",
         "negative",
         "cross",
         "no bound",

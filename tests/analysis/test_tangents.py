@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from jax.interpreters import ad
 
+from tests.support.networks import partly_slow
 from widesym.analysis import analytic_kernel
 from widesym.analysis.tangents import import_neural_tangents, to_stax
 from widesym.models import (
@@ -199,8 +200,11 @@ def check_agreement(architecture, dtype, rtol):
     np.testing.assert_allclose(ours.ntk[same], theirs.ntk[same], rtol=depth * np.finfo(dtype).eps ** 0.5)
 
 
+LONG = ("same-flatten-unbiased-deep", "valid-pool-biased", "circular-flatten-biased", "strided")
+
+
 @pytest.mark.usefixtures("nt")
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", partly_slow(ARCHITECTURES, *LONG))
 def test_kernels_agree_in_double_precision(name):
     with jax.enable_x64(True):
         check_agreement(ARCHITECTURES[name], jnp.float64, rtol=1e-10)

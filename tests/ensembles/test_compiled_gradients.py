@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.gradient_networks import ALL_NETWORKS, INSTRUCTIONS, QUICK
 from tests.support.jax_processes import run_processes
+from tests.support.networks import partly_slow
 
 SCRIPT = Path(__file__).parents[1] / "support" / "compiled_gradients.py"
 # Formulation, members, and how many of them at once: one by one, and under a vmap.
@@ -22,7 +23,7 @@ TURNS = [(how, *who) for how, who in product(("reverse", "patches", "lax"), ((1,
 TOLERANCE = 1e-4
 
 
-@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+@pytest.mark.parametrize("instructions", partly_slow(INSTRUCTIONS, *(name for name in INSTRUCTIONS if name != "own")))
 @pytest.mark.parametrize("turn", [None, *(pytest.param(turn, marks=pytest.mark.slow) for turn in range(len(TURNS)))])
 def test_a_training_step_descends_along_the_gradient(turn, instructions, tmp_path):
     """A few networks in turn, the first of them in each formulation; and all, a ninth of them in each turn."""

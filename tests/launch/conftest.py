@@ -3,10 +3,18 @@
 import pytest
 from rich.console import Console
 
+from tests.support.figure_files import blank_figures
 from tests.support.stored_runs import TRAIN, with_parameters
 from widesym.launch import cli
 from widesym.launch.kernels.ntk import ntk_of_run
 from widesym.launch.runs.stored import StoredRun
+
+
+@pytest.fixture(scope="session", autouse=True)
+def figures_are_blank():
+    """Those of comparisons, but within `drawn_figures`."""
+    with blank_figures():
+        yield
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 import zarr
+from matplotlib.image import imread
 from rich.console import Console
 
+from tests.support.figure_files import drawn_figures
 from tests.support.stored_runs import TEST, TRAIN
 from widesym.ensembles import Adam, FullOrbit, Strategy, TrainingRecipe
 from widesym.ensembles.recorder import read_logits
@@ -64,7 +66,8 @@ def analysed(runs, tmp_path_factory):
     """The directory of an analysis with theory, and what was printed."""
     output, console = tmp_path_factory.mktemp("analysis") / "deep" / "analysis", Console(record=True, width=200)
     asked = AnalysisOptions(theory=True, reference="gcnn")
-    AnalyzeCommand((runs,), asked, output=output).run(console)
+    with drawn_figures():
+        AnalyzeCommand((runs,), asked, output=output).run(console)
     return output, console.export_text()
 
 
@@ -131,6 +134,7 @@ def test_figures_and_findings_are_there(analysed, runs):
     output, printed = analysed
     captions = json.loads((output / "figures" / "captions.json").read_text())
     names = {path.stem for path in (output / "figures").glob("*.png")}
+    assert all(imread(path).std() > 0.05 for path in (output / "figures").glob("*.png"))
     assert names == set(captions) == {path.stem for path in (output / "figures").glob("*.pdf")}
     sets = ("train", "test", "noise")
     assert {f"divergence-{of_set}" for of_set in sets} | {f"mean-logits-{of_set}" for of_set in sets} <= names

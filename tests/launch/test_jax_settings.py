@@ -22,6 +22,7 @@ import xarray as xr
 from rich.console import Console
 
 from tests.support.jax_settings import SETTINGS
+from tests.support.networks import partly_slow
 from widesym.analysis.empirical import empirical_kernel, empirical_ntk, sampled_kernel
 from widesym.analysis.gram import Gram, Tiling, compute_tiles, create_gram_store, pending_tiles, read_gram
 from widesym.analysis.kernels import analytic_kernel
@@ -149,7 +150,7 @@ def test_the_key_of_a_seed_is_the_one_that_jax_has_by_default(seed):
 
 
 @of_settings("enable_x64", "threefry_partitionable", "default_matmul_precision", "debug_nans")
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", partly_slow(KERNELS, "tanh", "orbit average", "gcnn"))
 def test_kernels_are_the_same(name, setting):
     """Of infinitely wide networks, of members, and of networks as they are drawn."""
     architecture, x = KERNELS[name]

@@ -127,6 +127,27 @@ def test_where_neither_is_defined_neither_is_told(data, loss):
     assert told(data, loss) == "loss 4.0000 ± 3.5590, |∇| 5"
 
 
+def frames(width, name="digits-c4-augmented", members=1000, steps=1_000_000):
+    """Lines of the bar before the first step is done, and once one of three members is frozen."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    with training_progress(console, name, members, steps) as report:
+        report(Moment(123_456, None, METRICS, np.array([HEALTHY, HEALTHY, 3]), None), SCORES)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    return [line.rstrip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def test_the_bar_fits_a_terminal_of_80_columns():
+    first, *_, last = frames(80)
+    assert first.endswith("compiling …")  # a step that takes minutes to compile is no standstill
+    assert len(last) <= 80
+    assert "123456/1000000 steps" in last
+    assert re.search(r" [0-9.]+[kM]? steps/s .*loss 1\.5, 1 frozen$", last)
+    assert last.split()[1].startswith("digits-c4-")
+    wide = frames(200)[-1]
+    assert "1000 members × 123456/1000000 steps" in wide
+    assert wide.endswith("loss 1.5000 ± 0.5000, accuracy 0.375, |∇| 4, 1 of 3 members frozen")
+
+
 def test_plain_lines_are_few_and_end_with_the_last_step():
     lines = shown(Console(file=io.StringIO(), width=40)).splitlines()
     assert len(lines) == 1  # not a line a call

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.support.networks import inputs
+from tests.support.networks import inputs, partly_slow
 from tests.support.oracles import kernel as oracle
 from widesym.analysis import analytic_kernel
 from widesym.launch.recipes.digits_c4 import DigitsC4
@@ -78,7 +78,18 @@ def average(layers, group, x):
     return terms.mean(0), terms
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# Compiling takes seconds each; what is left out has its layers in those that are not.
+LONG = (
+    "flattened, D4",
+    "pooled",
+    "flattened, MLP",
+    "strides, circular",
+    "residual on a vector",
+    "before the convolution",
+)
+
+
+@pytest.mark.parametrize("name", partly_slow(NETWORKS, *LONG))
 def test_the_kernel_is_the_average_over_the_group(name):
     group, shape, layers = NETWORKS[name]
     with jax.enable_x64(True):
@@ -89,7 +100,10 @@ def test_the_kernel_is_the_average_over_the_group(name):
     assert np.max(np.ptp(terms, axis=0) / expected) > 1e-3  # the average is not any one of the terms
 
 
-@pytest.mark.parametrize("name", ["flattened", "flattened, D4", "not square", "residual"])
+FULL = ("flattened", "flattened, D4", "not square", "residual")
+
+
+@pytest.mark.parametrize("name", partly_slow(FULL, "flattened", "residual"))
 def test_the_kernel_is_that_of_full_covariances(name):
     """The average of the plain network's by the oracle, which knows no group, and the counterpart's by the oracle."""
     group, shape, layers = NETWORKS[name]

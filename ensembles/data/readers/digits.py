@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from widesym.ensembles.data.dataset import Splits
 from widesym.ensembles.data.raw import Raw, RawSplit
@@ -25,6 +24,8 @@ class Digits:
 
     def load(self) -> Splits:
         """The digits; raises DataError if there are not as many."""
+        from sklearn.datasets import load_digits  # here: a second that every command would wait
+
         pixels, labels = load_digits(return_X_y=True)
         part = RawSplit(pixels.reshape(-1, 8, 8, 1).astype(np.uint8), np.asarray(labels))
         provenance = "optical recognition of handwritten digits (UCI), as shipped with scikit-learn"

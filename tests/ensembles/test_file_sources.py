@@ -16,7 +16,7 @@ from widesym.models.description import describe
 
 def test_reading_says_which_file_and_why(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path} cannot be read to its end.*directory"):
-        read_bytes(tmp_path)
+        read_bytes(tmp_path, 10)
     with (
         pytest.raises(DataError, match=r"x cannot be read; it may be damaged or cut short \(KeyError\)"),
         explaining_read_errors("x", "read"),

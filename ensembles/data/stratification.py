@@ -28,7 +28,7 @@ def check_equal_shares(where: str, labels: Int[np.ndarray, " chosen"], classes: 
     """Raise DataError, which begins with `where`, where some class has too few samples for its share."""
     counts = np.bincount(labels, minlength=len(classes))
     if counts.max() > counts.min() + 1:
-        share, fewest = len(labels) // len(classes), counts.argmin()
+        share, fewest = len(labels) // len(classes), int(counts.argmin())
         raise DataError(
             f"{where}: {len(labels)} asked for in equal shares, which are {share} or more of each of {len(classes)} "
             f"classes, but of class {classes[fewest]!r} there are {counts[fewest]}; ask for fewer, or leave "

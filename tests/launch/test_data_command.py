@@ -134,7 +134,7 @@ def test_a_name_is_not_guessed_at_beside_a_folder_of_that_name(widesym, tmp_path
         (("show", "mnist"), "mnist is not in the cache"),
         (("prepare", "mnist"), "TFDS cannot be imported"),
         (("show", "digits", "--seed", "-1"), "--seed is -1; it must be a whole number from 0 to"),
-        (("show", "empty"), "empty is no data set; expected a .npz file, or a folder with idx files"),
+        (("show", "empty"), "empty is no data set; expected a .npz file, or a .npy file of CIFAR-10-C beside labels"),
         (("show", "broken.npz"), "broken.npz is no .npz file, or a part of one"),
         (("show", "digits", "--output", "nowhere/sheet"), "--output is nowhere/sheet, but there is no folder nowhere"),
         (("show", "toy", "--output", "empty/"), "--output is the folder empty; it must be the name of a file"),

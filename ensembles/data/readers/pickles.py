@@ -103,7 +103,7 @@ def check_instructions(content: bytes) -> None:
     for number, (instruction, argument, _) in enumerate(pickletools.genops(content)):
         if instruction.name not in INSTRUCTIONS:
             raise pickle.UnpicklingError(f"it has the instruction {instruction.name}")
-        if instruction.name.endswith("PUT") and not 0 <= int(argument) <= number + 1:  # a place in a table
+        if instruction.name.endswith("PUT") and not 0 <= int(str(argument)) <= number + 1:  # a place in a table
             raise pickle.UnpicklingError(f"it numbers its instruction {number} {argument}")
         tuples += instruction.name.startswith("TUPLE")
         if tuples > MOST_TUPLES:

@@ -7,6 +7,10 @@ from functools import reduce
 from numbers import Integral, Real
 from typing import Any
 
+# Metadata of a field that came later: it is left out where it has its default, so that what earlier versions could
+# describe is described as they did. Random numbers follow from descriptions, and stored ones are compared.
+LATER = {"later": True}
+
 
 def describe(value: Any) -> Any:
     """Dataclasses as {"type": class name, fields…}, sequences as lists, functions by the name to import them by, plain
@@ -16,8 +20,13 @@ def describe(value: Any) -> Any:
     cannot be written down cannot be checked on resumption.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        values = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
+        said = {
+            field.name: describe(each)
+            for field, each in values.items()
+            if not (field.metadata.get("later") and each == field.default)
+        }
+        return {"type": type(value).__name__, **said}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     if isinstance(value, dict):

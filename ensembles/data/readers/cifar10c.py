@@ -78,7 +78,8 @@ class Cifar10C:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             if not isinstance(array, np.ndarray):
                 raise DataError(f"{path} is no .npy file of one array")
-        if array.ndim < 1 or len(array) != (expected := SEVERITIES * self.images):
+        expected = SEVERITIES * self.images
+        if array.ndim < 1 or len(array) != expected:
             raise DataError(
                 f"{path}: array of shape {array.shape}; {self.images} images at each of {SEVERITIES} severities are "
                 f"{expected}"

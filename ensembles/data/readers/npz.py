@@ -120,6 +120,7 @@ def check_member(path: Path, archive: NpzFile, name: str) -> None:
     """Raise DataError for an array that is said to be larger than its part of the file can hold, before memory is taken
     for it.
     """
+    assert archive.zip is not None
     info = archive.zip.getinfo(f"{name}.npy")
     most = min(info.file_size, DEFLATED * min(info.compress_size, path.stat().st_size))
     with archive.zip.open(info) as member:

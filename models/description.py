@@ -9,6 +9,9 @@ from numbers import Integral, Real
 from typing import Any
 
 OURS = "widesym"
+# Metadata of a field that came later: it is left out where it has its default, so that what earlier versions could
+# describe is described as they did. Random numbers follow from descriptions, and stored ones are compared.
+LATER = {"later": True}
 
 
 def describe(value: Any) -> Any:
@@ -19,8 +22,13 @@ def describe(value: Any) -> Any:
     cannot be written down cannot be checked on resumption.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": class_name(type(value)), **fields}
+        values = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
+        said = {
+            field.name: describe(each)
+            for field, each in values.items()
+            if not (field.metadata.get("later") and each == field.default)
+        }
+        return {"type": class_name(type(value)), **said}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     if isinstance(value, dict):

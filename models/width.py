@@ -1,4 +1,4 @@
-"""How wide an architecture is: the features of its hidden layers, and the same network with others."""
+"""How wide an architecture is: the features of its hidden layers, and the same network with others, or other logits."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ def narrowest(architecture: Architecture) -> tuple[Architecture, int]:
     """
     hidden = hidden_features(architecture)
     divisor = math.gcd(*hidden) or 1
-    return _with_hidden(architecture, [features // divisor for features in hidden]), divisor
+    return _of_features(architecture, [features // divisor for features in hidden]), divisor
 
 
 def narrowest_described(architecture: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
@@ -53,7 +53,14 @@ def at_width(architecture: Architecture, width: int) -> Architecture:
             f"width is {width}, but it is the features of the first hidden layer, and those of all are as {ratio}; "
             f"take a positive multiple of {first}"
         )
-    return _with_hidden(architecture, [features // divisor * (width // first) for features in hidden])
+    return _of_features(architecture, [features // divisor * (width // first) for features in hidden])
+
+
+def with_logits(architecture: Architecture, logits: int) -> Architecture:
+    """The architecture with so many features in its last layer that has some, which are the logits of every network of
+    the zoo. Raises ValueError for a number below 1.
+    """
+    return _of_features(architecture, [*hidden_features(architecture), logits])
 
 
 def _hidden(layers: Any) -> list[int]:
@@ -73,7 +80,7 @@ def _with_features(layers: Any, change: Callable[[int], int]) -> Any:
     return substituted(layers, "features", lambda value: change(int(value)) if isinstance(value, Integral) else value)
 
 
-def _with_hidden(architecture: Architecture, hidden: list[int]) -> Architecture:
-    """The architecture with these features in its hidden layers."""
-    left = iter(hidden)
+def _of_features(architecture: Architecture, features: list[int]) -> Architecture:
+    """The architecture with these features in its first layers that have some, in all of them or all but the last."""
+    left = iter(features)
     return replace(architecture, layers=_with_features(architecture.layers, lambda last: next(left, last)))

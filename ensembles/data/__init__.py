@@ -14,9 +14,14 @@ from widesym.ensembles.data.generators.noise import matched_noise
 from widesym.ensembles.data.generators.toy import Toy
 from widesym.ensembles.data.normalisation import Normalisation
 from widesym.ensembles.data.out_of_distribution import like
+from widesym.ensembles.data.readers.amat import Amat
 from widesym.ensembles.data.readers.arrays import from_arrays
 from widesym.ensembles.data.readers.cifar import CifarBinary
+from widesym.ensembles.data.readers.cifar10c import Cifar10C
+from widesym.ensembles.data.readers.cifar100 import Cifar100Binary
+from widesym.ensembles.data.readers.cifar_python import CifarPython
 from widesym.ensembles.data.readers.digits import Digits
+from widesym.ensembles.data.readers.emnist import Emnist
 from widesym.ensembles.data.readers.idx import IdxFiles
 from widesym.ensembles.data.readers.image_folders import ImageFolders
 from widesym.ensembles.data.readers.npz import Npz
@@ -26,12 +31,17 @@ from widesym.ensembles.data.transforms import standardised, transformed
 
 __all__ = [
     "SETS",
+    "Amat",
     "Cacheable",
+    "Cifar10C",
+    "Cifar100Binary",
     "CifarBinary",
+    "CifarPython",
     "CrossProduct",
     "DataError",
     "Dataset",
     "Digits",
+    "Emnist",
     "IdxFiles",
     "ImageFolders",
     "IsingEnergies",

@@ -3,10 +3,9 @@
 import difflib
 import os
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from widesym.ensembles.data.corruptions import blur, contrast
 from widesym.ensembles.data.dataset import DataError, Dataset, Source
@@ -15,12 +14,9 @@ from widesym.ensembles.data.generators.ising import ENERGY, IsingEnergies, at_te
 from widesym.ensembles.data.generators.noise import matched_noise, pixel_noise, uniform_noise, white_noise
 from widesym.ensembles.data.generators.toy import HEIGHT, Toy, further_out
 from widesym.ensembles.data.out_of_distribution import corrupted, permuted_pixels, printed_letters
-from widesym.ensembles.data.readers.cifar import CifarBinary
+from widesym.ensembles.data.paths import as_written, source_at
 from widesym.ensembles.data.readers.digits import Digits
-from widesym.ensembles.data.readers.files import contents
-from widesym.ensembles.data.readers.idx import IdxFiles
 from widesym.ensembles.data.readers.image_folders import ImageFolders
-from widesym.ensembles.data.readers.npz import Npz
 from widesym.ensembles.data.readers.picture_trees import holds_pictures
 from widesym.ensembles.data.readers.qm9 import Qm9
 from widesym.ensembles.data.readers.tfds import Tfds
@@ -64,11 +60,6 @@ OF_QUANTITIES: dict[tuple, dict[str, OodSet]] = {
     (HEIGHT,): {"further out": further_out},
     COMPONENTS: {"longer vectors": other_norms},
 }
-LAYOUTS: tuple[tuple[str, Callable[[Path], Source]], ...] = (  # of folders, by what is in them
-    ("train-images-idx3-ubyte*", IdxFiles),
-    ("data_batch_1.bin", CifarBinary),
-    ("[!.]*/", ImageFolders),
-)
 
 
 def ood_sets(data: Dataset) -> dict[str, OodSet]:
@@ -120,31 +111,3 @@ def check_not_a_path(name: str, meaning: str, instead: Source | None = None) -> 
             f"{name!r} is the name of {meaning}, and {path.resolve()} holds data, too; write ./{name} for these, and "
             f"for the former {otherwise}give them another name"
         )
-
-
-def as_written(source: Any) -> str:
-    """A source as a configuration has it, without what is as by default."""
-    given = {each.name: getattr(source, each.name) for each in fields(source)}
-    default = {each.name: each.default for each in fields(source)}
-    parts = [f"{name}: {value}" for name, value in given.items() if value != default[name]]
-    return "{" + ", ".join([f"type: {type(source).__name__}", *parts]) + "}"
-
-
-def source_at(path: Path) -> Source:
-    """The source that reads a file or folder, as its name and contents say; raises DataError for none and for two."""
-    if path.suffix.lower() == ".npz" and path.is_file():
-        return Npz(path)
-    found = [source(path) for pattern, source in LAYOUTS if any(path.glob(pattern))]
-    if len(found) > 1 and not holds_pictures(path):  # folders of something else
-        found = [source for source in found if not isinstance(source, ImageFolders)]
-    if len(found) > 1:
-        raise DataError(
-            f"{path} may be read as {' or '.join(map(as_written, found))}; write the one that is meant in a "
-            f"configuration, or move the other files elsewhere; {contents(path)}"
-        )
-    if found:
-        return found[0]
-    raise DataError(
-        f"{path} is no data set; expected a .npz file, or a folder with idx files (train-images-idx3-ubyte), with "
-        f"CIFAR's binary version (data_batch_1.bin), or with a folder of pictures for each class; {contents(path)}"
-    )

@@ -20,6 +20,7 @@ from widesym.ensembles.data.dataset import (
 )
 from widesym.ensembles.data.normalisation import Normalisation
 from widesym.ensembles.data.statistics import divisor, moments
+from widesym.ensembles.data.stratification import check_equal_shares, in_turns
 from widesym.ensembles.data.streams import stream
 
 HELD_OUT = 0.2  # of a set without a test split, unless a number is asked for
@@ -76,40 +77,59 @@ class Raw:
         """The splits that the set comes in, by name."""
         return {"train": self.train} | ({} if self.test is None else {"test": self.test})
 
-    def drawn(self, train: int | None = None, test: int | None = None, seed: int = 0) -> tuple[RawSplit, RawSplit]:
+    def drawn(
+        self, train: int | None = None, test: int | None = None, seed: int = 0, stratified: bool = False
+    ) -> tuple[RawSplit, RawSplit]:
         """As many training and test samples as asked for, drawn at random; or all there are, in their order.
 
         A set in one piece is shuffled, and `test` samples held out, by default a fifth and at least one. How many train
-        does not change which samples test. Raises DataError where there are too few.
+        does not change which samples test. What is drawn `stratified` has equal shares of all classes, to within one
+        sample; all that there are, or that are left, are not. Raises DataError where there are too few.
         """
-        for what, count in {"training": train, "test": test}.items():
-            if count is not None and (isinstance(count, bool) or not isinstance(count, Integral)):
-                raise DataError(f"{self.name}, {what} samples: {count!r} asked for; it must be a whole number")
+        check_draw(self.name, {"training": train, "test": test}, stratified)
         rng, total = stream(seed), len(self.train.inputs)
         order = rng.permutation(total)
         if self.test is None:
-            held_out, order = np.split(order, [max(1, round(HELD_OUT * total)) if test is None else test])
-            return self._first(self.train, order, train, "training"), self._first(self.train, held_out, test, "test")
-        orders = [np.arange(total) if train is None else order, np.arange(len(self.test.inputs))]
-        if test is not None:
-            rng.shuffle(orders[1])
-        return self._first(self.train, orders[0], train, "training"), self._first(self.test, orders[1], test, "test")
+            order = self._in_turns(self.train, order) if stratified else order
+            held_out, rest = np.split(order, [max(1, round(HELD_OUT * total)) if test is None else test])
+        else:
+            rest, held_out = np.arange(total) if train is None else order, np.arange(len(self.test.inputs))
+            if test is not None:
+                rng.shuffle(held_out)
+        drawn = {"training": train is not None, "test": test is not None or self.test is None}
+        return (
+            self._first(self.train, rest, train, "training", stratified and drawn["training"]),
+            self._first(self.test or self.train, held_out, test, "test", stratified and drawn["test"]),
+        )
 
-    def _first(self, part: RawSplit, order: Int[np.ndarray, " sample"], count: int | None, what: str) -> RawSplit:
+    def _in_turns(self, part: RawSplit, order: Int[np.ndarray, " sample"]) -> Int[np.ndarray, " sample"]:
+        if part.labels is None or not self.classes:
+            raise DataError(f"{self.name}: samples have no classes to be `stratified` by; leave it out")
+        return in_turns(part.labels, order)
+
+    def _first(
+        self, part: RawSplit, order: Int[np.ndarray, " sample"], count: int | None, what: str, shared: bool
+    ) -> RawSplit:
+        """The first ones, with equal shares of classes if these are `shared`."""
+        where = f"{self.name}, {what} samples"
         if not 1 <= (len(order) if count is None else count) <= len(order):
             raise DataError(
-                f"{self.name}, {what} samples: {'all' if count is None else count} asked for, at least 1, and there "
-                f"are {len(order)}"
+                f"{where}: {'all' if count is None else count} asked for, at least 1, and there are {len(order)}"
             )
-        return part.taken(order[:count])
+        taken = part.taken((self._in_turns(part, order) if shared else order)[:count])
+        if shared and taken.labels is not None:
+            check_equal_shares(where, taken.labels, self.classes)
+        return taken
 
-    def splits(self, train: int | None = None, test: int | None = None, seed: int = 0) -> Splits:
+    def splits(
+        self, train: int | None = None, test: int | None = None, seed: int = 0, stratified: bool = False
+    ) -> Splits:
         """What `drawn` draws, in float32, shifted and scaled so that each channel of the training set has mean 0 and
         deviation 1 over samples and pixels; a constant channel becomes 0.
 
         Raises DataError where there are too few, or numbers so far apart that this takes them out of float32's range.
         """
-        parts = self.drawn(train, test, seed)
+        parts = self.drawn(train, test, seed, stratified)
         with np.errstate(over="ignore"):
             normalisation = normalisation_of(parts[0].inputs)
             inputs = [normalisation.applied(part.inputs) for part in parts] if normalisation else []
@@ -127,6 +147,15 @@ class Raw:
         """Samples of this set, with inputs that have been made of theirs."""
         labels = None if part.labels is None else part.labels.astype(int)
         return Dataset(name, inputs, labels, self.classes, self.provenance, part.values, self.quantities)
+
+
+def check_draw(name: str, counts: Mapping[str, int | None], stratified: bool) -> None:
+    """Raise DataError for numbers of samples that are none, and for what does not say yes or no."""
+    for what, count in counts.items():
+        if count is not None and (isinstance(count, bool) or not isinstance(count, Integral)):
+            raise DataError(f"{name}, {what} samples: {count!r} asked for; it must be a whole number")
+    if not isinstance(stratified, bool):
+        raise DataError(f"{name}: stratified is {stratified!r}; it must be true or false")
 
 
 def normalisation_of(inputs: Num[np.ndarray, "sample *point channel"]) -> Normalisation | None:

@@ -130,7 +130,7 @@ class VerifySets:
 def sheet_of(name: str) -> Path:
     """What a data set's contact sheet is called: the last part of its name or path."""
     last = Path(os.path.abspath(name))  # of "." the folder's name
-    return Path(last.stem if last.suffix.lower() == ".npz" else last.name)
+    return Path(last.stem if last.suffix.lower() in (".npz", ".npy") else last.name)
 
 
 def size_of(entry: CacheEntry) -> str:

@@ -131,10 +131,11 @@ def plan_of_file(path: Path, changes: Mapping[str, Any], output: Path) -> Traini
     config = made(TrainConfig, content, str(path), modules=modules_named(content))
     config = replace(config, randomness=config.randomness or unstated(output))
     try:
-        run = config.run()
+        sets = config.sets()
+        config = config.fitted(sets[0])
+        return TrainingPlan(config.run(sets), described(config))
     except ValueError as error:  # of data that are not there, or not enough
         raise ConfigError(f"{path}: {error}") from error
-    return TrainingPlan(run, described(config))
 
 
 def plan_of_run(path: Path, changes: Mapping[str, Any], modules: Modules = ()) -> TrainingPlan:

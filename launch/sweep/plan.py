@@ -36,7 +36,8 @@ def loading_once() -> Runs:
 
 
 def runs_by_digest(points: Sequence[Point], runs: Runs, where: str) -> dict[str, Point]:
-    """The runs by the digests of their configurations; those that are the same are one.
+    """The runs by the digests of their configurations, networks of the zoo with the logits that data ask for; those
+    that are the same are one.
 
     Raises ConfigError, which names the run, for what could not be trained.
     """
@@ -45,12 +46,13 @@ def runs_by_digest(points: Sequence[Point], runs: Runs, where: str) -> dict[str,
     for number, point in enumerate(points):
         try:
             run = runs(point.config)
-            if (alike := program(point.config)) not in checked:
+            fitted = point.config.fitted(run.training_set)
+            if (alike := program(fitted)) not in checked:
                 run.check()
                 _ = batch_shapes(run)
                 checked.add(alike)
             run.recipe.hyperparameters(run.members)
-            found.setdefault(digest(run.config), point)
+            found.setdefault(digest(run.config), point._replace(config=fitted))
         except (ValueError, TypeError) as error:
             raise ConfigError(f"{place_of(where, number, point.changes)}: {error}") from None
     return found

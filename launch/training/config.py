@@ -22,6 +22,7 @@ from widesym.models.checks import check_seed
 from widesym.models.description import describe
 from widesym.models.groups import Group
 from widesym.models.substitution import with_group
+from widesym.models.width import with_logits
 
 RECORDS = 10
 MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**7, "width": 2**16}
@@ -32,7 +33,9 @@ class TrainConfig:
     """What a file for `widesym train` says; what follows from it stands in the fields once it is made.
 
     Each field has an option of its own, whose help is the text below it (config/options.py). `architecture` is a spec
-    or the name of one of the zoo; `width` and `group` are those of its layers, if given. `data` is a source, its name
+    or the name of one of the zoo; `width` and `group` are those of its layers, if given. A spec has its own number of
+    logits; a network of the zoo gets that of the data's classes or values, which are not known before they are loaded,
+    so that its name stays until then (`fitted`). `data` is a source, its name
     or the path of a file or folder; `train`, `test` and `data_seed`, if given, replace the source's. `ood` are names of
     out-of-distribution sets of the training set (`ood_sets`), or other data sets, brought to its shape; of each there
     are `ood_samples`, drawn by `data_seed`. Recorded are `record_steps`, or up to `records` log-spaced ones until
@@ -40,7 +43,8 @@ class TrainConfig:
     """
 
     architecture: Any
-    """Name of the zoo (widesym models), or '{type: Architecture, layers: [...]}'."""
+    """Name of the zoo (widesym models), whose logits are as many as the data have classes or values, or '{type:
+    Architecture, layers: [...]}'."""
     width: int | None = field(default=None, metadata={"otherwise": "the architecture's own"})
     """Features of the first hidden layer; those of the others keep their ratio to it."""
     group: Group | None = field(default=None, metadata={"otherwise": "the architecture's own", "metavar": "GROUP"})
@@ -79,9 +83,11 @@ class TrainConfig:
     """How members learn (docs/training.md, Recipes)."""
 
     def __post_init__(self):
-        object.__setattr__(self, "architecture", self._architecture())
-        object.__setattr__(self, "width", None)
-        object.__setattr__(self, "group", None)
+        network = self.network
+        if not isinstance(self.architecture, str):
+            object.__setattr__(self, "architecture", network)
+            object.__setattr__(self, "width", None)
+            object.__setattr__(self, "group", None)
         with naming("data"):
             _ = source_of(self.data)
         check_splits(self.train, self.test, self.data_seed, "data_seed")
@@ -102,7 +108,9 @@ class TrainConfig:
         object.__setattr__(self, "steps", None)
         object.__setattr__(self, "records", None)
 
-    def _architecture(self) -> Architecture:
+    @property
+    def network(self) -> Architecture:
+        """The architecture at its width and on its group; of the zoo's, with the logits that it has there."""
         if self.width is not None:
             check_whole("width", self.width, 1)
         architecture = architecture_of(self.architecture, self.width)
@@ -134,12 +142,22 @@ class TrainConfig:
         samples, seed = self.ood_samples or len(test), self.data_seed or 0
         return (train, test, *(ood_set(each, train, samples, seed) for each in self.ood))
 
+    def fitted(self, train: Dataset) -> "TrainConfig":
+        """The configuration with an architecture that has as many logits as this training set has classes or values, if
+        it names one of the zoo, so that nothing of it depends on the data any more. Raises ValueError where there are
+        neither.
+        """
+        if not isinstance(self.architecture, str):
+            return self
+        logits = train.targets(self.recipe.loss).shape[-1]
+        return replace(self, architecture=with_logits(self.network, logits), width=None, group=None)
+
     def run(self, sets: tuple[Dataset, ...] | None = None) -> Run:
         """The run, its data loaded unless these are given; raises ValueError as `sets`."""
         train, *evaluation = sets or self.sets()
         assert self.record_steps is not None
         return Run(
-            architecture=self.architecture,
+            architecture=self.fitted(train).architecture,
             recipe=self.recipe,
             members=self.members,
             seed=self.seed,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from widesym.ensembles.data import DataError, Source
+from widesym.ensembles.data import Amat, Cifar10C, Cifar100Binary, CifarPython, DataError, Emnist, Qm9, Source
 from widesym.ensembles.data.readers.cifar import CifarBinary
 from widesym.ensembles.data.readers.files import class_names, explaining_read_errors, read_bytes
 from widesym.ensembles.data.readers.idx import IdxFiles
@@ -16,7 +16,7 @@ from widesym.models.description import describe
 
 def test_reading_says_which_file_and_why(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path} cannot be read to its end.*directory"):
-        read_bytes(tmp_path)
+        read_bytes(tmp_path, 10)
     with (
         pytest.raises(DataError, match=r"x cannot be read; it may be damaged or cut short \(KeyError\)"),
         explaining_read_errors("x", "read"),
@@ -43,7 +43,12 @@ def test_sources_are_checked_when_they_are_made(make, message):
 
 
 def test_sources_are_plain_values(tmp_path):
-    for source in (IdxFiles(tmp_path), Npz(tmp_path), CifarBinary(tmp_path), ImageFolders(tmp_path)):
+    sources = (
+        *(IdxFiles(tmp_path), Npz(tmp_path), CifarBinary(tmp_path), ImageFolders(tmp_path), CifarPython(tmp_path)),
+        *(Cifar100Binary(tmp_path), Cifar10C(tmp_path, "fog"), Emnist(tmp_path, "letters"), Amat(tmp_path)),
+        Qm9(origin="files", directory=tmp_path),
+    )
+    for source in sources:
         assert isinstance(source, Source)
         about = json.loads(json.dumps(describe(source)))
         assert about.pop("type") == type(source).__name__

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 
+from tests.support.memory import little_memory
 from tests.support.stored_pictures import CLASSES, check_splits, pictures
 from widesym.ensembles.data import DataError
 from widesym.ensembles.data.readers.idx import IdxFiles, read_idx
@@ -59,12 +60,16 @@ LABELS = "train-labels-idx1-ubyte"
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        (IMAGES, None, "has no file train-images-idx3-ubyte or train-images-idx3-ubyte.gz; it holds t10k-images-idx3"),
+        (
+            IMAGES,
+            None,
+            "no file train-images-idx3-ubyte or train-images-idx3-ubyte.gz or train-images.idx3-ubyte or train-images.",
+        ),
         (IMAGES, b"", "cannot be read to its end; it may be damaged|begins with the bytes (none)"),
         (IMAGES, b"not compressed", "cannot be read to its end; it may be damaged or cut short (Not a gzipped file"),
         (
             IMAGES,
-            compressed(bytes(900))[:-9],
+            compressed(idx_bytes(np.ones((6, 5, 4), int)))[:-9],
             "cannot be read to its end; it may be damaged or cut short (Compressed",
         ),
         (IMAGES, compressed(b""), "begins with the bytes (none); an idx file of 3 axes begins with 00 00 08/09/0b"),
@@ -79,7 +84,11 @@ LABELS = "train-labels-idx1-ubyte"
             compressed(idx_bytes(np.ones((6, 5, 4), int))[:-1]),
             "has 135 bytes unpacked; its header, of shape",
         ),
-        (IMAGES, compressed(idx_bytes(np.ones((6, 5, 4), int)) + b"\0"), "137 bytes unpacked; its header, of shape"),
+        (
+            IMAGES,
+            compressed(idx_bytes(np.ones((6, 5, 4), int)) + b"\0"),
+            "more than 136 bytes unpacked; its header, of shape",
+        ),
         (
             IMAGES,
             compressed(idx_bytes(np.ones((6, 5, 3), int))),
@@ -106,6 +115,36 @@ def test_idx_files_that_are_wrong_are_refused(idx, name, content, message):
     assert any(part in text for part in message.split("|")), text
     assert str(idx) in text
     assert content is None or name in text or "differ in shape" in text
+
+
+def test_names_with_a_dot_are_read_too(idx):
+    """As the files of MNIST are called once they have been unpacked by some."""
+    expected = IdxFiles(idx).load().train.fingerprint
+    for path in sorted(idx.iterdir()):
+        path.rename(idx / path.name.replace("-idx", ".idx"))
+    assert {path.name for path in idx.iterdir()} >= {"train-images.idx3-ubyte.gz", "t10k-labels.idx1-ubyte"}
+    assert IdxFiles(idx).load().train.fingerprint == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "packed", "stored"),
+    [("train-images-idx3-ubyte.gz", compressed, "gzipped"), ("train-labels-idx1-ubyte", bytes, "")],
+)
+def test_a_header_does_not_decide_how_much_memory_is_taken(idx, name, packed, stored):
+    axes = 3 if "images" in name else 1
+    (idx / name).write_bytes(packed(struct.pack(f">BBBB{axes}I", 0, 0, 8, axes, *[2**32 - 1] * axes)))
+    with (
+        little_memory(),
+        pytest.raises(DataError, match=rf"{name} has \d+ bytes.*{stored}; its header, of shape .* says \d{{10,}}"),
+    ):
+        IdxFiles(idx).load()
+
+
+def test_more_is_not_unpacked_than_the_header_says(idx):
+    """Of a file that is mostly air: 64 MiB of zeros after the images."""
+    (idx / IMAGES).write_bytes(compressed(idx_bytes(np.ones((6, 5, 4), int)) + bytes(2**26)))
+    with little_memory(), pytest.raises(DataError, match="more than 136 bytes unpacked"):
+        IdxFiles(idx).load()
 
 
 def test_a_directory_of_nothing_is_said_to_be_so(tmp_path):

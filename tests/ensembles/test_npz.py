@@ -5,6 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from tests.support.memory import little_memory
 from tests.support.stored_pictures import CLASSES, check_splits, pictures, standardised
 from widesym.ensembles.data import DataError
 from widesym.ensembles.data.readers.npz import Npz
@@ -34,6 +35,27 @@ def test_grey_images_gain_a_channel_and_whatever_the_numbers_are_is_the_same(tmp
     medmnist(tmp_path / "grey.npz", train_images=grey[0], test_images=grey[1])
     splits = Npz(tmp_path / "grey.npz").load()
     check_splits(splits, (train[0][..., :1], train[1]), (test[0][..., :1], test[1]), ("0", "1", "2"))
+
+
+@pytest.mark.parametrize("labels", [lambda each: each, lambda each: each[:, None]])
+def test_the_layout_of_keras_is_read(tmp_path, labels):
+    """mnist.npz, as keras' load_data finds it: grey bytes [sample, row, column]; some sets have labels [sample, 1]."""
+    train, test = pictures(7, (5, 6), 1), pictures(4, (5, 6), 2)
+    arrays = {
+        f"{axis}_{part}": each
+        for part, pair in (("train", train), ("test", test))
+        for axis, each in zip("xy", pair, strict=True)
+    }
+    arrays |= {name: labels(array) for name, array in arrays.items() if name[0] == "y"}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    splits = Npz(tmp_path / "mnist.npz").load()
+    check_splits(splits, *((images[..., None], numbers) for images, numbers in (train, test)), ("0", "1", "2"))
+    for others in ({"x_valid": train[0]}, {"images": train[0]}):
+        np.savez(tmp_path / "more.npz", **arrays, **others)
+        with pytest.raises(
+            DataError, match=r"more.npz has the arrays .*; expected images, labels or .* or x_train, y_tra"
+        ):
+            Npz(tmp_path / "more.npz").load()
 
 
 def same_images(inputs, images, training):
@@ -100,6 +122,23 @@ def test_labels_without_a_class_name_are_refused(tmp_path):
         DataError, match=r"med.npz\[train_labels\]: label 2 of image \d is out of range; with 2 classes"
     ):
         Npz(tmp_path / "med.npz", classes=("a", "b")).load()
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_a_header_does_not_decide_how_much_memory_is_taken(tmp_path, write):
+    """The images are said to be 10⁹ where there are seven."""
+    images, labels = pictures(7, (4, 4), 0)
+    write(tmp_path / "whole.npz", images=images, labels=labels)
+    with zipfile.ZipFile(tmp_path / "whole.npz") as whole, zipfile.ZipFile(tmp_path / "lying.npz", "w") as lying:
+        for name in whole.namelist():
+            content = whole.read(name)
+            before, after = b"(7, 4, 4), }         ", b"(1000000000, 4, 4), }"
+            lying.writestr(name, content.replace(before, after) if name == "images.npy" else content)
+    with (
+        little_memory(),
+        pytest.raises(DataError, match=r"lying.npz\[images\]: uint8 array of shape \(1000000000, 4, 4\)"),
+    ):
+        Npz(tmp_path / "lying.npz").load()
 
 
 def test_what_is_no_npz_file_is_refused(tmp_path):

@@ -134,7 +134,7 @@ def test_a_name_is_not_guessed_at_beside_a_folder_of_that_name(widesym, tmp_path
         (("show", "mnist"), "mnist is not in the cache"),
         (("prepare", "mnist"), "TFDS cannot be imported"),
         (("show", "digits", "--seed", "-1"), "--seed is -1; it must be a whole number from 0 to"),
-        (("show", "empty"), "empty is no data set; expected a .npz file, or a folder with idx files"),
+        (("show", "empty"), "empty is no data set; expected a .npz file, or a .npy file of CIFAR-10-C beside labels"),
         (("show", "broken.npz"), "broken.npz is no .npz file, or a part of one"),
         (("show", "digits", "--output", "nowhere/sheet"), "--output is nowhere/sheet, but there is no folder nowhere"),
         (("show", "toy", "--output", "empty/"), "--output is the folder empty; it must be the name of a file"),
@@ -165,3 +165,26 @@ def test_help_of_actions(widesym):
     assert code == 0
     for option in ("NAME", "--ood", "--standardise", "--seed", "--output"):
         assert option in text
+
+
+def test_a_corruption_is_shown_by_its_file(widesym, tmp_path):
+    """One of CIFAR-10-C, with as many images as that has, all the same at each severity."""
+    levels = np.repeat(np.arange(50, 250, 40, dtype=np.uint8), 10_000)
+    np.save(tmp_path / "fog.npy", np.broadcast_to(levels[:, None, None, None], (50_000, 32, 32, 3)))
+    np.save(tmp_path / "labels.npy", np.arange(50_000) % 10)
+    code, text, _ = widesym("show", "fog.npy", "--no-ood")
+    assert code == 0
+    assert "fog.npy: 8,000 + 2,000 samples 32×32×3" in text
+    assert "CIFAR-10-C, fog at severity 3" in text
+    assert (tmp_path / "fog.png").exists()
+
+
+def test_a_pickle_that_attacks_is_refused(widesym, tmp_path):
+    (tmp_path / "ten").mkdir()
+    for name in ("batches.meta", "data_batch_1"):
+        (tmp_path / "ten" / name).write_bytes(b"cposix\nmkdir\n(S'made'\ntR.")
+    code, _, error = widesym("show", "ten")
+    assert code == 2
+    assert "ten/batches.meta cannot be read as a pickle" in error
+    assert "it would call posix.mkdir, and is not run" in error
+    assert {path.name for path in tmp_path.iterdir()} <= {"ten", "cache"}

@@ -144,7 +144,7 @@ def test_other_data_are_brought_to_the_shape_of_the_training_set(tmp_path):
 def test_what_follows_from_a_file_stands_in_the_configuration():
     said = {"architecture": "mlp", "data": "digits", "members": 2}
     config = TrainConfig(**said, recipe=TrainingRecipe(0.1, augmentation=RandomElement(C4)), steps=1000)
-    assert config.architecture == mlp(512)
+    assert config.network == mlp(512)
     assert config.record_steps == log_spaced_steps(1000, 10)
     config = TrainConfig(**said, recipe=TrainingRecipe(0.1), steps=1, ood=("blur",))
     assert [len(each) for each in config.run().evaluation_sets] == [359, 359]  # as many as test

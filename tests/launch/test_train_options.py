@@ -100,7 +100,7 @@ def test_steps_that_are_given_replace_those_of_the_file(recorded, options, steps
 
 
 def test_a_width_is_that_of_the_first_hidden_layer():
-    assert config(TrainOptions(architecture="mlp", width=24)).architecture == mlp(24)
+    assert config(TrainOptions(architecture="mlp", width=24)).network == mlp(24)
     layers = [{"type": "Flatten"}, *({"type": "Dense", "features": n} for n in (4, 6, 10))]
     file = FILE | {"architecture": {"type": "Architecture", "layers": layers}}
     assert config(TrainOptions(width=8), file).architecture == Architecture((Flatten(), Dense(8), Dense(12), Dense(10)))
@@ -116,7 +116,7 @@ def test_a_group_is_that_of_all_layers():
     averaged = {"type": "OrbitAverage", "group": "C2", "body": layers}
     file = FILE | {"architecture": {"type": "Architecture", "layers": [averaged]}}
     assert config(TrainOptions(group="D4"), file).architecture.layers == (OrbitAverage(body, dihedral(4)),)
-    found = config(TrainOptions(architecture="c4-gcnn", group="C2")).architecture.layers[0]
+    found = config(TrainOptions(architecture="c4-gcnn", group="C2")).network.layers[0]
     assert isinstance(found, LiftingConv)
     assert found.group == cyclic(2)
 

@@ -5,7 +5,7 @@ import pytest
 
 from widesym.analysis import analytic_kernel
 from widesym.models import Architecture, Conv, Dense, Flatten, GlobalAvgPool, Relu, Residual
-from widesym.models.width import at_width, hidden_features, narrowest
+from widesym.models.width import at_width, hidden_features, narrowest, with_logits
 from widesym.models.zoo import MODELS
 
 NARROW = [model for model in MODELS if model.name != "resnet"]  # LayerNorm needs two channels
@@ -70,3 +70,15 @@ def test_widths_that_make_no_whole_features_are_refused(width):
 def test_a_network_without_hidden_layers_has_no_width():
     with pytest.raises(ValueError, match="width is 8, but the architecture has no hidden layer"):
         at_width(Architecture((Flatten(), Dense(10))), 8)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_every_network_of_the_zoo_has_as_many_logits_as_asked_for(model):
+    narrow = model.make(8)
+    for logits in (1, 7):
+        found = with_logits(narrow, logits)
+        assert found.signals(model.input_shape)[-1].channels == logits
+        assert hidden_features(found) == hidden_features(narrow)
+    assert with_logits(narrow, narrow.signals(model.input_shape)[-1].channels) == narrow
+    with pytest.raises(ValueError, match="features is 0; it must be a positive integer"):
+        with_logits(narrow, 0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
 from widesym.ensembles.data.dataset import DataError, Splits
 from widesym.ensembles.data.raw import Raw, RawSplit
@@ -18,7 +19,10 @@ from widesym.ensembles.data.readers.files import (
 from widesym.models.checks import check_positive, check_seed
 
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
-RECORD = 1 + 3 * 32 * 32  # a byte of label, then the red, the green and the blue plane, each row by row
+SIDE = 32
+PIXELS = 3 * SIDE * SIDE  # bytes
+LABELS = 1  # bytes before them
+MOST_TEXT = 2**16  # bytes of class names
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class CifarBinary:
     train: int | None = None
     test: int | None = None
     seed: int = 0
+    stratified: bool = False
 
     def __post_init__(self):
         check_seed(self.seed, "CifarBinary: seed")
@@ -46,25 +51,35 @@ class CifarBinary:
         """The five batches as training set, the test batch as test set."""
         classes, provenance = self._classes(), f"{self.directory} (CIFAR-10, binary version)"
         train, test = (self._part(names, classes) for names in (TRAIN, ("test_batch.bin",)))
-        return Raw(str(self.directory), train, test, provenance, classes).splits(self.train, self.test, self.seed)
+        return Raw(str(self.directory), train, test, provenance, classes).splits(
+            self.train, self.test, self.seed, self.stratified
+        )
 
     def _part(self, names: tuple[str, ...], classes: tuple[str, ...]) -> RawSplit:
         paths = [existing(Path(self.directory), name) for name in names]
-        content = b"".join(map(self._content, paths))
-        records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
-        images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        records = np.concatenate([read_records(path, self.images_per_file, LABELS) for path in paths])
         where = f"{self.directory}/{names[0]}" + (f" … {names[-1]}" if len(names) > 1 else "")
-        return labelled_images(images, records[:, 0], classes, where, where)
-
-    def _content(self, path: Path) -> bytes:
-        content = read_bytes(path)
-        if len(content) != (expected := self.images_per_file * RECORD):
-            raise DataError(
-                f"{path} has {len(content)} bytes; {self.images_per_file} images of {RECORD} bytes are {expected}"
-            )
-        return content
+        return labelled_images(images_of(records[:, LABELS:]), records[:, 0], classes, where, where)
 
     def _classes(self) -> tuple[str, ...]:
-        path = existing(Path(self.directory), "batches.meta.txt")
-        with explaining_read_errors(path, "read as class names, one a line"):
-            return class_names(read_bytes(path).decode().split())
+        return read_names(existing(Path(self.directory), "batches.meta.txt"))
+
+
+def read_records(path: Path, images: int, labels: int) -> UInt8[np.ndarray, "sample byte"]:
+    """The records of a binary file: `labels` bytes of label, then the pixels. Raises DataError for another number."""
+    record = labels + PIXELS
+    content = read_bytes(path, images * record)
+    if len(content) != (expected := images * record):
+        raise DataError(f"{path} has {len(content)} bytes; {images} images of {record} bytes are {expected}")
+    return np.frombuffer(content, np.uint8).reshape(images, record)
+
+
+def images_of(pixels: UInt8[np.ndarray, "sample byte"]) -> UInt8[np.ndarray, "sample 32 32 3"]:
+    """Images of which the red, the green and the blue plane stand one after the other, each row by row."""
+    return np.ascontiguousarray(pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """The class names in a text, one a line; raises DataError for what are none."""
+    with explaining_read_errors(path, "read as class names, one a line"):
+        return class_names(read_bytes(path, MOST_TEXT).decode().split())

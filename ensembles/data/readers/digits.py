@@ -18,6 +18,7 @@ class Digits:
     train: int | None = None
     test: int | None = None
     seed: int = 0
+    stratified: bool = False
 
     def __post_init__(self):
         check_seed(self.seed, "Digits: seed")
@@ -29,4 +30,6 @@ class Digits:
         pixels, labels = load_digits(return_X_y=True)
         part = RawSplit(pixels.reshape(-1, 8, 8, 1).astype(np.uint8), np.asarray(labels))
         provenance = "optical recognition of handwritten digits (UCI), as shipped with scikit-learn"
-        return Raw("digits", part, None, provenance, tuple("0123456789")).splits(self.train, self.test, self.seed)
+        return Raw("digits", part, None, provenance, tuple("0123456789")).splits(
+            self.train, self.test, self.seed, self.stratified
+        )

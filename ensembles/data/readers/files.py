@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 from jaxtyping import Int, Num
@@ -14,6 +15,7 @@ from widesym.ensembles.data.dataset import DataError
 from widesym.ensembles.data.raw import RawSplit
 
 FilePath = str | Path
+DEFLATED = 1032  # bytes that one byte of gzip's format can stand for at most (https://zlib.net/zlib_tech.html)
 
 
 def labelled_images(
@@ -97,13 +99,39 @@ def class_names(names: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def read_bytes(path: Path) -> bytes:
-    """What a file holds, decompressed if its name ends in .gz; raises DataError where it cannot be read to its end."""
+@contextlib.contextmanager
+def reading(path: Path, purpose: str) -> Iterator[IO[bytes]]:
+    """The file opened, decompressed if its name ends in .gz; raises DataError for whatever goes wrong within."""
     with (
-        explaining_read_errors(path, "read to its end"),
+        explaining_read_errors(path, purpose),
         gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file,
     ):
-        return file.read()
+        yield cast(IO[bytes], file)
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """What a file holds, decompressed if its name ends in .gz; raises DataError where that are more than `most` bytes,
+    of which no more are read, and where it cannot be read to its end.
+    """
+    with reading(path, "read to its end") as file:
+        content = file.read(min(most, most_in(path)) + 1)
+    if len(content) > most:
+        raise DataError(f"{path} has more than {most} bytes, which is the most that it should have")
+    return content
+
+
+def check_may_hold(path: Path, size: int, what: str) -> None:
+    """Raise DataError where a file is too small to hold that many bytes, `what` being who says that it does: nobody's
+    header decides how much memory is taken.
+    """
+    if size > most_in(path):
+        packed = ", gzipped" if path.suffix == ".gz" else ""
+        raise DataError(f"{path} has {path.stat().st_size} bytes{packed}; {what} {size}")
+
+
+def most_in(path: Path) -> int:
+    """The most bytes that a file can hold, decompressed if its name ends in .gz; raises OSError where there is none."""
+    return path.stat().st_size * (DEFLATED if path.suffix == ".gz" else 1)
 
 
 def state_of(files: Iterable[Path]) -> str:

@@ -44,6 +44,7 @@ class ImageFolders:
     train: int | None = None
     test: int | None = None
     seed: int = 0
+    stratified: bool = False
 
     def __post_init__(self):
         check_seed(self.seed, "ImageFolders: seed")
@@ -52,7 +53,7 @@ class ImageFolders:
 
     def load(self) -> Splits:
         """The parts that the folder has, or a random split of the pictures, from the cache where that has them."""
-        return self.raw().splits(self.train, self.test, self.seed)
+        return self.raw().splits(self.train, self.test, self.seed, self.stratified)
 
     def raw(self) -> Raw:
         """All pictures; raises as `load` does."""

@@ -1,16 +1,20 @@
 """Pictures in one .npz file, as `numpy.savez` or MedMNIST leave them."""
 
+import math
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Num
+from numpy.lib.npyio import NpzFile
 
 from widesym.ensembles.data.dataset import DataError, Splits
 from widesym.ensembles.data.layouts import Layout, channels_last, check_layout
 from widesym.ensembles.data.raw import Raw
 from widesym.ensembles.data.readers.files import (
+    DEFLATED,
     FilePath,
     class_names,
     existing,
@@ -23,9 +27,27 @@ from widesym.models.checks import check_seed
 
 StoredImages = Num[np.ndarray, "sample row column channel"]
 Labels = Int[np.ndarray, " sample"]
-KINDS = ("images", "labels")
-PREFIXES = (("",), ("train_", "test_"))  # what precedes these in the names of arrays
-LEFT_OUT = {PREFIXES[0]: set(), PREFIXES[1]: {"val_images", "val_labels"}}
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The names of images and labels, of a set in one piece or of both parts, and of what is left out beside them."""
+
+    pairs: tuple[tuple[str, str], ...]
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all arrays that are read."""
+        return tuple(name for pair in self.pairs for name in pair)
+
+
+NAMINGS = (
+    Naming((("images", "labels"),)),
+    Naming((("train_images", "train_labels"), ("test_images", "test_labels")), frozenset(("val_images", "val_labels"))),
+    Naming((("x_train", "y_train"), ("x_test", "y_test"))),
+)
+OF_DATA = re.compile(r"(.*_)?(images|labels)|[xy]_.*")  # names that would be dropped without a word
 
 
 @dataclass(frozen=True)
@@ -33,8 +55,9 @@ class Npz:
     """Arrays `images` [sample, row, column] or [sample, row, column, channel] and `labels` [sample] or [sample, 1] of
     one .npz file; or, with a test set of its own, MedMNIST's layout (arXiv:2110.14795; PathMNIST is NCT-CRC-HE-100K at
     28×28 pixels): `train_images`, `train_labels`, `test_images`, `test_labels`. Its `val_images` and `val_labels`
-    belong to neither set and are left out. `layout` says how axes stand where their lengths do not tell
-    (`channels_last`): "NHW", "NHWC", or "NCHW" where channels come first.
+    belong to neither set and are left out. Or keras' layout, in which its mnist.npz is: `x_train`, `y_train`, `x_test`,
+    `y_test`. `layout` says how axes stand where their lengths do not tell (`channels_last`): "NHW", "NHWC", or "NCHW"
+    where channels come first.
 
     Loads float32 images [sample, row, column, channel], normalised (`Raw.splits` says how, and what `train`, `test` and
     `seed` draw), and labels into `classes`; without names given they are "0", "1", …, and each must occur in
@@ -49,6 +72,7 @@ class Npz:
     test: int | None = None
     seed: int = 0
     layout: Layout | None = None
+    stratified: bool = False
 
     def __post_init__(self):
         check_seed(self.seed, "Npz: seed")
@@ -59,37 +83,53 @@ class Npz:
     def load(self) -> Splits:
         """The sets that the file has, or else a random split."""
         path = existing(Path(self.path).parent, Path(self.path).name)
-        arrays = read_npz(path, self.layout)
-        classes = self.classes or numbered_classes(path, next(iter(arrays.values()))[1])
+        naming, arrays = read_npz(path, self.layout)
+        classes = self.classes or numbered_classes(path, arrays[0][1])
         train, *rest = (
-            labelled_images(images, labels, classes, f"{path}[{prefix}images]", f"{path}[{prefix}labels]")
-            for prefix, (images, labels) in arrays.items()
+            labelled_images(*pair, classes, f"{path}[{images}]", f"{path}[{labels}]")
+            for pair, (images, labels) in zip(arrays, naming.pairs, strict=True)
         )
         raw = Raw(str(path), train, rest[0] if rest else None, f"{path} (npz)", classes)
-        return raw.splits(self.train, self.test, self.seed)
+        return raw.splits(self.train, self.test, self.seed, self.stratified)
 
 
-def read_npz(path: Path, layout: Layout | None = None) -> dict[str, tuple[StoredImages, Labels]]:
-    """Images and labels by what precedes their names; raises DataError where there are none, more than these or they
-    cannot be read.
+def read_npz(path: Path, layout: Layout | None = None) -> tuple[Naming, list[tuple[StoredImages, Labels]]]:
+    """Images and labels of each part, and how they are named; raises DataError where there are none, more than these
+    or they cannot be read.
     """
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is no .npz file, or a part of one: it is not a whole zip archive")
     with explaining_read_errors(path, "read as .npz file"), np.load(path) as archive:
-        for prefixes in PREFIXES:
-            besides = {name for name in archive.files if name.endswith(KINDS)} - set(arrays_of(prefixes))
-            if set(arrays_of(prefixes)) <= set(archive.files) and besides <= LEFT_OUT[prefixes]:
-                return {
-                    prefix: (
-                        channels_last(f"{path}[{prefix}images]", archive[f"{prefix}images"], layout),
-                        labels_of(f"{path}[{prefix}labels]", archive[f"{prefix}labels"]),
+        data = {name for name in archive.files if OF_DATA.fullmatch(name)}
+        for naming in NAMINGS:
+            if {*naming.names} <= data and data <= {*naming.names} | naming.left_out:
+                for name in naming.names:
+                    check_member(path, archive, name)
+                return naming, [
+                    (
+                        channels_last(f"{path}[{images}]", archive[images], layout),
+                        labels_of(f"{path}[{labels}]", archive[labels]),
                     )
-                    for prefix in prefixes
-                }
-        expected = " or ".join(", ".join(arrays_of(prefixes)) for prefixes in PREFIXES)
+                    for images, labels in naming.pairs
+                ]
+        expected = " or ".join(", ".join(naming.names) for naming in NAMINGS)
         raise DataError(f"{path} has the arrays {', '.join(archive.files) or '(none)'}; expected {expected}")
 
 
-def arrays_of(prefixes: tuple[str, ...]) -> list[str]:
-    """The names of the arrays of sets whose names begin so."""
-    return [f"{prefix}{kind}" for prefix in prefixes for kind in KINDS]
+def check_member(path: Path, archive: NpzFile, name: str) -> None:
+    """Raise DataError for an array that is said to be larger than its part of the file can hold, before memory is taken
+    for it.
+    """
+    assert archive.zip is not None
+    info = archive.zip.getinfo(f"{name}.npy")
+    most = min(info.file_size, DEFLATED * min(info.compress_size, path.stat().st_size))
+    with archive.zip.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+        if read is None:
+            raise DataError(f"{path}[{name}] is written in version {version} of NumPy's format; expected 1.0 or 2.0")
+        shape, _, dtype = read(member)
+    if (size := math.prod(shape) * dtype.itemsize) > most:
+        raise DataError(
+            f"{path}[{name}]: {dtype} array of shape {shape}, which takes {size} bytes; it has {most} at most"
+        )

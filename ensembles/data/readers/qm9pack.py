@@ -3,7 +3,7 @@
 import csv
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,17 +47,21 @@ def read_package() -> Raw:
     found = [molecule for part in PARTS for molecule in read_part(existing(folder, part))]
     if not found:
         raise DataError(f"{folder} has no molecules in {', '.join(PARTS)}")
+    versions = {each.name: each.version for each in importlib.metadata.distributions(name="qm9pack")}
+    return raw_of(found, f"QM9 (doi:10.1038/sdata.2014.22), as in {folder}", versions)
+
+
+def raw_of(found: Sequence["Molecule"], provenance: str, versions: Mapping[str, str]) -> Raw:
+    """Molecules in one piece, charges and positions side by side, those with fewer atoms filled up with zeros."""
     inputs = np.zeros((len(found), max(len(molecule.atomic_numbers) for molecule in found), 4), np.float32)
     for row, molecule in zip(inputs, found, strict=True):
         row[: len(molecule.atomic_numbers)] = np.column_stack([molecule.atomic_numbers, molecule.positions])
     values = np.stack([molecule.values for molecule in found])
-    versions = {each.name: each.version for each in importlib.metadata.distributions(name="qm9pack")}
-    provenance = f"QM9 (doi:10.1038/sdata.2014.22), as in {folder}"
     return Raw("qm9", RawSplit(inputs, None, values), None, provenance, (), tuple(QUANTITIES.values()), versions)
 
 
 class Molecule(NamedTuple):
-    """One row of the files."""
+    """One molecule, as files have it."""
 
     atomic_numbers: Int[np.ndarray, " atom"]
     positions: Float[np.ndarray, "atom 3"]

@@ -52,6 +52,7 @@ class Tfds:
     train: int | None = None
     test: int | None = None
     seed: int = 0
+    stratified: bool = False
 
     def __post_init__(self):
         check_seed(self.seed, "Tfds: seed")
@@ -80,7 +81,7 @@ class Tfds:
         raw = self.raw()
         if not raw.classes:
             raise DataError(f"{self.name} has molecules, not images: load Qm9(origin='tfds')")
-        return raw.splits(self.train, self.test, self.seed)
+        return raw.splits(self.train, self.test, self.seed, self.stratified)
 
     def raw(self) -> Raw:
         """The set as it came; molecules are charges and positions in Å, [molecule, 29, 4]. Raises as `load` does."""

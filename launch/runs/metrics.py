@@ -1,4 +1,7 @@
-"""metrics.csv: loss, and accuracies or errors, at every recorded step."""
+"""metrics.csv: loss, and accuracies or errors, at every recorded step.
+
+Members with numbers of their own, as learning rates, are not averaged over: there is a row for each value.
+"""
 
 import csv
 import io
@@ -17,7 +20,7 @@ Row = Mapping[str, float | str]
 
 def metrics_row(
     step: int,
-    time: float | None,
+    time: float,
     logits: Mapping[str, Float[np.ndarray, "member sample logit"]],
     healthy: Bool[np.ndarray, " member"],
     loss: Loss,
@@ -26,10 +29,10 @@ def metrics_row(
 ) -> dict[str, float]:
     """One record: the training set's loss over healthy members, and accuracies of these and of their mean logits.
 
-    `time` is the training time, None where it differs between members. Accuracies are given for the sets whose classes
-    are the training set's; where it has values in one unit instead, root mean squared errors for sets with the same.
+    `time` is the training time. Accuracies are given for the sets whose classes are the training set's; where it has
+    values in one unit instead, root mean squared errors for sets with the same.
     """
-    row = {"step": step, **({} if time is None else {"time": time}), "healthy_members": int(healthy.sum())}
+    row = {"step": step, "time": time, "healthy_members": int(healthy.sum())}
     if not healthy.any():
         return row
     train = logits[training_set.name][healthy]
@@ -66,11 +69,11 @@ def read_metrics(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def add_row(path: Path, row: Row) -> None:
-    """Append a row, dropping those of this step and later ones, which a resumed run writes again."""
-    rows = [earlier for earlier in read_metrics(path) if int(earlier["step"]) < int(row["step"])]
+def add_rows(path: Path, new: Sequence[Row]) -> None:
+    """Append the rows of one step, dropping those of this step and later ones, which a resumed run writes again."""
+    rows = [earlier for earlier in read_metrics(path) if int(earlier["step"]) < int(new[0]["step"])]
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(name for each in [*rows, row] for name in each)))
+    writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(name for each in [*rows, *new] for name in each)))
     writer.writeheader()
-    writer.writerows([*rows, row])
+    writer.writerows([*rows, *new])
     write_text(path, text.getvalue())

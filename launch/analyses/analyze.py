@@ -30,6 +30,7 @@ from widesym.launch.runs.directory import claim, reading
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.progress import member_progress
 from widesym.launch.runs.stored import StoredRun
+from widesym.launch.sweep.labels import is_sweep
 from widesym.models.checks import check_seed
 
 
@@ -55,8 +56,9 @@ class AnalysisOptions:
 
 
 def beside(runs: Sequence[Path]) -> Path:
-    """`analysis` in the innermost directory that holds all runs, never in one of them."""
-    return Path(os.path.commonpath([Path(os.path.abspath(path)).parent for path in runs])) / "analysis"
+    """`analysis` in the innermost directory that holds all runs, never in one of them; of a sweep's, in the sweep's."""
+    common = Path(os.path.commonpath([Path(os.path.abspath(path)).parent for path in runs]))
+    return (common.parent if is_sweep(common.parent) else common) / "analysis"
 
 
 def analyse(

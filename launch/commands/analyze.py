@@ -13,6 +13,7 @@ from widesym.launch.analyses.analyze import AnalysisOptions, analyse, beside, te
 from widesym.launch.analyses.matching import runs_in
 from widesym.launch.analyses.theory import KernelStore
 from widesym.launch.console import print_plain
+from widesym.launch.sweep.labels import is_sweep, labelled_runs
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class AnalyzeCommand:
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run directories, or directories of such."""
+    """Run directories, directories of such, or those of sweeps."""
     options: tyro.conf.OmitArgPrefixes[AnalysisOptions] = field(default_factory=AnalysisOptions)
     memory: float = DEFAULT_MEMORY / 2**30
     """Memory in GiB that tiles of analytic kernels may take."""
@@ -39,6 +40,9 @@ class AnalyzeCommand:
     def run(self, console: Console) -> None:
         """Compare, write, draw, and print how things stand."""
         runs = runs_in(self.runs)
+        for sweep in filter(is_sweep, self.runs):
+            for line in labelled_runs(sweep).told():
+                print_plain(console, f"{sweep}: {line}")
         output = self.output or beside([run.path for run in runs.values()])
         kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
         tables = analyse(self.options, runs, output, kernels, console)

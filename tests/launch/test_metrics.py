@@ -76,7 +76,7 @@ def test_errors_by_hand():
 
 
 def test_members_with_numbers_of_their_own_have_rows_of_their_own(tmp_path):
-    """Members 0 and 2 of three at rate 0.1 and momentum 0, member 1 at 0.2 and 0.5: each value's mean, not that of all."""
+    """Members 0 and 2 of three at rate 0.1 and momentum 0, member 1 at 0.2 and 0.5: means of each, not of all."""
     recipe = TrainingRecipe((0.1, 0.2, 0.1), Sgd((0.0, 0.5, 0.0), weight_decay=0.01))
     path = trained(tmp_path / "run", recipe=recipe)
     rows = read_metrics(path / "metrics.csv")

@@ -51,7 +51,7 @@ def numbers_of(spec: Any) -> dict[str, PerMember]:
 
 
 class Alike(NamedTuple):
-    """Members that have the same numbers: those of them that others have otherwise, by name, and the members' places."""
+    """Members that have the same numbers: those that may differ between members, by name, and the members' places."""
 
     numbers: dict[str, float]
     members: Int[np.ndarray, " member"]

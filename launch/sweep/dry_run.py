@@ -63,7 +63,7 @@ def describe_sweep(
             *lines,
             f"to do: {counts}",
             f"{sum(each.flops for each in kinds):.3g} floating-point operations in products of matrices",
-            f"about {footprint_of_sweep(points, plan, runs, checkpoints_kept)} on disk, data once for all runs; "
+            f"about {footprint_of_sweep(points, plan, runs, checkpoints_kept)}, data once for all runs; "
             f"a job under way takes up to {bytes_text(max(each.cost.space.total for each in kinds))} more",
             sweep_time_text(kinds),
         ]

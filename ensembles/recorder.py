@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -33,7 +33,7 @@ CHECKED = ZstdCodec(level=0, checksum=True)  # a flipped bit fails the read; wit
 CHUNK_BYTES = 2**24  # of one file, at most, unless one member's record takes more
 WHOLE_BYTES = 2**20  # of an array that is one file: what is written anew at each record …
 REWRITTEN_BYTES = 2**26  # … and at all of them together
-KEYS = {"name": "default", "separator": "."}  # files of an array in one folder, instead of one in four
+KEYS: Any = {"name": "default", "separator": "."}  # files of an array in one folder, instead of one in four
 
 Sick = Literal["refuse", "exclude", "include"]
 

@@ -81,7 +81,7 @@ def _health_damages(
 ) -> Iterator[Damage]:
     """Files, but for those known to be damaged, that call `nobody` healthy at recorded times: training stops there."""
     for row in np.flatnonzero(nobody):
-        file = _file(array, (row // array.chunks[0], 0))
+        file = _file(array, (int(row) // array.chunks[0], 0))
         if file not in [each.file for each in known]:
             detail = f"is missing or empty: it calls no member healthy at step {step[row]}"
             alone = array.chunks[0] == 1 or (path / file).exists()

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import filecmp
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +20,27 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         file.flush()
         os.fsync(file.fileno())  # else a machine that stops may keep the name, and nothing in it
     os.replace(new, path)
+
+
+def share(path: Path, common: Path) -> None:
+    """Make the file `path` a hard link to `common`, which is made one of `path` where it is missing or holds other
+    bytes. Where file systems have no such links, or no more of them, `path` stays the copy that it is.
+    """
+    with contextlib.suppress(OSError):
+        if common.exists() and not filecmp.cmp(path, common, shallow=False):  # damaged
+            _link(path, common)
+        with contextlib.suppress(FileExistsError):
+            os.link(path, common)
+        if not path.samefile(common):
+            _link(common, path)
+
+
+def _link(path: Path, to: Path) -> None:
+    """Put a link to `path` in the place of the file `to`."""
+    new = to.with_name(f"{to.name}.{os.getpid()}.new")
+    new.unlink(missing_ok=True)
+    os.link(path, new)
+    os.replace(new, to)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,13 @@
 """Numbers that one member may have of its own: a sweep over them is one ensemble."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 PerMember = float | tuple[float, ...]  # one number for all members, or one for each
 
@@ -48,3 +48,22 @@ def numbers_of(spec: Any) -> dict[str, PerMember]:
     """The fields of a dataclass that may differ per member: its floats and tuples of floats."""
     values = {field.name: getattr(spec, field.name) for field in fields(spec)}
     return {name: value for name, value in values.items() if isinstance(value, float | tuple)}
+
+
+class Alike(NamedTuple):
+    """Members that have the same numbers: those that may differ between members, by name, and the members' places."""
+
+    numbers: dict[str, float]
+    members: Int[np.ndarray, " member"]
+
+
+def groups_of(numbers: Mapping[str, PerMember], members: int) -> list[Alike]:
+    """The members by the numbers that they have of their own, groups in the order of their first members.
+
+    All are one group, without a number, where each number is one for all.
+    """
+    own = {name: value for name, value in numbers.items() if isinstance(value, tuple)}
+    found: dict[tuple[float, ...], list[int]] = {}
+    for member in range(members):
+        found.setdefault(tuple(value[member] for value in own.values()), []).append(member)
+    return [Alike(dict(zip(own, values, strict=True)), np.array(places)) for values, places in found.items()]

@@ -53,8 +53,12 @@ class TrainingRecipe:
 
     def hyperparameters(self, members: int) -> dict[str, Float[np.ndarray, " member"]]:
         """The learning rate and the optimiser's numbers, member by member."""
-        values = {"learning_rate": self.learning_rate, **numbers_of(self.optimizer)}
-        return {name: by_member(name, value, members) for name, value in values.items()}
+        return {name: by_member(name, value, members) for name, value in self.numbers.items()}
+
+    @property
+    def numbers(self) -> dict[str, PerMember]:
+        """The learning rate and the optimiser's numbers, as they were given."""
+        return {"learning_rate": self.learning_rate, **numbers_of(self.optimizer)}
 
     def of_first(self, members: int) -> "TrainingRecipe":
         """The recipe for an ensemble of the first members alone."""

@@ -5,6 +5,9 @@
 `healthy` (time, member) says whose numbers are to be trusted, `recorded` (time) what has been written. A member's last
 batch left `loss`, `gradient_norm` and, of classes, `accuracy` (time, member), NaN at step 0. `time` is the training
 time, Σ of learning rates; where these differ between members it is `training_time` (time, member).
+
+Arrays that are small are one file, put in place whole at each record, for 500 runs of small stores to be few files. Of
+others each record is files of its own, of some members each.
 """
 
 import math
@@ -12,7 +15,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -28,6 +31,9 @@ METRICS = ("loss", "accuracy", "gradient_norm")
 OF_VALUES = ("loss", "gradient_norm")  # of training sets without classes
 CHECKED = ZstdCodec(level=0, checksum=True)  # a flipped bit fails the read; without, most are read as other numbers
 CHUNK_BYTES = 2**24  # of one file, at most, unless one member's record takes more
+WHOLE_BYTES = 2**20  # of an array that is one file: what is written anew at each record …
+REWRITTEN_BYTES = 2**26  # … and at all of them together
+KEYS: Any = {"name": "default", "separator": "."}  # files of an array in one folder, instead of one in four
 
 Sick = Literal["refuse", "exclude", "include"]
 
@@ -91,24 +97,34 @@ def _fill_store(path: Path, layout: Layout) -> None:
     root = zarr.create_group(path, zarr_format=3, attributes={"evaluation_sets": list(layout.sets)})
     shape = (len(layout.steps), layout.members)
     for array in layout.arrays:
-        together = max(1, min(layout.members, CHUNK_BYTES // (4 * max(1, math.prod(array.shape)))))
         root.create_array(
             array.name,
             shape=(*shape, *array.shape),
-            chunks=(1, together, *array.shape),
+            chunks=(*together(*shape, 4 * math.prod(array.shape)), *array.shape),
             dtype="float32",
             fill_value=np.nan,
             dimension_names=("time", "member", *array.dimensions),
             compressors=CHECKED,
+            chunk_key_encoding=KEYS,
         )
+    common = {"compressors": CHECKED, "chunk_key_encoding": KEYS}
+    times, _ = together(*shape, 1)
     healthy, dimensions = np.zeros(shape, bool), ("time", "member")
-    root.create_array("healthy", data=healthy, chunks=(1, shape[1]), dimension_names=dimensions, compressors=CHECKED)
+    root.create_array("healthy", data=healthy, chunks=(times, shape[1]), dimension_names=dimensions, **common)
     for name, (dimensions, values) in coordinates(layout).items():
-        root.create_array(name, data=values, dimension_names=dimensions, compressors=CHECKED)
+        root.create_array(name, data=values, dimension_names=dimensions, **common)
     with warnings.catch_warnings():
         # Consolidation is xarray's default way in; zarr warns that v3 has yet to specify it.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         zarr.consolidate_metadata(path)
+
+
+def together(times: int, members: int, bytes_each: int) -> tuple[int, int]:
+    """Of how many times and members one file holds the records, which take so many bytes of a member at a time."""
+    whole = times * members * bytes_each
+    if whole <= min(WHOLE_BYTES, CHUNK_BYTES) and times * whole <= REWRITTEN_BYTES:
+        return times, members
+    return 1, max(1, min(members, CHUNK_BYTES // max(1, bytes_each)))
 
 
 def coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.ndarray, "..."]]]:
@@ -133,9 +149,15 @@ def coordinates(layout: Layout) -> dict[str, tuple[tuple[str, ...], Shaped[np.nd
 
 
 def check_store(path: Path, layout: Layout) -> None:
-    """Raise ValueError for a store that cannot be read, or holds other arrays than the layout's."""
+    """Raise ValueError for a store that holds other arrays than the layout's, or that cannot be read and written on:
+    files of several times are read before a record is added to them.
+    """
     with readable(path):
         root = zarr.open_group(path, mode="r", use_consolidated=False)
+        for name in ("recorded", "healthy", *(array.name for array in layout.arrays)):
+            array = root[name]
+            if isinstance(array, zarr.Array) and array.chunks[0] > 1:
+                _ = array[:]
         found = {array.name: getattr(root[array.name], "shape", None) for array in layout.arrays}
     for array in layout.arrays:
         expected = (len(layout.steps), layout.members, *array.shape)

@@ -19,7 +19,8 @@ USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
        widesym train CONFIG [--dry-run] [OPTIONS]
        widesym sweep SWEEP [--dry-run] [--executor {executors}] [OPTIONS]
-       widesym status DIR [--once]
+       widesym status DIR [--once] [--only STATE] [--json]
+       widesym results SWEEP [--step STEP] [--csv | --json]
        widesym kernel CONFIG [--info] [OPTIONS]
        widesym ntk RUN [OPTIONS]
        widesym analyze RUN… [--theory] [OPTIONS]
@@ -33,6 +34,7 @@ reproduce    run a named experiment. NAME is one of: {recipes}
 train        train the ensemble that a file describes, or that of a run directory once more
 sweep        train all ensembles that a file describes, here or on a cluster, each once
 status       show how the runs of a sweep stand
+results      show what the runs of a sweep have come to, side by side
 kernel       compute the analytic kernels of a data set, and what infinitely wide networks learn of it
 ntk          compute how the empirical NTKs of a trained ensemble have changed, from its run directory
 analyze      hold trained ensembles against each other and against theory: tables and figures

@@ -34,7 +34,7 @@ from widesym.launch.console import print_plain, table_of
 from widesym.launch.errors import ConfigError, MismatchError
 from widesym.launch.kernels.consent import agree, work_of
 from widesym.launch.runs.data import training_set
-from widesym.launch.runs.directory import check_config, claim, reading
+from widesym.launch.runs.directory import check_config, claim, reading_records
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.progress import member_progress
 from widesym.launch.runs.stored import StoredRun
@@ -46,12 +46,13 @@ def analyse(
 ) -> dict[str, xr.Dataset]:
     """Compare the runs and leave tables, figures and findings in `output`.
 
-    Raises MismatchError for runs that do not fit each other, NoTheoryError for those that there is no prediction of,
-    SickMembersError, RunDirectoryError for those that are being written, before anything is computed.
+    Runs that are being written are read as far as they were recorded when they were opened. Raises MismatchError for
+    runs that do not fit each other, NoTheoryError for those that there is no prediction of, SickMembersError, before
+    anything is computed.
     """
     with contextlib.ExitStack() as held:
         for run in runs.values():
-            held.enter_context(reading(run.path))
+            held.enter_context(reading_records(run.path))
         matched = match(runs, asked.sick)
         reference = matched.named(asked.reference)
         config = config_of(asked, matched, reference)

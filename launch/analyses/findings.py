@@ -18,7 +18,7 @@ from widesym.launch.errors import ConfigError
 from widesym.launch.integrity.old_gradients import wrong_gradient
 from widesym.launch.runs.begun import is_of_earlier
 from widesym.launch.runs.data import stored_set
-from widesym.launch.runs.directory import read_description
+from widesym.launch.runs.directory import holder, read_description
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
 
@@ -49,11 +49,21 @@ def _of_run(name: str, run: StoredRun, kept: np.ndarray) -> list[Finding]:
     elif len(kept) < FEWEST:
         detail = f"{len(kept)} members: no interval, no z score; these take {FEWEST}"
         found.append(Finding(f"{name}: spread", "warning", detail))
-    steps = run.record.record_steps or run.recorded_steps
-    if not RunPaths(run.path).finished.exists():
-        detail = f"recorded to step {run.recorded_steps[-1]} of {steps[-1]}; start it again, and it goes on"
-        found.append(Finding(f"{name}: not finished", "warning", detail))
-    return [*found, *_of_orbit(name, run), *_of_gradient(name, run), *_of_rate(name, run)]
+    return [*found, *_of_end(name, run), *_of_orbit(name, run), *_of_gradient(name, run), *_of_rate(name, run)]
+
+
+def _of_end(name: str, run: StoredRun) -> list[Finding]:
+    """A run that was not finished when it was read, though it may be by now."""
+    last, writer = run.recorded_steps[-1], holder(run.path)
+    end = (run.record.record_steps or run.recorded_steps)[-1]
+    finished = RunPaths(run.path).finished.exists()
+    if finished and last == end:
+        return []
+    how = f"recorded to step {last} of {end}; start it again, and it goes on"
+    if writer or finished:
+        by = f"still being written by {writer}" if writer else "finished since"
+        how = f"read to step {last} of {end}, {by}; analyze it again to see the rest"
+    return [Finding(f"{name}: not finished", "warning", how)]
 
 
 def _of_orbit(name: str, run: StoredRun) -> list[Finding]:

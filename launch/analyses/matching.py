@@ -3,10 +3,8 @@
 import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -19,11 +17,9 @@ from widesym.analysis.estimators.orbits import target_matrices
 from widesym.ensembles.data import Dataset
 from widesym.ensembles.recorder import METRICS, OF_VALUES, Sick
 from widesym.launch.analyses.common_times import common_records
-from widesym.launch.config.own import Modules
 from widesym.launch.errors import ConfigError, MismatchError
 from widesym.launch.runs.data import stored_sets
 from widesym.launch.runs.logits import stored_logits
-from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
 from widesym.models.width import narrowest_described
 
@@ -52,34 +48,6 @@ class Matched:
         if reference not in self.runs:
             raise MismatchError(f"there is no run named {reference!r}; there are {', '.join(self.runs)}")
         return reference
-
-
-def runs_in(paths: Sequence[Path], modules: Modules = ()) -> dict[str, StoredRun]:
-    """Runs by name, from their directories or from directories of such, with classes of these modules.
-
-    A name is the directory's own, or with its parents' as far as it takes to tell runs apart. Raises RunDirectoryError
-    for what holds no run, and MismatchError for one that is named twice, or by what cannot be printed.
-    """
-    found: list[Path] = []
-    for path in paths:
-        within = sorted(store.parent for store in path.glob("*/logits.zarr"))
-        found += within if within and not RunPaths(path).store.exists() else [path]
-    resolved = [path.resolve() for path in found]
-    twice = [str(path) for path, whole in zip(found, resolved, strict=True) if resolved.count(whole) > 1]
-    if twice:
-        raise MismatchError(f"{twice[0]} is named twice; an ensemble would be compared with itself")
-    names = _names([Path(os.path.abspath(path)) for path in found])
-    for name in names:
-        if not name.isprintable():
-            raise MismatchError(f"{name!a} is no name that can be written down; rename the directory")
-    return dict(zip(names, (StoredRun(path, modules) for path in found), strict=True))
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths, all of as many parts, that differ from each other."""
-    longest = max(len(path.parts) for path in paths)
-    by_depth = (["/".join(path.parts[-depth:]) for path in paths] for depth in range(1, longest + 1))
-    return next(names for names in by_depth if len(set(names)) == len(names))
 
 
 def match(runs: Mapping[str, StoredRun], sick: Sick) -> Matched:

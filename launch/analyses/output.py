@@ -15,6 +15,7 @@ from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import Contents, check_config, claim, read_description
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
+from widesym.launch.sweep.labels import is_sweep
 
 PLAIN = "analysis"
 LONGEST = 48  # characters of runs' names in that of a directory
@@ -27,10 +28,11 @@ ANALYSIS = Contents(
 
 def default_output(asked: AnalysisOptions, runs: Mapping[str, StoredRun], named: Sequence[Path]) -> Path:
     """Beside the runs, in the innermost directory that holds all of them: `analysis` where that is what was named, and
-    else `analysis-` with the names of the runs. Where `analysis` holds this very analysis, as earlier versions called
-    all of them, it stays there.
+    else `analysis-` with the names of the runs; of a sweep's runs, in the sweep's directory. Where `analysis` holds
+    this very analysis, as earlier versions called all of them, it stays there.
     """
     around = Path(os.path.commonpath([Path(os.path.abspath(run.path)).parent for run in runs.values()]))
+    around = around.parent if is_sweep(around.parent) else around
     if [Path(os.path.abspath(path)) for path in named] == [around] or _holds(around / PLAIN, asked, runs):
         return around / PLAIN
     return around / f"{PLAIN}-{label_of(list(runs))}"

@@ -7,6 +7,7 @@ COMMANDS = {
     "train": Lazily("widesym.launch.commands.train", "TrainCommand"),
     "sweep": Lazily("widesym.launch.commands.sweep", "SweepCommand"),
     "status": Lazily("widesym.launch.commands.status", "StatusCommand"),
+    "results": Lazily("widesym.launch.commands.results", "ResultsCommand"),
     "work": Lazily("widesym.launch.commands.work", "WorkCommand"),
     "kernel": Lazily("widesym.launch.commands.kernel", "KernelCommand"),
     "ntk": Lazily("widesym.launch.commands.ntk", "NtkCommand"),

@@ -10,12 +10,13 @@ from rich.console import Console
 
 from widesym.analysis.gram.tiling import DEFAULT_MEMORY
 from widesym.launch.analyses.analyze import analyse, tell
-from widesym.launch.analyses.matching import runs_in
+from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.analyses.options import AnalysisOptions
 from widesym.launch.analyses.output import default_output
 from widesym.launch.analyses.theory import KernelStore
 from widesym.launch.config.own import Imports
 from widesym.launch.console import print_plain
+from widesym.launch.sweep.labels import is_sweep, labelled_runs
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class AnalyzeCommand:
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run directories, or directories of such."""
+    """Run directories, directories of such, or those of sweeps."""
     options: tyro.conf.OmitArgPrefixes[AnalysisOptions] = field(default_factory=AnalysisOptions)
     memory: float = DEFAULT_MEMORY / 2**30
     """Memory in GiB that tiles of analytic kernels may take."""
@@ -46,6 +47,9 @@ class AnalyzeCommand:
     def run(self, console: Console) -> None:
         """Compare, write, draw, and print how things stand."""
         runs = runs_in(self.runs, self.imports)
+        for sweep in filter(is_sweep, self.runs):
+            for line in labelled_runs(sweep).told():
+                print_plain(console, f"{sweep}: {line}")
         output = self.output or default_output(self.options, runs, self.runs)
         kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
         tables = analyse(self.options, runs, output, kernels, console)

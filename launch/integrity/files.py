@@ -110,7 +110,8 @@ def check_data_digests(path: Path, record: RunRecord) -> tuple[tuple[int, ...] |
 def check_metrics(path: Path, recorded: Sequence[int], reached: float) -> Check:
     """Hold the rows of metrics.csv against the steps that are recorded; those after step `reached` come again."""
     try:
-        found = [int(row["step"]) for row in read_metrics(RunPaths(path).metrics)]
+        rows = read_metrics(RunPaths(path).metrics)
+        found = list(dict.fromkeys(int(row["step"]) for row in rows))
     except (ValueError, KeyError, TypeError) as error:
         return Check("metrics.csv", "problem", f"cannot be read ({type(error).__name__}: {error})", once_more(path))
     lacking = [step for step in recorded if step <= reached and step not in found]
@@ -119,7 +120,8 @@ def check_metrics(path: Path, recorded: Sequence[int], reached: float) -> Check:
         parts = (("lacks steps", lacking), ("has steps that are not recorded:", beyond))
         detail = ", ".join(f"{what} {', '.join(map(str, steps))}" for what, steps in parts if steps)
         return Check("metrics.csv", "problem", detail, once_more(path))
-    return Check("metrics.csv", "ok", f"{len(found)} rows, one for each recorded step")
+    each = "one" if len(rows) == len(found) else "one or more"  # of members with numbers of their own
+    return Check("metrics.csv", "ok", f"{len(rows)} rows, {each} for each recorded step")
 
 
 def check_left(path: Path) -> Iterator[Check]:

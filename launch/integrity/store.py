@@ -1,7 +1,7 @@
 """Whether the store of a run holds all that it vouches for: every chunk of every recorded time, member by member."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ Values = Shaped[np.ndarray, "..."]
 
 
 class Damage(NamedTuple):
-    """What is wrong with a file of the store, and the recorded step that it is of; None where all steps suffer."""
+    """What is wrong with a file of the store, and the recorded step that it is of; None where several suffer."""
 
     file: str
     detail: str
@@ -61,11 +61,7 @@ def examine_store(path: Path, members: int, expected: Mapping[str, Values]) -> C
     if damages:
         return Contents([], [], damages)
     healthy = _gathered(path, arrays["healthy"], damages, step).astype(bool)
-    found = [each.step for each in damages]
-    for row in np.flatnonzero(recorded & ~healthy.any(axis=1)):
-        if step[row] not in found:  # training stops where no member is healthy
-            detail = f"is missing or empty: it calls no member healthy at step {step[row]}"
-            damages.append(Damage(f"healthy/c/{row}/0", detail, int(step[row])))
+    damages += _health_damages(path, arrays["healthy"], step, recorded & ~healthy.any(axis=1), damages)
     for name, array in arrays.items():
         if name in expected and name != "recorded":
             damages += _coordinate_damages(path, array, expected[name])
@@ -74,6 +70,22 @@ def examine_store(path: Path, members: int, expected: Mapping[str, Values]) -> C
     known = recorded & healthy.any(axis=1)
     sick = np.flatnonzero(~healthy[known].all(axis=0)).tolist()
     return Contents(step[recorded].tolist(), sick, damages)
+
+
+def _health_damages(
+    path: Path,
+    array: zarr.Array,
+    step: Shaped[np.ndarray, " time"],
+    nobody: Bool[np.ndarray, " time"],
+    known: Sequence[Damage],
+) -> Iterator[Damage]:
+    """Files, but for those known to be damaged, that call `nobody` healthy at recorded times: training stops there."""
+    for row in np.flatnonzero(nobody):
+        file = _file(array, (int(row) // array.chunks[0], 0))
+        if file not in [each.file for each in known]:
+            detail = f"is missing or empty: it calls no member healthy at step {step[row]}"
+            alone = array.chunks[0] == 1 or (path / file).exists()
+            yield Damage(file, detail, int(step[row]) if alone else None)
 
 
 def _arrays(path: Path, names: set[str], damages: list[Damage]) -> Iterator[tuple[str, zarr.Array]]:
@@ -103,8 +115,13 @@ def _chunks(path: Path, array: zarr.Array, times: Bool[np.ndarray, " time"] | No
         sizes = zip(index, array.chunks, array.shape, strict=True)
         place = tuple(slice(at * size, min((at + 1) * size, end)) for at, size, end in sizes)
         if times is None or times[place[0]].any():
-            file = f"{array.basename}/{array.metadata.encode_chunk_key(index)}"  # pyright: ignore[reportAttributeAccessIssue]
+            file = _file(array, index)
             yield Chunk(file, (path / file).exists(), place, *_read(array, place))
+
+
+def _file(array: zarr.Array, index: tuple[int, ...]) -> str:
+    """The file that a chunk is in, from the store's folder on; versions differ in how they name it."""
+    return f"{array.basename}/{array.metadata.encode_chunk_key(index)}"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _read(array: zarr.Array, place: tuple[slice, ...]) -> tuple[Values | None, str]:
@@ -121,7 +138,7 @@ def _gathered(
     found = np.zeros(array.shape, array.dtype)
     for chunk in _chunks(path, array):
         if chunk.values is None:
-            damages.append(Damage(chunk.file, chunk.error, None if step is None else int(step[chunk.place[0].start])))
+            damages.append(Damage(chunk.file, chunk.error, None if step is None else _only_step(step[chunk.place[0]])))
         else:
             found[chunk.place] = chunk.values
     return found
@@ -142,15 +159,25 @@ def _record_damages(
         vouched &= step[:, None] > 0
     for chunk in _chunks(path, array, recorded):
         rows, columns = chunk.place[:2]
-        at = int(step[rows][recorded[rows]][0])
-        if chunk.values is None:
-            yield Damage(chunk.file, f"{chunk.error}: {_members(columns, slice(None))} at step {at}", at)
+        lost, steps = vouched[rows, columns], step[rows]
+        if chunk.values is None or not chunk.there:
+            lost = lost | recorded[rows, None] if chunk.error else lost  # also members whose numbers do not count
+            if lost.any():
+                which, at = _members(columns, lost.any(axis=0)), steps[lost.any(axis=1)].tolist()
+                detail = (
+                    f"{chunk.error or 'is missing'}: {which} at step{'s' * (len(at) > 1)} {', '.join(map(str, at))}"
+                )
+                yield Damage(chunk.file, detail, _only_step(steps))
             continue
-        finite = np.isfinite(chunk.values).all(axis=tuple(range(2, chunk.values.ndim)))
-        lost = (vouched[rows, columns] & ~finite).any(axis=0)
-        if lost.any():
-            how = "holds numbers that are not finite" if chunk.there else "is missing"
-            yield Damage(chunk.file, f"{how}: {_members(columns, lost)} at step {at}", at)
+        lost = lost & ~np.isfinite(chunk.values).all(axis=tuple(range(2, chunk.values.ndim)))
+        for row in np.flatnonzero(lost.any(axis=1)):
+            detail = f"holds numbers that are not finite: {_members(columns, lost[row])} at step {steps[row]}"
+            yield Damage(chunk.file, detail, int(steps[row]))
+
+
+def _only_step(steps: Shaped[np.ndarray, " time"]) -> int | None:
+    """The step of a file that holds one; None for several, of which a run that goes on writes the later ones alone."""
+    return int(steps[0]) if len(steps) == 1 else None
 
 
 def _members(columns: slice, which: Any) -> str:

@@ -19,7 +19,7 @@ from widesym.ensembles.data import Dataset, Digits, matched_noise
 from widesym.ensembles.data.generators.letters import letters
 from widesym.ensembles.data.out_of_distribution import at_temperature, standardised
 from widesym.launch.analyses.analyze import analyse, tell
-from widesym.launch.analyses.matching import runs_in
+from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.analyses.options import AnalysisOptions
 from widesym.launch.analyses.theory import KernelStore
 from widesym.launch.console import print_plain

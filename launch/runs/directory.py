@@ -93,16 +93,23 @@ def _is_without_results(path: Path, contents: Contents) -> bool:
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Hold `path` for reading, beside other readers; raises RunDirectoryError while a process writes it, naming it."""
+    with reading_records(path) as writer:
+        if writer:
+            raise RunDirectoryError(f"{path} is still being written by another process: {writer}; wait for its end")
+        yield
+
+
+@contextlib.contextmanager
+def reading_records(path: Path) -> Iterator[Holder | None]:
+    """Hold `path` for reading, beside other readers, unless a process writes it, which is yielded and goes on: records
+    that it has made stay as they are.
+    """
     with contextlib.ExitStack() as held:
         try:
             lock = held.enter_context((path / ".lock").open())
-            if not try_to_lock(lock, fcntl.LOCK_SH):
-                raise RunDirectoryError(
-                    f"{path} is still being written by another process: {_signature(lock)}; wait for its end"
-                )
         except FileNotFoundError:  # a copy, which nobody writes
-            pass
-        yield
+            lock = None
+        yield None if lock is None or try_to_lock(lock, fcntl.LOCK_SH) else _signature(lock)
 
 
 def holder(path: Path) -> Holder | None:

@@ -1,23 +1,33 @@
-"""metrics.csv: loss, and accuracies or errors, at every recorded step."""
+"""metrics.csv: loss, and accuracies or errors, at every recorded step; and what members' last batches left.
+
+Members with numbers of their own, as learning rates, are not averaged over: there is a row for each value.
+"""
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import zarr
 from jaxtyping import Bool, Float
 
 from widesym.ensembles.data import Dataset
+from widesym.ensembles.files import readable
 from widesym.ensembles.losses import Loss
+from widesym.ensembles.recorder import METRICS
+from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.files import write_text
+from widesym.launch.runs.paths import RunPaths
 
 Row = Mapping[str, float | str]
 
 
 def metrics_row(
     step: int,
-    time: float | None,
+    time: float,
     logits: Mapping[str, Float[np.ndarray, "member sample logit"]],
     healthy: Bool[np.ndarray, " member"],
     loss: Loss,
@@ -26,10 +36,10 @@ def metrics_row(
 ) -> dict[str, float]:
     """One record: the training set's loss over healthy members, and accuracies of these and of their mean logits.
 
-    `time` is the training time, None where it differs between members. Accuracies are given for the sets whose classes
-    are the training set's; where it has values in one unit instead, root mean squared errors for sets with the same.
+    `time` is the training time. Accuracies are given for the sets whose classes are the training set's; where it has
+    values in one unit instead, root mean squared errors for sets with the same.
     """
-    row = {"step": step, **({} if time is None else {"time": time}), "healthy_members": int(healthy.sum())}
+    row = {"step": step, "time": time, "healthy_members": int(healthy.sum())}
     if not healthy.any():
         return row
     train = logits[training_set.name][healthy]
@@ -66,11 +76,66 @@ def read_metrics(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def add_row(path: Path, row: Row) -> None:
-    """Append a row, dropping those of this step and later ones, which a resumed run writes again."""
-    rows = [earlier for earlier in read_metrics(path) if int(earlier["step"]) < int(row["step"])]
+def add_rows(path: Path, new: Sequence[Row]) -> None:
+    """Append the rows of one step, dropping those of this step and later ones, which a resumed run writes again."""
+    rows = [earlier for earlier in read_metrics(path) if int(earlier["step"]) < int(new[0]["step"])]
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(name for each in [*rows, row] for name in each)))
+    writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(name for each in [*rows, *new] for name in each)))
     writer.writeheader()
-    writer.writerows([*rows, row])
+    writer.writerows([*rows, *new])
     write_text(path, text.getvalue())
+
+
+class OfMembers(NamedTuple):
+    """Of each member at a recorded step: whether it is healthy, and those of METRICS that its store has, by name."""
+
+    healthy: Bool[np.ndarray, " member"]
+    metrics: dict[str, Float[np.ndarray, " member"]]
+
+    def medians(self) -> dict[str, float]:
+        """Over healthy members, by name; without those that are not defined, as of step 0, before any batch."""
+        of_healthy = {name: values[self.healthy] for name, values in self.metrics.items()}
+        defined = {name: values for name, values in of_healthy.items() if len(values) and np.isfinite(values).all()}
+        return {name: float(np.median(values)) for name, values in defined.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What a run directory has recorded when it is looked at: `steps`, ascending, and where in the store they are.
+
+    Steps that are recorded stay as they are while a process records others.
+    """
+
+    path: Path
+    positions: Mapping[int, int]
+
+    @property
+    def steps(self) -> list[int]:
+        """Those that are recorded, ascending."""
+        return [*self.positions]
+
+    @classmethod
+    def of(cls, path: Path) -> "Recorded":
+        """Of the run in `path`, perhaps nothing (yet); raises RunDirectoryError where its store cannot be read."""
+        store = RunPaths(path).store
+        if not store.exists():
+            return cls(path, {})
+        with readable(store, RunDirectoryError):
+            group = zarr.open_group(store, mode="r")
+            recorded, steps = (np.asarray(group[name]) for name in ("recorded", "step"))
+        return cls(path, {int(steps[at]): int(at) for at in np.flatnonzero(recorded)})
+
+    def members_at(self, step: int) -> OfMembers:
+        """The members at one of the steps; raises RunDirectoryError where that cannot be read."""
+        store = RunPaths(self.path).store
+        with readable(store, RunDirectoryError):
+            group = zarr.open_group(store, mode="r")
+            row = self.positions[step]
+            found = {name: _row(group, name, row) for name in METRICS if name in group}
+            return OfMembers(_row(group, "healthy", row), found)
+
+
+def _row(group: zarr.Group, name: str, row: int) -> np.ndarray:
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return np.asarray(array[row])

@@ -27,6 +27,7 @@ from widesym.ensembles.recorder import Sick, members_kept
 from widesym.launch.config.own import Modules
 from widesym.launch.config.snapshots import named_leaves
 from widesym.launch.errors import ConfigError, RunDirectoryError
+from widesym.launch.runs.directory import holder
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord, read_record, spec_of
 from widesym.models.architecture import Architecture
@@ -43,10 +44,11 @@ StackedParams = PyTree[Float[np.ndarray, "member ..."]]
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run directory to read from. Raises RunDirectoryError for what is none, or one where nothing is recorded yet.
+    """A run directory to read from, as far as it is recorded when it is first looked at: a process may be writing on.
 
     Layers, recipes and the like that are not this package's are built where they are of `modules`, which are imported
-    for it; whatever else the directory names stays a description.
+    for it; whatever else the directory names stays a description. Raises RunDirectoryError for what is none, or one
+    where nothing is recorded yet.
     """
 
     path: Path
@@ -55,7 +57,8 @@ class StoredRun:
     def __post_init__(self):
         _ = self.record
         if not RunPaths(self.path).store.exists() or not self.recorded_steps:
-            raise RunDirectoryError(f"{self.path}: nothing is recorded yet; start the run again, and let it go on")
+            how = "wait for its first record" if holder(self.path) else "start the run again, and let it go on"
+            raise RunDirectoryError(f"{self.path}: nothing is recorded yet; {how}")
 
     @cached_property
     def record(self) -> RunRecord:
@@ -107,9 +110,9 @@ class StoredRun:
         numbers = np.array(self.record.numbers, np.uint32)
         return jax.tree.map(np.asarray, jax.jit(partial(jax.lax.map, drawn))((of_each, numbers)))
 
-    @property
+    @cached_property
     def recorded_steps(self) -> list[int]:
-        """Steps whose record is in the store, ascending."""
+        """Steps whose record was in the store, whole, when it was looked at, ascending."""
         with self.store() as store:
             return store.step.values[store.recorded.values].tolist()
 
@@ -120,9 +123,10 @@ class StoredRun:
             return any(str(name).startswith(PREFIX) for name in store.data_vars)
 
     def members(self, sick: Sick) -> Bool[np.ndarray, " member"]:
-        """Whom to read; raises SickMembersError as `read_logits` does."""
+        """Whom to read at `recorded_steps`; raises SickMembersError as `read_logits` does."""
         with self.store() as store:
-            return members_kept(RunPaths(self.path).store, store, sick)
+            known = store.isel(time=np.isin(store.step.values, self.recorded_steps))
+            return members_kept(RunPaths(self.path).store, known, sick)
 
     def snapshots(self, step: int) -> dict[str, Float[np.ndarray, "member ..."]]:
         """The parameters recorded at a step, by name."""

@@ -1,7 +1,7 @@
 """What a file for `widesym sweep` says: one description of many runs."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,7 +131,21 @@ def place_of(where: str, number: int, changes: Changes) -> str:
 
 def describe_changes(changes: Changes) -> str:
     """What sets a run apart, for people: last parts of fields, and short values."""
-    return ", ".join(f"{name.rpartition('.')[2]}={short(value)}" for name, value in changes.items())
+    names = short_names(changes)
+    return ", ".join(f"{names[field]}={short(value)}" for field, value in changes.items())
+
+
+def short_names(fields: Collection[str]) -> dict[str, str]:
+    """The fields' last parts, as many of each as it takes to tell it from the others."""
+    parts = {field: field.split(".") for field in fields}
+
+    def shortest(field: str) -> str:
+        others = [parts[other] for other in fields if other != field]
+        lengths = range(1, len(parts[field]) + 1)
+        told_apart = (n for n in lengths if all(other[-n:] != parts[field][-n:] for other in others))
+        return ".".join(parts[field][-next(told_apart, len(parts[field])) :])
+
+    return {field: shortest(field) for field in fields}
 
 
 def short(value: Any) -> str:

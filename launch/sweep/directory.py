@@ -1,6 +1,7 @@
 """The directory of a sweep.
 
 runs/NAME         run directories, each by the digest of its configuration
+data/DIGEST.npz   data sets of the runs, whose own files are hard links to these
 parts/NAME        those of jobs that are not one whole run, until all runs are put together that need them
 jobs/NAME.json    what a job trains: its name says it all, whoever writes it
 wanted/NAME.json  runs that are to be put together from parts, and which
@@ -67,6 +68,11 @@ class SweepDirectory:
 
     path: Path
     modules: Modules = ()
+
+    @property
+    def data(self) -> Path:
+        """Where the data sets are that runs share."""
+        return self.path / "data"
 
     def run(self, name: str) -> Path:
         """The directory of the run with this name."""

@@ -9,6 +9,7 @@ from widesym.launch.runs.disk import bytes_text
 from widesym.launch.runs.run import Run
 from widesym.launch.sweep.config import Point, SweepConfig, describe_changes
 from widesym.launch.sweep.directory import StoredJob, SweepDirectory
+from widesym.launch.sweep.footprint import footprint_of_sweep
 from widesym.launch.sweep.jobs import program
 from widesym.launch.sweep.plan import Runs, planned
 from widesym.launch.training.cost import TrainingCost, training_cost
@@ -30,12 +31,6 @@ class Kind(NamedTuple):
         """Floating-point operations of all jobs' training together."""
         return self.cost.flops * self.members / self.run.members
 
-    @property
-    def space(self) -> float:
-        """Bytes on disk of all jobs."""
-        of_members = self.cost.space.records + self.cost.space.checkpoints
-        return of_members * self.members / self.run.members + self.cost.space.data * self.jobs
-
     def seconds(self, predicted: PredictedTime) -> float:
         """Seconds that all jobs take, one after the other on all devices of this machine."""
         first = self.run.members
@@ -47,7 +42,8 @@ def describe_sweep(
     directory: SweepDirectory, points: Mapping[str, Point], sweep: SweepConfig, runs: Runs, checkpoints_kept: int
 ) -> str:
     """The sweep's resolved base, its runs, and their cost, as comments to it."""
-    jobs = planned(directory, points, sweep, runs).jobs
+    plan = planned(directory, points, sweep, runs)
+    jobs = plan.jobs
     kinds = kinds_of(jobs, runs, checkpoints_kept)
     unfinished = {name for name in points if not directory.is_finished(name)}
     resolved = dumped(base_of(sweep))
@@ -67,7 +63,8 @@ def describe_sweep(
             *lines,
             f"to do: {counts}",
             f"{sum(each.flops for each in kinds):.3g} floating-point operations in products of matrices",
-            f"about {bytes_text(sum(each.space for each in kinds))} on disk, while all checkpoints are there",
+            f"about {footprint_of_sweep(points, plan, runs, checkpoints_kept)}, data once for all runs; "
+            f"a job under way takes up to {bytes_text(max(each.cost.space.total for each in kinds))} more",
             sweep_time_text(kinds),
         ]
     )

@@ -26,6 +26,7 @@ from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
 from widesym.launch.sweep.directory import JobMembers, SweepDirectory
 from widesym.launch.sweep.jobs import digest
+from widesym.launch.sweep.share import share_data
 from widesym.launch.training.stability import FILE as STABILITY
 
 
@@ -80,6 +81,7 @@ def _put_together(directory: SweepDirectory, name: str) -> None:
     stores = [(zarr.open_group(RunPaths(each).store, mode="r"), source) for each, source in parts]
     with whole_directory(directory.run(name)) as path:
         write_sets(path, run.sets)
+        share_data(directory, path)
         create_store(RunPaths(path).store, run.layout)
         for position in range(len(run.record_steps)):
             _copy_moment(run, path, position, stores)

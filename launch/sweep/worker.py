@@ -12,6 +12,7 @@ from widesym.launch.runs.failures import FILE, note_failure
 from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.gather import gather
 from widesym.launch.sweep.jobs import digest, digest_of_part
+from widesym.launch.sweep.share import share_data
 from widesym.launch.training.execution import Execution, run_ensemble
 
 
@@ -37,6 +38,8 @@ def work(sweep: SweepDirectory, name: str, console: Console, execution: Executio
         how = replace(execution, strategy=job.strategy or execution.strategy, all_may_diverge=not job.whole)
         run_ensemble(run, path, console, how, is_done)
         (path / FILE).unlink(missing_ok=True)
+        if job.whole:
+            on_first(partial(share_data, sweep, path))
         on_first(partial(_gather, sweep, name))
     except InUseError:
         raise

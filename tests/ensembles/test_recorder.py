@@ -9,9 +9,11 @@ from widesym.ensembles.recorder import (
     Layout,
     SickMembersError,
     Snapshot,
+    check_store,
     create_store,
     read_logits,
     read_orbits,
+    together,
     write_record,
 )
 
@@ -163,7 +165,7 @@ def test_snapshots_and_sizes(tmp_path):
 
 def test_large_records_are_cut_into_files_of_some_members(tmp_path, monkeypatch):
     """And a record leaves the numbers of others alone."""
-    monkeypatch.setattr("widesym.ensembles.recorder.CHUNK_BYTES", 4 * 20 * 3)
+    monkeypatch.setattr("widesym.ensembles.recorder.CHUNK_BYTES", 4 * 20 * 3)  # a record of three members
     layout = Layout(STEPS, np.zeros((1, 3)), 7, SETS, 4)
     create_store(tmp_path / "logits.zarr", layout)
     values = np.random.default_rng(0).standard_normal((3, 7, 5, 4)).astype("f")
@@ -172,3 +174,52 @@ def test_large_records_are_cut_into_files_of_some_members(tmp_path, monkeypatch)
     with xr.open_zarr(tmp_path / "logits.zarr") as found:
         np.testing.assert_array_equal(found.logits, values)
         assert found.logits.encoding["chunks"] == (1, 3, 5, 4)
+
+
+def files_in(path):
+    return sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+
+
+def test_a_small_store_is_few_files(tmp_path):
+    """Two for each array that holds something, whatever the number of records; and what each records is its own."""
+    path, steps = tmp_path / "logits.zarr", tuple(range(20))
+    create_store(path, Layout(steps, np.zeros((1, 20)), 2, SETS, 4))
+    values = np.random.default_rng(0).standard_normal((20, 2, 5, 4)).astype("f")
+    for index in (3, 0, 19):
+        write_record(path, index, {"logits": values[index], "loss": values[index, :, 0, 0]}, HEALTHY)
+    with xr.open_zarr(path) as found:
+        at = [0, 3, 19]
+        np.testing.assert_array_equal(found.logits[at], values[at])
+        np.testing.assert_array_equal(found.loss[at], values[at, :, 0, 0])
+        np.testing.assert_array_equal(np.flatnonzero(found.recorded), at)
+        np.testing.assert_array_equal(found.healthy.sum("member") > 0, found.recorded)
+        assert np.isnan(found.logits.values[1]).all()
+    of_arrays = {file.split("/")[0] for file in files_in(path)}
+    assert len(files_in(path)) <= 2 * len(of_arrays)
+    assert {file for file in files_in(path) if file.startswith("logits/")} == {"logits/zarr.json", "logits/c.0.0.0.0"}
+
+
+@pytest.mark.parametrize(
+    ("times", "members", "bytes_each", "expected"),
+    [
+        (20, 2, 4, (20, 2)),
+        (64, 2**12, 4, (64, 2**12)),  # a MiB, written anew 64 times
+        (64, 2**12 + 1, 4, (1, 2**12 + 1)),
+        (10**5, 2, 4, (1, 2)),  # 0.8 MB, written anew 100,000 times, would be 80 GB
+        (10, 10**4, 4 * 10**4, (1, 419)),  # 16 MiB of a record
+        (10, 3, 2**26, (1, 1)),
+    ],
+)
+def test_files_hold_what_can_be_written_anew(times, members, bytes_each, expected):
+    assert together(times, members, bytes_each) == expected
+
+
+def test_what_cannot_be_written_on_is_refused_before_training(store):
+    """A file of several times is read before a record is added; a damaged one is known by its checksum."""
+    check_store(store, LAYOUT)
+    file = store / "loss" / "c.0.0"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"logits\.zarr cannot be read"):
+        check_store(store, LAYOUT)

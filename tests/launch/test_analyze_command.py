@@ -22,7 +22,6 @@ from widesym.launch.analyses.directory import read_tables
 from widesym.launch.analyses.files import frame_of
 from widesym.launch.analyses.options import AnalysisOptions
 from widesym.launch.commands.analyze import AnalyzeCommand
-from widesym.launch.runs.directory import claim
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble
 from widesym.models import (
@@ -236,14 +235,6 @@ def test_sick_members_are_refused_or_left_out(runs, tmp_path, command):
     with xr.open_zarr(tmp_path / "sick" / "logits.zarr") as store:
         loss = np.delete(store.loss.values, 3, axis=1)
     np.testing.assert_allclose(read_tables(tmp_path / "out")["training"].loss[0, 1:], np.median(loss[1:], axis=1))
-
-
-def test_a_run_that_is_being_written_is_refused(runs, command):
-    config = json.loads((runs / "gcnn" / "config.json").read_text())["config"]
-    with claim(runs / "gcnn", config):
-        code, _, error = command("analyze", str(runs), "--output", "out")
-    assert code == 2
-    assert "gcnn is still being written by another process" in error
 
 
 @pytest.mark.parametrize(

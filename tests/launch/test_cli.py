@@ -13,7 +13,10 @@ from widesym.launch.recipes import RECIPES
 from widesym.models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = "train, sweep, status, work, kernel, ntk, analyze, plot, report, models, doctor, data, reproduce, completion"
+COMMANDS = (
+    "train, sweep, status, results, work, kernel, ntk, analyze, plot, report, models, doctor, data, reproduce, "
+    "completion"
+)
 NAMES = ", ".join(RECIPES)
 
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from tests.support.stored_runs import CONV, TEST, TRAIN, trained
 from widesym.analysis.gram import Gram, estimated_seconds, tiling, why_full
 from widesym.ensembles import FullOrbit, TrainingRecipe
-from widesym.launch.analyses.matching import match, runs_in
+from widesym.launch.analyses.matching import match
+from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.analyses.theory import KernelStore, grams_left
 from widesym.launch.errors import NotAgreedError
 from widesym.launch.kernels import consent

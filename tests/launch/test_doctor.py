@@ -119,7 +119,7 @@ def test_an_end_that_cannot_be_read_is_named(run, content):
 
 def test_a_run_under_way_is_left_alone(run, command):
     """Half of a chunk is no damage while it is being written."""
-    halve(run / "logits.zarr" / "logits" / "c" / "2" / "1" / "0" / "0")
+    halve(run / "logits.zarr" / "logits" / "c.2.1.0.0")
     with claim(run, RUN.config):
         code, text, _ = command("doctor", "run")
     assert code == 0
@@ -135,7 +135,7 @@ def test_runs_are_found_however_deep(run, whole, tmp_path, command):
     (tmp_path / "sweep" / "config.json").write_text("{}")
     shutil.copytree(whole / "checkpoints", tmp_path / "killed" / "checkpoints")
     shutil.copy(whole / "config.json", tmp_path / "killed")
-    halve(run / "logits.zarr" / "logits" / "c" / "2" / "1" / "0" / "0")
+    halve(run / "logits.zarr" / "logits" / "c.2.1.0.0")
     found = [str(path.relative_to(tmp_path)) for path in runs_within(tmp_path)]
     assert found == ["killed", "run", "sweep/a/deep", "sweep/a/deep/ntk/within"]
     code, text, _ = command("doctor", ".")
@@ -155,7 +155,7 @@ def test_without_runs_it_exits_with_2(command, name, said):
 
 def test_what_began_meanwhile_is_left_alone(run, monkeypatch):
     """Files that change while they are looked at are not judged."""
-    halve(run / "logits.zarr" / "logits" / "c" / "2" / "1" / "0" / "0")
+    halve(run / "logits.zarr" / "logits" / "c.2.1.0.0")
     began = iter((None, Holder("node7", 1234, "now")))
     monkeypatch.setattr(examination, "holder", lambda path: next(began))
     found = examine(run)

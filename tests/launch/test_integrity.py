@@ -44,9 +44,9 @@ def test_a_damaged_chunk_is_named_and_the_remedy_restores_it(run, whole, spoil, 
     """At the last step, of member 1; taken up from the checkpoint of the step before, the numbers are the same."""
     if not finished:
         (run / "finished.json").unlink()
-    spoil(run / "logits.zarr" / "logits" / "c" / "2" / "1" / "0" / "0")
+    spoil(run / "logits.zarr" / "logits" / "c.2.1.0.0")
     check = only(run)
-    assert check[:2] == ("logits.zarr/logits/c/2/1/0/0", "problem")
+    assert check[:2] == ("logits.zarr/logits/c.2.1.0.0", "problem")
     assert check.detail.startswith("cannot be read (")
     assert check.detail.endswith("): members 1 at step 4")
     removed = [run / "finished.json"] * finished + [run / "checkpoints" / "4"]
@@ -63,7 +63,7 @@ def test_a_damaged_chunk_is_named_and_the_remedy_restores_it(run, whole, spoil, 
 
 def test_the_first_record_comes_back_from_the_beginning(run, whole):
     """There is no checkpoint before step 0."""
-    shutil.rmtree(run / "logits.zarr" / "logits" / "c" / "0" / "1")
+    (run / "logits.zarr" / "logits" / "c.0.1.0.0").unlink()
     check = only(run)
     assert check.detail == "is missing: members 1 at step 0"
     assert check.remedy.endswith(
@@ -79,7 +79,7 @@ def test_the_first_record_comes_back_from_the_beginning(run, whole):
 def test_damage_after_the_last_checkpoint_is_put_right_by_the_run(run):
     (run / "finished.json").unlink()
     shutil.rmtree(run / "checkpoints" / "4")
-    halve(run / "logits.zarr" / "logits" / "c" / "2" / "1" / "0" / "0")
+    halve(run / "logits.zarr" / "logits" / "c.2.1.0.0")
     check = only(run)
     assert check.status == "warning"
     assert check.remedy == "start the run again: it goes on from step 1 and writes this anew"
@@ -89,7 +89,7 @@ def test_damage_after_the_last_checkpoint_is_put_right_by_the_run(run):
 
 def spoiled_chunk(name, index, how):
     def spoil(path):
-        how(path / "logits.zarr" / name / "c" / index)
+        how(path / "logits.zarr" / name / f"c.{index}")
 
     return spoil
 
@@ -102,10 +102,10 @@ def spoiled_array(name, place, value):
 
 
 SPOILED = {
-    "torn parameters": (spoiled_chunk("parameters.layers.3.bias", "1/2/0", halve), "cannot be read ("),
-    "member's loss": (spoiled_chunk("loss", "1/1", unlink), "is missing: members 1 at step 1"),
-    "health": (spoiled_chunk("healthy", "1/0", unlink), "is missing or empty: it calls no member healthy at step 1"),
-    "torn health": (spoiled_chunk("healthy", "1/0", halve), "cannot be read ("),
+    "torn parameters": (spoiled_chunk("parameters.layers.3.bias", "1.2.0", halve), "cannot be read ("),
+    "member's loss": (spoiled_chunk("loss", "1.1", unlink), "is missing: members 1 at step 1"),
+    "health": (spoiled_chunk("healthy", "1.0", unlink), "is missing or empty: it calls no member healthy at step 1"),
+    "torn health": (spoiled_chunk("healthy", "1.0", halve), "cannot be read ("),
     "NaN": (spoiled_array("logits", (2, 1, 3), np.nan), "holds numbers that are not finite: members 1 at step 4"),
     "recorded": (
         spoiled_array("recorded", 1, False),
@@ -140,7 +140,7 @@ def test_numbers_that_changed_after_the_end_are_seen_by_digests(run):
     store(run)["logits"][1, 2, 3] += 0.5
     check = only(run)
     assert check == Check(
-        "logits.zarr/logits/c/1/2/0/0",
+        "logits.zarr/logits/c.1.2.0.0",
         "problem",
         "has changed since the run was finished (other sha256)",
         f"take it from a copy of the run, or train it once more: widesym train {run / 'config.json'} --output ANOTHER",
@@ -209,14 +209,14 @@ def test_a_checkpoint_of_another_step_is_named(run):
 
 def test_what_killed_processes_leave_is_no_damage(run, command):
     (run / "metrics.csv.new").touch()
-    (run / "logits.zarr" / "logits" / "c" / "1" / "0" / "0" / "0.1f.partial").touch()
+    (run / "logits.zarr" / "logits" / "c.1.0.0.0.1f.partial").touch()
     (run / "checkpoints" / "9.orbax-checkpoint-tmp").mkdir()
     (run / "checkpoints" / "9.orbax-checkpoint-tmp" / "half.new").touch()
     (run / "checkpoints" / "2.unreadable").mkdir()
     found = problems(run)
     assert set(found) == {
         "metrics.csv.new",
-        "logits.zarr/logits/c/1/0/0/0.1f.partial",
+        "logits.zarr/logits/c.1.0.0.0.1f.partial",
         "checkpoints/9.orbax-checkpoint-tmp",
         "checkpoints/2.unreadable",
     }

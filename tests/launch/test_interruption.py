@@ -61,15 +61,15 @@ def uninterrupted(tmp_path_factory):
         ("create_store", 1),
         ("write_record", 1),
         ("write_record", 3),
-        ("add_row", 1),
-        ("add_row", 3),
+        ("add_rows", 1),
+        ("add_rows", 3),
         ("Checkpoints.save", 1),
         ("Checkpoints.save", 3),
         ("write_json", 1),  # finished.json
     ],
 )
 def test_killed_at_any_stage(short_calls, uninterrupted, tmp_path, monkeypatch, stage, call, before):
-    module = {"Checkpoints.save": execution.Checkpoints, "write_record": records, "add_row": records}.get(
+    module = {"Checkpoints.save": execution.Checkpoints, "write_record": records, "add_rows": records}.get(
         stage, execution
     )
     name = stage.rpartition(".")[2]

@@ -13,7 +13,8 @@ from widesym.analysis.comparison import compare
 from widesym.ensembles import Constant, Cosine, Piecewise, Strategy, TrainingRecipe
 from widesym.ensembles.data import Toy
 from widesym.launch.analyses.files import frame_of
-from widesym.launch.analyses.matching import compared, match, runs_in
+from widesym.launch.analyses.matching import compared, match
+from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.errors import MismatchError
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble

@@ -5,15 +5,18 @@ import re
 
 import numpy as np
 import pytest
+import xarray as xr
 from rich.console import Console
 
-from widesym.ensembles import CrossEntropy, MeanSquaredError
+from tests.support.stored_runs import TRAIN, trained
+from widesym.ensembles import CrossEntropy, MeanSquaredError, Sgd, TrainingRecipe
 from widesym.ensembles.data import Dataset
 from widesym.ensembles.data.dataset import Quantity
 from widesym.ensembles.member import HEALTHY, Metrics
 from widesym.ensembles.trainer import Moment
+from widesym.launch.integrity.run import examine
 from widesym.launch.runs import progress
-from widesym.launch.runs.metrics import add_row, metrics_row, read_metrics
+from widesym.launch.runs.metrics import add_rows, metrics_row, read_metrics
 from widesym.launch.runs.progress import training_line, training_progress
 from widesym.launch.runs.scores import Scores, scores
 
@@ -36,8 +39,7 @@ def test_row_by_hand():
     }
     healthy, loss = np.array([True, True, False]), MeanSquaredError()
     row = metrics_row(7, 3.5, logits, healthy, loss, train, [test, letters, noise])
-    assert row.keys() - metrics_row(7, None, logits, healthy, loss, train, []).keys() == {
-        "time",
+    assert row.keys() - metrics_row(7, 3.5, logits, healthy, loss, train, []).keys() == {
         "test_accuracy_of_members",
         "test_accuracy_of_mean",
     }
@@ -73,11 +75,33 @@ def test_errors_by_hand():
     assert found == pytest.approx(expected, rel=1e-12)
 
 
+def test_members_with_numbers_of_their_own_have_rows_of_their_own(tmp_path):
+    """Members 0 and 2 of three at rate 0.1 and momentum 0, member 1 at 0.2 and 0.5: means of each, not of all."""
+    recipe = TrainingRecipe((0.1, 0.2, 0.1), Sgd((0.0, 0.5, 0.0), weight_decay=0.01))
+    path = trained(tmp_path / "run", recipe=recipe)
+    rows = read_metrics(path / "metrics.csv")
+    told = [(row["step"], row["learning_rate"], row["momentum"], row["healthy_members"]) for row in rows]
+    kinds = [("0.1", "0.0", "2"), ("0.2", "0.5", "1")]
+    assert told == [(step, *kind) for step in ("0", "1", "4") for kind in kinds]
+    assert "weight_decay" not in rows[0]  # one for all
+    target = np.eye(10)[TRAIN.labels] - 0.1
+    with xr.open_zarr(path / "logits.zarr") as store:
+        logits = store.logits.values[2, :, : len(TRAIN)].astype(float)
+    losses = 0.5 * ((logits - target) ** 2).sum(-1).mean(-1)
+    for row, members in zip(rows[-2:], ([0, 2], [1]), strict=True):
+        assert float(row["train_loss_mean"]) == pytest.approx(losses[members].mean(), rel=1e-5)  # float32 sums of 80
+        right = (logits[members].argmax(-1) == TRAIN.labels).mean()
+        assert float(row["train_accuracy_of_members"]) == pytest.approx(right, rel=1e-12)
+        assert float(row["time"]) == pytest.approx(4 * float(row["learning_rate"]), rel=1e-12)
+    check = next(each for each in examine(path).checks if each.file == "metrics.csv")
+    assert check[1:3] == ("ok", "6 rows, one or more for each recorded step")
+
+
 def test_rows_of_a_resumed_run_replace_those_it_makes_again(tmp_path):
     path = tmp_path / "metrics.csv"
     assert read_metrics(path) == []
     for step, loss in ((0, 1.0), (5, 0.5), (20, 0.25), (5, 0.125)):
-        add_row(path, {"step": step, "loss": loss})
+        add_rows(path, [{"step": step, "loss": loss}])
     assert read_metrics(path) == [{"step": "0", "loss": "1.0"}, {"step": "5", "loss": "0.125"}]
 
 

@@ -15,7 +15,7 @@ from widesym.ensembles import FullOrbit, Strategy, TrainingRecipe
 from widesym.ensembles.recorder import read_logits
 from widesym.launch.analyses import analyze
 from widesym.launch.analyses.directory import read_tables
-from widesym.launch.analyses.matching import runs_in
+from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble
 from widesym.models import Architecture, Conv, Dense, Flatten, GroupPool, LiftingConv, Relu, cyclic

@@ -27,7 +27,8 @@ from widesym.ensembles.augmentation import (
 from widesym.ensembles.data import Dataset, Digits
 from widesym.ensembles.data.dataset import Quantity
 from widesym.ensembles.recorder import read_logits, read_orbits
-from widesym.launch.analyses.matching import compared, match, runs_in
+from widesym.launch.analyses.matching import compared, match
+from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.config.specs import built
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble

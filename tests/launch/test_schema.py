@@ -93,7 +93,7 @@ def test_a_newer_directory_is_refused_by_whoever_reads_it(first, tmp_path):
 def test_stores_have_sums_now(tmp_path):
     """Without, most flipped bits are read as other numbers."""
     path = trained(tmp_path / "run")
-    file = path / "logits.zarr" / "logits" / "c" / "1" / "0" / "0" / "0"
+    file = path / "logits.zarr" / "logits" / "c.0.0.0.0"
     content = file.read_bytes()
     for bit in np.random.default_rng(0).integers(8 * len(content), size=20):
         changed = bytearray(content)

@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import xarray as xr
 from rich.console import Console
 from test_sweep import swept
 
@@ -20,7 +22,7 @@ from widesym.launch.commands.status import StatusCommand
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs import heartbeat
 from widesym.launch.runs.directory import claim
-from widesym.launch.runs.failures import failure_in
+from widesym.launch.runs.failures import failure_in, note_failure
 from widesym.launch.runs.heartbeat import Pulse, beating, read_heartbeat
 from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.states import job_states
@@ -45,9 +47,9 @@ def unfinished(done, tmp_path):
     return SweepDirectory(tmp_path / "out"), plan_of(tmp_path / "out")["jobs"]
 
 
-def shown(path):
-    console = Console(file=io.StringIO(), width=160)
-    StatusCommand(path).run(console)
+def shown(path, width=160, **options):
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    StatusCommand(path, once=True, **options).run(console)
     return console.file.getvalue()
 
 
@@ -204,3 +206,45 @@ def test_where_there_are_no_runs_that_is_told(tmp_path):
         StatusCommand(tmp_path / "none").run(Console(file=io.StringIO()))
     with pytest.raises(RunDirectoryError, match="holds no runs"):
         StatusCommand(tmp_path).run(Console(file=io.StringIO()))
+
+
+def test_loss_and_accuracy_are_of_the_last_record(done):
+    """Medians of members, by NumPy, in JSON and to three digits in the table."""
+    rows = json.loads(shown(done, json=True))
+    assert [(row["label"], row["state"]) for row in rows] == [(f"seed={seed}", "finished") for seed in range(3)]
+    table = shown(done)
+    for row in rows:
+        with xr.open_zarr(done / "runs" / row["run"] / "logits.zarr") as store:
+            loss, accuracy = (float(np.median(store[name].values[-1])) for name in ("loss", "accuracy"))
+        assert (row["loss"], row["accuracy"]) == (loss, accuracy)
+        (line,) = [line for line in table.splitlines() if row["run"] in line]
+        assert f"{loss:.3g}" in line.split()
+        assert f"{accuracy:.3g}" in line.split()
+
+
+def test_only_runs_of_some_states_are_shown(unfinished, command):
+    directory, jobs = unfinished
+    finished, failed, stale = jobs
+    (directory.run(finished) / "finished.json").write_text("{}")
+    note_failure(directory.run(failed), ValueError("too much"))
+    names = [row["run"] for row in json.loads(shown(directory.path, json=True, only=("failed", "stale")))]
+    assert names == [failed, stale]
+    code, said, error = command("status", str(directory.path), "--only", "failed", "stale")
+    assert (code, error) == (0, "")
+    assert "2 runs: 1 stale, 1 failed" in said
+    assert finished not in said
+    assert "there are no such runs" in command("status", str(directory.path), "--only", "running")[1]
+    code, _, error = command("status", str(directory.path), "--only", "broken")
+    assert (code, "invalid choice" in error) == (2, True)
+
+
+def test_the_table_fits_80_columns(unfinished):
+    """Without a column for it, why a run has failed stands below."""
+    directory, jobs = unfinished
+    (directory.run(next(iter(jobs))) / "heartbeat.json").unlink()
+    note_failure(directory.run(next(iter(jobs))), ValueError("the reason"))
+    said = shown(directory.path, width=80)
+    assert max(map(len, said.splitlines())) <= 80
+    assert f"failed: {next(iter(jobs))}: ValueError: the reason" in said
+    assert "6/6" in said
+    assert "member-" not in said

@@ -21,7 +21,8 @@ from widesym.ensembles import (
     TrainingRecipe,
 )
 from widesym.launch.analyses.findings import findings
-from widesym.launch.analyses.matching import match, runs_in, series_of
+from widesym.launch.analyses.matching import match, series_of
+from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.analyses.theory import KernelStore, check_covered, holds_in_the_mean_alone, predictions
 from widesym.launch.errors import NoTheoryError
 from widesym.launch.runs.run import Run

@@ -52,7 +52,7 @@ def told(stage: mmap.mmap, name: bytes, function, after: bytes = b""):
 
 def child(output: Path, stage: mmap.mmap) -> None:
     """Start or resume the run, as the command does."""
-    for module, name in ((execution, "create_store"), (records, "write_record"), (records, "add_row")):
+    for module, name in ((execution, "create_store"), (records, "write_record"), (records, "add_rows")):
         setattr(module, name, told(stage, b"store", getattr(module, name)))
     Trainer.advance = told(stage, b"train", Trainer.advance, after=b"train")
     cli.configure_jax()

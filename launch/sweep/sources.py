@@ -55,7 +55,8 @@ class Records:
     @cached_property
     def steps(self) -> set[int]:
         """The steps at which all members are recorded; raises RunDirectoryError where a store cannot be read."""
-        return set.intersection(*(set(recorded.steps) for recorded, _ in self._parts))
+        found = [set(recorded.steps) for recorded, _ in self._parts]
+        return set.intersection(*found) if found else set()
 
     def members_at(self, step: int) -> OfMembers:
         """All members at one of the steps; raises RunDirectoryError where that cannot be read."""

@@ -22,7 +22,8 @@ from widesym.launch.integrity.files import once_more
 from widesym.launch.runs.progress import member_progress, training_progress
 from widesym.launch.sweep.executors.slurm.array import SlurmOptions, check_folder
 from widesym.launch.sweep.states import JobState
-from widesym.launch.sweep.status import Row, status_table
+from widesym.launch.sweep.status import Row
+from widesym.launch.sweep.status_table import StatusTable
 
 ROOT = Path(__file__).parents[2]
 SWEEP = "base:\n" + "\n".join("  " + line for line in SMALL.splitlines()) + "\nproduct: {seed: [0, 1]}\n"
@@ -129,7 +130,9 @@ def test_names_on_a_terminal_are_as_they_are():
             report(2)
         with training_progress(console, MARKED, 2, 3):
             pass
-        console.print(status_table([Row(MARKED, {"data": MARKED}, ((MARKED, JobState("failed", failure=MARKED)),))], 9))
+        console.print(
+            StatusTable([Row(MARKED, {"data": MARKED}, ((MARKED, JobState("failed", failure=MARKED)),), ())], 9)
+        )
         assert file.getvalue().count(MARKED) >= (3 if terminal else 2)
 
 

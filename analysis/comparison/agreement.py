@@ -48,7 +48,7 @@ def agreements(tables: Mapping[str, xr.Dataset]) -> list[Agreement]:
     return found
 
 
-def spoken(found: list[Agreement]) -> list[str]:
+def as_sentences(found: list[Agreement]) -> list[str]:
     """A line for each pair that is compared, the sets by verdict."""
     lines: dict[str, dict[str, list[str]]] = {}
     for each in found:

@@ -18,7 +18,7 @@ from widesym.ensembles.data import Dataset
 from widesym.ensembles.recorder import METRICS, OF_VALUES, Sick
 from widesym.launch.analyses.common_times import common_records
 from widesym.launch.errors import ConfigError, MismatchError
-from widesym.launch.runs.data import stored_sets
+from widesym.launch.runs.data import sets_of_runs
 from widesym.launch.runs.logits import stored_logits
 from widesym.launch.runs.stored import StoredRun
 from widesym.models.width import narrowest_described
@@ -73,7 +73,7 @@ def _check_numbers(name: str, numbers: np.ndarray) -> None:
 
 def _common_sets(runs: Mapping[str, StoredRun]) -> tuple[dict[str, Dataset], Dataset, list[str]]:
     """Sets that all have, the first run's training set, and which sets only some have."""
-    sets = {name: stored_sets(run) for name, run in runs.items()}
+    sets = sets_of_runs(runs)
     first, reference = next(iter(sets.items()))
     for name, of_run in sets.items():
         _check_same_outputs((first, runs[first], reference), (name, runs[name], of_run))

@@ -9,10 +9,11 @@ import tyro
 from rich.console import Console
 
 from widesym.analysis.gram.tiling import DEFAULT_MEMORY
-from widesym.launch.analyses.analyze import analyse, tell
+from widesym.launch.analyses.analyze import analyse
 from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.analyses.options import AnalysisOptions
 from widesym.launch.analyses.output import default_output
+from widesym.launch.analyses.results_table import print_results
 from widesym.launch.analyses.theory import KernelStore
 from widesym.launch.config.own import Imports
 from widesym.launch.console import print_plain
@@ -53,7 +54,7 @@ class AnalyzeCommand:
         output = self.output or default_output(self.options, runs, self.runs)
         kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
         tables = analyse(self.options, runs, output, kernels, console)
-        tell(tables, console)
+        print_results(tables, console)
         print_plain(
             console, f"written: {output}; {shlex.join(['widesym', 'report', str(output)])} makes one page of it"
         )

@@ -18,9 +18,10 @@ from widesym.ensembles.augmentation import Policy
 from widesym.ensembles.data import Dataset, Digits, matched_noise
 from widesym.ensembles.data.generators.letters import letters
 from widesym.ensembles.data.out_of_distribution import at_temperature, standardised
-from widesym.launch.analyses.analyze import analyse, tell
+from widesym.launch.analyses.analyze import analyse
 from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.analyses.options import AnalysisOptions
+from widesym.launch.analyses.results_table import print_results
 from widesym.launch.analyses.theory import KernelStore
 from widesym.launch.console import print_plain
 from widesym.launch.recipes.base import Output, Recipe
@@ -168,6 +169,6 @@ class DigitsC4(Recipe):
         tables = analyse(asked, trained, self.output / "analysis", kernels, console)
         data = {data.name: data for data in (self.data[0], *self.data[1])}
         written = save_figure(comparison_figure(tables, data), self.output / name)
-        tell(tables, console)
+        print_results(tables, console)
         paths = ", ".join(map(str, (*written, self.output / "analysis")))
         print_plain(console, f"written: {paths}")

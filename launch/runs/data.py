@@ -1,10 +1,11 @@
 """The data of a run: kept in its directory, or loaded again, and held against the digests that the directory has."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from widesym.ensembles.data import DataError, Dataset
 from widesym.ensembles.data.stored import load_dataset, save_dataset
@@ -57,6 +58,36 @@ def stored_set(run: StoredRun, name: str) -> Dataset:
         )
     run.sets_read[name] = found
     return found
+
+
+def sets_of_runs(runs: Mapping[str, StoredRun]) -> dict[str, dict[str, Dataset]]:
+    """The data of each run by name, the training set first.
+
+    A file that runs have in common, as those of a sweep do by hard links, is read once, and equal sets are in memory
+    once. Raises DataError as `stored_set`.
+    """
+    by_file: dict[tuple[int, int], Dataset] = {}
+    equal: dict[tuple[Any, ...], Dataset] = {}
+    for run in runs.values():
+        for index, (name, recorded) in enumerate(run.record.data.items()):
+            key = _identity(file_of(run.path, index, name))
+            if key in by_file and by_file[key].fingerprint == recorded.fingerprint:
+                run.sets_read[name] = by_file[key]
+            found = stored_set(run, name)
+            found = equal.setdefault((found.name, found.fingerprint, found.classes, found.quantities), found)
+            run.sets_read[name] = found
+            if key is not None:
+                by_file[key] = found
+    return {name: stored_sets(run) for name, run in runs.items()}
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """The same for two names of one file; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def training_set(run: StoredRun, source: str | None = None, seed: int = 0) -> Dataset:

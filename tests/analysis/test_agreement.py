@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from widesym.analysis.comparison import Compared, Times, compare
-from widesym.analysis.comparison.agreement import agreements, spoken
+from widesym.analysis.comparison.agreement import agreements, as_sentences
 from widesym.analysis.dynamics import Prediction
 from widesym.analysis.estimators.logits import EnsembleLogits
 
@@ -119,7 +119,7 @@ def test_lines_are_one_for_each_pair():
             "gcnn",
         )
     )
-    lines = spoken(found)
+    lines = as_sentences(found)
     assert [line.partition(":")[0] for line in lines] == [
         *("cnn and gcnn", "cnn and gcnn in theory", "cnn and theory", "gcnn and theory"),
     ]

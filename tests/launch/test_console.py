@@ -11,7 +11,7 @@ from rich.console import Console
 
 from widesym.analysis.estimators.convergence import add_member, bootstrap_weights, convergence, no_moments
 from widesym.analysis.estimators.kernel_evolution import kernel_evolution
-from widesym.launch.analyses.analyze import standing
+from widesym.launch.analyses.results_table import results_table
 from widesym.launch.commands import ntk
 from widesym.launch.commands.data import ListSets
 from widesym.launch.commands.models import ModelsTable
@@ -41,7 +41,7 @@ def comparison(console):
     numbers = xr.DataArray(np.full((2, 2, 2), SMALL), coordinates)
     names = ("divergence", "noise_floor", "predicted_divergence", "distance", "expected_distance", "rms_z")
     table = xr.Dataset(dict.fromkeys(names, numbers)).assign_coords(pairing=("run", ["independent", "paired"]))
-    console.print(standing({"divergence": table, "theory": table, "mean_logits": table}))
+    console.print(results_table({"divergence": table, "theory": table, "mean_logits": table}))
 
 
 def runs(console):

@@ -1,5 +1,6 @@
 """Runs that are to be compared: what they have in common, and why they are refused."""
 
+import os
 import shutil
 from dataclasses import replace
 
@@ -12,10 +13,13 @@ from tests.support.stored_runs import TEST, TRAIN, trained
 from widesym.analysis.comparison import compare
 from widesym.ensembles import Constant, Cosine, Piecewise, Strategy, TrainingRecipe
 from widesym.ensembles.data import Toy
+from widesym.ensembles.data.stored import load_dataset
 from widesym.launch.analyses.files import frame_of
 from widesym.launch.analyses.matching import compared, match
 from widesym.launch.analyses.named_runs import runs_in
 from widesym.launch.errors import MismatchError
+from widesym.launch.runs import data
+from widesym.launch.runs.data import sets_of_runs
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble
 from widesym.models import Architecture, Dense, Flatten
@@ -46,6 +50,19 @@ def test_directories_of_runs_are_looked_into(runs, tmp_path):
         runs_in([tmp_path / "two\nlines"])
     with pytest.raises(MismatchError, match="one is named twice; an ensemble would be compared with itself"):
         runs_in([runs, runs / "one"])
+
+
+def test_data_that_runs_have_in_common_are_read_and_held_once(runs, tmp_path, monkeypatch):
+    """By hard links, as in sweeps, one file; copies are read, as they may be damaged, and held once."""
+    linked = shutil.copytree(runs / "one", tmp_path / "linked", copy_function=os.link)
+    copied = shutil.copytree(runs / "one", tmp_path / "copied")
+    read = []
+    monkeypatch.setattr(data, "load_dataset", lambda file: read.append(file) or load_dataset(file))
+    found = sets_of_runs(runs_in([runs / "one", linked, copied]))
+    assert {file.parents[1].name for file in read} == {"one", "copied"}
+    assert len(read) == 6
+    for name in ("train", "test", "letters"):
+        assert found["linked"][name] is found["copied"][name] is found["one"][name]
 
 
 def test_sets_are_matched_by_name_and_data_and_times_by_training_time(runs):

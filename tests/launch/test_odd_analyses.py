@@ -11,9 +11,9 @@ from rich.console import Console
 
 from tests.support.stored_runs import TEST, TRAIN
 from widesym.ensembles import Strategy, TrainingRecipe
-from widesym.launch.analyses.analyze import standing
 from widesym.launch.analyses.directory import read_tables
 from widesym.launch.analyses.output import label_of
+from widesym.launch.analyses.results_table import results_table
 from widesym.launch.runs.run import Run
 from widesym.launch.training.execution import Execution, run_ensemble
 from widesym.models import Architecture, Dense, Flatten, Relu
@@ -69,7 +69,7 @@ def test_sets_that_are_zero_odd_names_and_a_single_time(command, small, tmp_path
     code, _, error = command("analyze", str(path), str(small / "two"), "--theory", "--output", "out")
     assert (code, error) == (0, "")
     tables, console = read_tables(tmp_path / "out"), Console(record=True, width=200, file=io.StringIO())
-    console.print(standing(tables))
+    console.print(results_table(tables))
     assert "_$ü [b]" in console.export_text()  # not taken for markup
     assert tables["theory"].run.values.tolist() == ["two", "_$ü [b]"]
     assert tables["theory"].evaluation_set.values.tolist() == ["train", "blank", "a/b $x_ü", "a-b $x_ü"]

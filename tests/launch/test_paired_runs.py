@@ -188,5 +188,5 @@ def test_an_ensemble_that_holds_a_member_twice_is_refused(command, shared, tmp_p
 
 
 def test_what_is_said_of_runs_has_their_randomness(shared):
-    described = analyze.described("gcnn", runs_in([shared / "gcnn"])["gcnn"])
+    described = analyze.summary("gcnn", runs_in([shared / "gcnn"])["gcnn"])
     assert (described["seed"], described["randomness"]) == (0, "shared")

@@ -14,7 +14,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from widesym.launch.console import print_plain, table_of
-from widesym.launch.sweep.results import Result, Standing, Value, as_text, chosen_step, flat, results_at, standings
+from widesym.launch.sweep.results import (
+    RecordedRun,
+    Result,
+    Value,
+    as_text,
+    chosen_step,
+    flat,
+    recorded_runs,
+    results_at,
+)
 
 LABEL = "run"
 SHOWN = {"median_loss": "loss", "median_accuracy": "accuracy", "median_gradient_norm": "|∇|", "time": "t"}
@@ -43,7 +52,7 @@ class ResultsCommand:
 
     def run(self, console: Console) -> None:
         """Print it; raises RunDirectoryError where nothing is recorded, ConfigError for steps that no run has."""
-        runs = standings(self.directory)
+        runs = recorded_runs(self.directory)
         step = chosen_step(runs, self.step)
         found = results_at(runs, step)
         if self.json:
@@ -98,7 +107,7 @@ def _cell(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else ""
 
 
-def said_of_steps(runs: Sequence[Standing], step: int) -> list[str]:
+def said_of_steps(runs: Sequence[RecordedRun], step: int) -> list[str]:
     """What runs are behind others, or ahead, as far as that is to be known of a table of one step."""
     begun = [run for run in runs if run.steps]
     last = {run.name: max(run.steps) for run in begun}

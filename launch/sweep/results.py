@@ -26,7 +26,7 @@ COLUMNS = ("run", "label", "state", "step", "time", "median_loss", "median_accur
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class RecordedRun:
     """A run, what it is called and what sets it apart, its state, and what its members have recorded."""
 
     name: str
@@ -54,7 +54,7 @@ class Result(NamedTuple):
     healthy: int = 0
 
 
-def standings(path: Path) -> list[Standing]:
+def recorded_runs(path: Path) -> list[RecordedRun]:
     """The runs of the sweep in `path`, or else those of all run directories in it; raises RunDirectoryError where
     there are none.
     """
@@ -62,10 +62,10 @@ def standings(path: Path) -> list[Standing]:
     changes = {row.run: row.changes for row in rows}
     parameters = parameters_of(changes)
     labels = labels_of(changes) if is_sweep(path) else {row.run: row.run for row in rows}
-    return [Standing(row.run, labels[row.run], parameters[row.run], row.state, Records(row.places)) for row in rows]
+    return [RecordedRun(row.run, labels[row.run], parameters[row.run], row.state, Records(row.places)) for row in rows]
 
 
-def chosen_step(runs: Sequence[Standing], step: int | None) -> int:
+def chosen_step(runs: Sequence[RecordedRun], step: int | None) -> int:
     """The step, or the last that all runs have which have records.
 
     Raises RunDirectoryError where no run has any, and ConfigError for a step that none has, or where none is common.
@@ -88,12 +88,12 @@ def chosen_step(runs: Sequence[Standing], step: int | None) -> int:
     return max(common)
 
 
-def results_at(runs: Iterable[Standing], step: int) -> list[Result]:
+def results_at(runs: Iterable[RecordedRun], step: int) -> list[Result]:
     """All runs at a step, those among them without metrics that have not recorded it."""
     return [result for run in runs for result in _results(run, step)]
 
 
-def _results(run: Standing, step: int) -> list[Result]:
+def _results(run: RecordedRun, step: int) -> list[Result]:
     known: dict[str, Value] = {"run": run.name, "label": run.label, "state": run.state}
     names = short_names(run.parameters)
     parameters = {names[field]: value for field, value in run.parameters.items()}
@@ -113,7 +113,7 @@ def _results(run: Standing, step: int) -> list[Result]:
     return found
 
 
-def _label(run: Standing, parameters: Changes, numbers: dict[str, float]) -> str:
+def _label(run: RecordedRun, parameters: Changes, numbers: dict[str, float]) -> str:
     """That of the run, with the numbers that members have of their own in their places."""
     if not numbers:
         return run.label

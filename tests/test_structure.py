@@ -78,6 +78,12 @@ def test_folders_are_small_and_say_what_they_hold(folder):
     assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
 
 
+def test_no_two_test_files_have_one_name():
+    """pytest imports them by it, and leaves out the second."""
+    names = [path.name for path in SCRIPTS if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize(
     ("library", "place"),
     [("neural_tangents", "analysis/tangents/patch.py"), ("orbax.checkpoint", "ensembles/checkpoints.py")],

@@ -17,10 +17,11 @@ from widesym.analysis.gram import Gram, choose_tiling, info
 from widesym.analysis.gram.tiling import DEFAULT_MEMORY
 from widesym.analysis.kernels import Kernel
 from widesym.ensembles.data import Splits
+from widesym.launch.config.based import read_based
 from widesym.launch.config.changes import overridden
 from widesym.launch.config.options import FileOptions
 from widesym.launch.config.own import modules_named
-from widesym.launch.config.specs import made, read_mapping
+from widesym.launch.config.specs import made
 from widesym.launch.console import print_plain
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.kernels.config import KernelConfig, KernelOptions
@@ -59,7 +60,7 @@ class KernelCommand:
 
     def run(self, console: Console) -> None:
         """Compute, or tell; raises ConfigError for what cannot be computed."""
-        content = overridden(read_mapping(self.config), self.overrides.changes())
+        content = overridden(read_based(self.config, overridden), self.overrides.changes())
         config = made(KernelConfig, content, str(self.config), modules=modules_named(content))
         try:
             self._run(config, console)

@@ -10,11 +10,12 @@ import tyro
 from rich.console import Console
 
 from widesym.ensembles.strategy import Strategy
+from widesym.launch.config.based import read_based
 from widesym.launch.config.checks import check_output
 from widesym.launch.config.options import FileOptions, option
 from widesym.launch.config.own import Imports, Modules, modules_named
 from widesym.launch.config.snapshots import Snapshots
-from widesym.launch.config.specs import made, read_mapping
+from widesym.launch.config.specs import made
 from widesym.launch.config.yaml import dumped
 from widesym.launch.console import print_plain
 from widesym.launch.errors import ConfigError, RunDirectoryError
@@ -123,7 +124,7 @@ def name_of(config: Path) -> str:
 
 def plan_of_file(path: Path, changes: Mapping[str, Any], output: Path) -> TrainingPlan:
     """What a file describes, with other values at these dotted paths (`with_changes`), to be trained in `output`."""
-    content = read_mapping(path)
+    content = read_based(path, with_changes)
     try:
         content = with_changes(content, changes)
     except ConfigError as error:

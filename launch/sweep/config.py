@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from widesym.ensembles import Strategy
 from widesym.ensembles.checks import check_members
 from widesym.ensembles.randomness import Randomness
+from widesym.launch.config.based import on_base
 from widesym.launch.config.own import Modules, modules_named
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.errors import ConfigError
@@ -80,14 +81,14 @@ class Point(NamedTuple):
 def read_sweep(path: Path, changes: Mapping[str, Any], of_base: Mapping[str, Any]) -> SweepConfig:
     """The sweep in a YAML file with other values in some fields, and in some of its base, by dotted paths.
 
-    Raises ConfigError for what is no sweep.
+    The base, the path of a file or its fields, may have a base as any file for `widesym train` may (`on_base`). Raises
+    ConfigError for what is no sweep.
     """
     content = {**read_mapping(path), **changes}
-    if isinstance(content.get("base"), str):
-        try:
-            content = content | {"base": read_mapping(path.parent / content["base"])}
-        except ConfigError as error:
-            raise ConfigError(f"{path}, base: {error}") from None
+    base = content.get("base")
+    if isinstance(base, str | dict):
+        fields = {"base": base} if isinstance(base, str) else base
+        content = content | {"base": on_base(fields, path, with_changes)}
     if of_base and isinstance(content.get("base"), dict):
         try:
             content = content | {"base": with_changes(content["base"], of_base)}

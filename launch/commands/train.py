@@ -10,7 +10,6 @@ import tyro
 from rich.console import Console
 
 from widesym.ensembles.strategy import Strategy
-from widesym.launch.config.based import read_based
 from widesym.launch.config.checks import check_output
 from widesym.launch.config.options import FileOptions, option
 from widesym.launch.config.own import Imports, Modules, modules_named
@@ -27,6 +26,7 @@ from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import spec_of
 from widesym.launch.runs.run import Run
 from widesym.launch.runs.stored import StoredRun
+from widesym.launch.training.based import read_based
 from widesym.launch.training.config import TrainConfig, TrainOptions, described, with_changes
 from widesym.launch.training.cost import TrainingCost, batch_shapes, training_cost
 from widesym.launch.training.duration import predicted_time
@@ -124,7 +124,7 @@ def name_of(config: Path) -> str:
 
 def plan_of_file(path: Path, changes: Mapping[str, Any], output: Path) -> TrainingPlan:
     """What a file describes, with other values at these dotted paths (`with_changes`), to be trained in `output`."""
-    content = read_based(path, with_changes)
+    content = read_based(path)
     try:
         content = with_changes(content, changes)
     except ConfigError as error:

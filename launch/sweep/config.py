@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from widesym.ensembles import Strategy
 from widesym.ensembles.checks import check_members
 from widesym.ensembles.randomness import Randomness
-from widesym.launch.config.based import on_base
 from widesym.launch.config.own import Modules, modules_named
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.errors import ConfigError
+from widesym.launch.training.based import on_base
 from widesym.launch.training.config import TrainConfig, described, with_changes
 
 Changes = dict[str, Any]  # dotted paths of fields, and their values
@@ -88,7 +88,7 @@ def read_sweep(path: Path, changes: Mapping[str, Any], of_base: Mapping[str, Any
     base = content.get("base")
     if isinstance(base, str | dict):
         fields = {"base": base} if isinstance(base, str) else base
-        content = content | {"base": on_base(fields, path, with_changes)}
+        content = content | {"base": on_base(fields, path)}
     if of_base and isinstance(content.get("base"), dict):
         try:
             content = content | {"base": with_changes(content["base"], of_base)}

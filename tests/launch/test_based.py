@@ -8,11 +8,9 @@ import yaml
 
 from tests.support.small_configs import SMALL, created
 from widesym.launch.commands.train import plan_of_file
-from widesym.launch.config.based import read_based
-from widesym.launch.config.changes import overridden
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.sweep.config import points_of, read_sweep
-from widesym.launch.training.config import with_changes
+from widesym.launch.training.based import read_based
 
 OWN = "base: folder/middle.yaml\nrecipe.learning_rate: 0.5\narchitecture.layers.1.features: 6\nrecord_steps: [0, 2]\n"
 # What SMALL is with these changes, and those of middle.yaml, by hand: wholes go, parts stay, steps make way.
@@ -39,7 +37,7 @@ def chain(tmp_path):
 
 
 def test_fields_of_the_base_are_taken_but_for_those_of_the_file(chain):
-    assert read_based(chain / "run.yaml", with_changes) == WHOLE
+    assert read_based(chain / "run.yaml") == WHOLE
 
 
 def test_what_is_stored_has_no_base(chain, command):
@@ -72,7 +70,7 @@ def test_bases_of_sweeps_have_bases(chain, base, changes):
 def test_kernels_of_a_base(tmp_path):
     (tmp_path / "small.yaml").write_text("architecture: mlp\ndata: {type: Digits, train: 20, test: 10}\ndraws: 2\n")
     (tmp_path / "run.yaml").write_text("base: small.yaml\ndata.train: 12\n")
-    found = read_based(tmp_path / "run.yaml", overridden)
+    found = read_based(tmp_path / "run.yaml")
     assert found == {"architecture": "mlp", "data": {"type": "Digits", "train": 12, "test": 10}, "draws": 2}
 
 

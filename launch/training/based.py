@@ -1,29 +1,27 @@
 """Files that take the fields of another one: `base: other.yaml`, and beside it what is to be different."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from widesym.launch.config.specs import read_mapping
 from widesym.launch.errors import ConfigError
+from widesym.launch.training.config import with_changes
 
 BASE = "base"
 
-Changed = Callable[[dict, Mapping[str, Any]], dict]  # the content of a file with other values at dotted paths
 
-
-def read_based(path: Path, changed: Changed) -> dict[Any, Any]:
+def read_based(path: Path) -> dict[Any, Any]:
     """The fields and values in a YAML file and, but for those of its own, in its base (`on_base`); raises ConfigError
     for files that hold none.
     """
-    return on_base(read_mapping(path), path, changed)
+    return on_base(read_mapping(path), path)
 
 
-def on_base(content: dict, path: Path, changed: Changed, above: tuple[Path, ...] = ()) -> dict[Any, Any]:
+def on_base(content: dict, path: Path, above: tuple[Path, ...] = ()) -> dict[Any, Any]:
     """The content of the file at `path`, whose `base`, if it has one, is replaced by the fields of the file that it
     names: a path from this file's folder. That file may have a base, too.
 
-    The other fields are changes of those by dotted paths, as `changed` makes them. Files `above` are based on this one.
+    The other fields are changes of those, by dotted paths (`with_changes`). Files `above` are based on this one.
     Raises ConfigError, which names all files on the way, for what cannot be read or changed, and for a file that is
     based on itself.
     """
@@ -39,10 +37,10 @@ def on_base(content: dict, path: Path, changed: Changed, above: tuple[Path, ...]
     try:
         if file.resolve() in way:
             raise ConfigError(f"{file} is based on itself")
-        fields = on_base(read_mapping(file), file, changed, way)
+        fields = on_base(read_mapping(file), file, way)
     except ConfigError as error:
         raise ConfigError(f"{path}, base: {error}") from None
     try:
-        return changed(fields, own)
+        return with_changes(fields, own)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None

@@ -92,7 +92,7 @@ def test_records_are_never_read_half_written(tmp_path):
     while not ended.is_set() or 7 not in seen:
         recorded = Recorded.of(tmp_path)
         if recorded.steps:
-            logits = stored_logits(StoredRun(tmp_path))
+            logits = stored_logits(tmp_path)
             seen |= {*recorded.steps}
             for step in recorded.steps:
                 np.testing.assert_array_equal(logits[step], values[step])

@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 
 class Lazily(NamedTuple):
-    """A class `name` in `module`: most modules of commands take seconds to import, and one command needs one."""
+    """A class `name` in `module`: most modules of commands take seconds to import, and one command needs one. One that
+    is `light` neither computes anything nor imports JAX.
+    """
 
     module: str
     name: str
+    light: bool = False
 
     def load(self) -> Any:
         """The class, after importing its module."""

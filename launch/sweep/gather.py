@@ -24,7 +24,8 @@ from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import read_record
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
-from widesym.launch.sweep.directory import JobMembers, SweepDirectory
+from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.folder import JobMembers
 from widesym.launch.sweep.jobs import digest
 from widesym.launch.sweep.share import share_data
 from widesym.launch.training.stability import FILE as STABILITY

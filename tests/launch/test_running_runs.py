@@ -17,9 +17,9 @@ from widesym.launch.analyses.matching import match
 from widesym.launch.runs.data import write_sets
 from widesym.launch.runs.directory import claim, holder
 from widesym.launch.runs.logits import stored_logits
-from widesym.launch.runs.metrics import Recorded
 from widesym.launch.runs.run import Run
 from widesym.launch.runs.stored import StoredRun
+from widesym.launch.sweep.recorded import Recorded
 
 
 @pytest.fixture(scope="module")

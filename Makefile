@@ -11,7 +11,7 @@ INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/py
 
 REAL := .cache/real-data
 
-.PHONY: demo test test-all real-data browser lint format bench docs pins clean
+.PHONY: demo test test-all real-data browser lint format bench docs completion pins clean
 
 demo: $(VENV)/.ready
 	$(BIN)/widesym reproduce digits-c4
@@ -45,6 +45,11 @@ format: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks
+
+# The scripts that `widesym completion` prints; to be written anew when options change, and tests say so.
+completion: $(VENV)/.ready
+	for shell in bash zsh; do $(BIN)/python -c "import sys; from widesym.launch import cli; print(cli.made_script(sys.argv[1]), end='')" $$shell \
+		> launch/commands/completion.$$shell.new && mv launch/commands/completion.$$shell.new launch/commands/completion.$$shell || exit 1; done
 
 docs: $(VENV)/.ready
 	$(BIN)/python -m pytest tests/test_docs.py

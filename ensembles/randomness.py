@@ -9,9 +9,8 @@ architectures are the same, and see the same batches (common random numbers). Of
 
 import hashlib
 import json
-import typing
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +18,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key, Shaped, UInt32
 
+from widesym.ensembles.independence import Randomness, check_randomness
 from widesym.models.description import describe, without_modules
 from widesym.models.numerics import GENERATOR, fixed_numerics, key_of_seed
 
-Randomness = Literal["own", "shared"]
 INITIALISATION = 0  # what a member's key is folded with for its parameters; ensembles/member.py has the others
 WORDS = 4  # of 32 bits of the digest, that a key is folded with
 
@@ -153,12 +152,3 @@ def key_of(root: UInt32[Array, " words"], member: Int[ArrayLike, ""]) -> Key[Arr
 def initial_key(root: UInt32[Array, " words"], member: Int[ArrayLike, ""]) -> Key[Array, ""]:
     """Where a member's parameters come from."""
     return jax.random.fold_in(key_of(root, member), INITIALISATION)
-
-
-def check_randomness(randomness: Randomness) -> None:
-    """Raise ValueError for what is neither."""
-    if randomness not in typing.get_args(Randomness):
-        raise ValueError(
-            f"randomness is {randomness!r}; it must be 'own', with which ensembles are independent, or 'shared', with "
-            "which those of one seed have random numbers in common"
-        )

@@ -25,10 +25,9 @@ from zarr.codecs import ZstdCodec
 
 from widesym.ensembles.checks import listed
 from widesym.ensembles.files import readable, whole_directory
+from widesym.ensembles.metric_names import METRICS
 from widesym.models.errors import UserError
 
-METRICS = ("loss", "accuracy", "gradient_norm")
-OF_VALUES = ("loss", "gradient_norm")  # of training sets without classes
 CHECKED = ZstdCodec(level=0, checksum=True)  # a flipped bit fails the read; without, most are read as other numbers
 CHUNK_BYTES = 2**24  # of one file, at most, unless one member's record takes more
 WHOLE_BYTES = 2**20  # of an array that is one file: what is written anew at each record …

@@ -14,6 +14,7 @@ from widesym.launch.process import BAD_INPUT, INTERRUPTED, PREEMPTED, compile_an
 from widesym.launch.recipes import RECIPES
 from widesym.launch.runs.interrupts import PreemptedError, sigterm_raises
 from widesym.launch.sweep.executors import EXECUTORS
+from widesym.models.errors import UserError
 
 USAGE = """\
 usage: widesym reproduce NAME [OPTIONS]
@@ -79,12 +80,6 @@ def run(arguments: Sequence[str]) -> None:
         print(USAGE.format(recipes=", ".join(RECIPES), executors=" | ".join(EXECUTORS)), end="")
         return
     command = find_command(arguments)
-    # Imported here: it takes seconds, and an interrupt in it is one like any other.
-    from widesym.models.errors import UserError
-
-    configure_jax()
-    if "--dry-run" in arguments:
-        compile_anew()
     try:
         command()
     except (UserError, OSError) as error:
@@ -112,14 +107,23 @@ def run_command(choice: Lazily, options: Sequence[str], program: str) -> None:
     """Build the command from its options, and run it with a console on standard output."""
     from rich.console import Console
 
-    parse_options(choice.load(), options, program).run(Console(emoji=False))  # names may have colons
+    parse_options(prepared(choice, options), options, program).run(Console(emoji=False))  # names may have colons
 
 
 def reproduce(choice: Lazily, options: Sequence[str], program: str) -> None:
     """Carry out a recipe, whose files bear its name."""
     from rich.console import Console
 
-    parse_options(choice.load(), options, program).reproduce(program.split()[-1], Console(emoji=False))
+    parse_options(prepared(choice, options), options, program).reproduce(program.split()[-1], Console(emoji=False))
+
+
+def prepared(choice: Lazily, options: Sequence[str]) -> Any:
+    """The class of a command, in a process that is set up for it. That takes seconds, unless it is light."""
+    if not choice.light:
+        configure_jax()
+        if "--dry-run" in options:
+            compile_anew()
+    return choice.load()
 
 
 def parse_options(kind: Any, options: Sequence[str], program: str) -> Any:
@@ -134,11 +138,18 @@ def parse_options(kind: Any, options: Sequence[str], program: str) -> Any:
 
 def print_completion(options: Sequence[str]) -> None:
     """Print the script of `widesym completion`."""
-    from widesym.launch.commands.completion import CompletionCommand, completion_script
+    from widesym.launch.commands.completion import CompletionCommand, kept_script
 
     shell = parse_options(CompletionCommand, options, "widesym completion").shell
+    print(kept_script(shell) or made_script(shell), end="")
+
+
+def made_script(shell: str) -> str:
+    """The script for a shell, made of all commands; raises ConfigError where that takes a package that is missing."""
+    from widesym.launch.commands.completion import CompletionCommand, completion_script
+
     groups = {name: loaded(choices) for name, choices in GROUPS.items()}
-    print(completion_script(shell, {**loaded(COMMANDS), **groups, "completion": CompletionCommand}), end="")
+    return completion_script(shell, {**loaded(COMMANDS), **groups, "completion": CompletionCommand})
 
 
 def fail(message: str) -> NoReturn:

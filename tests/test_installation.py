@@ -12,7 +12,9 @@ import pytest
 
 import widesym
 from tests.support.analysis_directories import make
+from widesym import ensembles, models
 from widesym.launch.analyses.page import render
+from widesym.models.on_demand import homes_in
 
 ROOT = Path(__file__).parents[1]
 OTHERS = {"models.py": "OWN = 1\n", "analysis/__init__.py": "OWN = 2\n", "launch.py": "OWN = 3\n"}
@@ -110,8 +112,12 @@ def test_names_lead_to_what_they_say(name):
     assert found.__name__ == name
 
 
-def test_names_are_listed_once():
-    assert set(widesym._HOME_OF) == set(widesym.__all__)
+@pytest.mark.parametrize("package", [widesym, models, ensembles], ids=lambda package: package.__name__)
+def test_packages_export_what_they_import_on_demand(package):
+    assert set(homes_in(Path(package.__file__).read_text(encoding="utf-8"))) == set(package.__all__)
+
+
+def test_what_is_not_there_is_no_name():
     assert set(widesym.__all__) <= set(dir(widesym))
     with pytest.raises(AttributeError, match="no attribute 'Relus'"):
         _ = widesym.Relus

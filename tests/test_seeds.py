@@ -42,7 +42,7 @@ TAKING = {
     "train_ensemble": lambda seed: train_ensemble(NETWORK, TrainingRecipe(0.1), X, X[:, :2], X, 1, (0,), seed),
     "TrainConfig": lambda seed: TrainConfig(**TRAINED, seed=seed),
     "TrainConfig.data_seed": lambda seed: TrainConfig(**TRAINED, data_seed=seed),
-    "KernelConfig": lambda seed: KernelConfig(NETWORK, "digits", seed=seed),
+    "KernelConfig": lambda seed: KernelConfig(architecture=NETWORK, data="digits", seed=seed),
     "KernelSample": lambda seed: KernelSample({4: NETWORK}, X, seed=seed),
     "CifarBinary": lambda seed: CifarBinary("here", seed=seed),
     "CrossProduct": lambda seed: CrossProduct(2, 2, seed=seed),

@@ -10,8 +10,9 @@ augmentation, training), `widesym.analysis` (kernels, dynamics, estimators, figu
 disk). They are imported when they are asked for, so that `import widesym` takes no time.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from widesym.models.on_demand import on_demand
 
 if TYPE_CHECKING:
     from widesym.analysis.dynamics import Descent, Flow, largest_learning_rate, predict
@@ -37,19 +38,7 @@ if TYPE_CHECKING:
         dihedral,
     )
 
-_HOMES = {
-    "widesym.models": (
-        "Architecture Conv Dense Erf Flatten GlobalAvgPool GroupConv GroupPool LiftingConv Relu Tanh cyclic dihedral"
-    ),
-    "widesym.ensembles": "FullOrbit NoAugmentation RandomElement TrainingRecipe train_ensemble",
-    "widesym.analysis.kernels": "analytic_kernel",
-    "widesym.analysis.empirical": "empirical_ntk",
-    "widesym.analysis.dynamics": "Descent Flow largest_learning_rate predict",
-    "widesym.analysis.estimators.means": "estimate_mean",
-    "widesym.analysis.estimators.divergence": "divergence divergence_interval",
-    "widesym.launch.runs.stored": "open_run",
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+__getattr__, __dir__ = on_demand(__name__, __file__)
 
 __all__ = [
     "Architecture",
@@ -81,14 +70,3 @@ __all__ = [
     "predict",
     "train_ensemble",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """The name, from where it is defined."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'widesym' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME_OF[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])

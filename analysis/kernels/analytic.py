@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from widesym.analysis.kernels import composite
 from widesym.analysis.kernels.closed_form import check_kinds, check_layers, check_parametrization, check_readout
 from widesym.analysis.kernels.full import FullEngine, between_points
+from widesym.analysis.kernels.progress import Progress, in_pairs
 from widesym.models.architecture import Architecture
 from widesym.models.covariance import Covariance
 from widesym.models.layers.invariants import InputMap
@@ -40,25 +41,35 @@ class AnalyticKernel:
         check_kinds(self.architecture.layers)
 
     def __call__(
-        self, x1: Float[ArrayLike, "n1 *point channel"], x2: Float[ArrayLike, "n2 *point channel"] | None = None
+        self,
+        x1: Float[ArrayLike, "n1 *point channel"],
+        x2: Float[ArrayLike, "n2 *point channel"] | None = None,
+        progress: Progress | None = None,
     ) -> Kernel:
         """K and Θ of all pairs (theory.md §2-3; arXiv:2406.06504); of x1 with itself if x2 is left out.
 
-        Tile by tile, in the inputs' precision (float64 if JAX has that enabled). Raises NoClosedFormError for an
-        architecture without closed form, and ValueError for inputs that do not fit it, are empty or not finite, and
-        for kernels that overflow.
+        Tile by tile, in the inputs' precision (float64 if JAX has that enabled). `progress` is told after each how many
+        pairs of inputs are computed, and of how many. Raises NoClosedFormError for an architecture without closed form,
+        and ValueError for inputs that do not fit it, are empty or not finite, for kernels that overflow, and for
+        progress that is asked for under jit, where nothing is computed yet.
         """
-        kernel = self.unchecked(x1, x2)
+        kernel = self.unchecked(x1, x2, progress)
         check_kernel_finite(kernel)
         return kernel
 
     def unchecked(
-        self, x1: Float[ArrayLike, "n1 *point channel"], x2: Float[ArrayLike, "n2 *point channel"] | None = None
+        self,
+        x1: Float[ArrayLike, "n1 *point channel"],
+        x2: Float[ArrayLike, "n2 *point channel"] | None = None,
+        progress: Progress | None = None,
     ) -> Kernel:
         """The same, where kernels that overflow are the caller's to find."""
         x1, x2 = check_both(x1, x2)
         self._check(x1)
-        return Kernel(*composite.gram(self.architecture.layers, x1, x2))
+        if progress is not None and any(isinstance(x, jax.core.Tracer) for x in (x1, x2)):
+            raise ValueError("progress cannot be told under jit, where nothing is computed yet; leave it out")
+        pairs = len(x1) * (len(x1) + 1) // 2 if x2 is None else len(x1) * len(x2)
+        return Kernel(*composite.gram(self.architecture.layers, x1, x2, told=in_pairs(progress, pairs)))
 
     def before_pooling(
         self, x1: Float[ArrayLike, "n1 *point channel"], x2: Float[ArrayLike, "n2 *point channel"] | None = None

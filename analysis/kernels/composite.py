@@ -17,6 +17,7 @@ from widesym.analysis.kernels.closed_form import check_layers
 from widesym.analysis.kernels.engines import Batch
 from widesym.analysis.kernels.lag_plan import with_signals
 from widesym.analysis.kernels.order import flattening_late
+from widesym.analysis.kernels.progress import Told, in_pieces
 from widesym.analysis.kernels.propagation import Independent, Rules, propagate, recorded, replayed
 from widesym.models.architecture import Architecture
 from widesym.models.covariance import Covariance
@@ -29,23 +30,26 @@ from widesym.models.layers.residual import Identity
 from widesym.models.signal import Signal
 
 
-def gram(layers: Sequence[Layer], x1: Batch, x2: Batch | None, independent: bool = False) -> Covariance:
+def gram(
+    layers: Sequence[Layer], x1: Batch, x2: Batch | None, independent: bool = False, told: Told | None = None
+) -> Covariance:
     """(K, Θ) of all pairs of inputs, [n1, n2]; of x1 with itself, without x2.
 
-    `independent`: of two networks, each with weights of its own.
+    `independent`: of two networks, each with weights of its own. `told` hears how far it is.
     """
     layers = flattening_late(layers)
     layer, rest = layers[0], layers[1:]
     match layer:
         case Identity() if rest:
-            return gram(rest, x1, x2, independent)
+            return gram(rest, x1, x2, independent, told)
         case InputMap():
-            return gram(_after(layer, rest), layer.mapped(x1), None if x2 is None else layer.mapped(x2), independent)
+            mapped = layer.mapped(x1), None if x2 is None else layer.mapped(x2)
+            return gram(_after(layer, rest), *mapped, independent, told)
         case PartSum():
             columns, rules = x1 if x2 is None else x2, Independent(VectorRules()) if independent else VectorRules()
-            whole = _head(layer, rest, x1, columns, _gram_parts(layer, x1, columns, independent), rules)
+            whole = _head(layer, rest, x1, columns, _gram_parts(layer, x1, columns, independent, told), rules)
             return jax.tree.map(engines.mirrored, whole) if x2 is None else whole  # two orders of a pair round apart
-    return engines.gram_by_engine(_engine(layers, x1, independent), x1, x2)
+    return engines.gram_by_engine(_engine(layers, x1, independent), x1, x2, told)
 
 
 def diagonal(layers: Sequence[Layer], x: Batch) -> Covariance:
@@ -72,27 +76,31 @@ def _engine(layers: Sequence[Layer], x: Batch, independent: bool = False) -> eng
     return engines.choose_engine(Architecture(layers), tuple(x.shape[1:]), independent)
 
 
-def _gram_parts(layer: PartSum, x1: Batch, x2: Batch, independent: bool = False) -> Covariance:
+def _gram_parts(
+    layer: PartSum, x1: Batch, x2: Batch, independent: bool = False, told: Told | None = None
+) -> Covariance:
     """Σ_pq w_p w'_q K(x_p, x'_q); where parts have weights of their own, K is `independent` for p ≠ q."""
     (parts1, weights1), (parts2, weights2) = ((layer.parts(x), layer.weights(x)) for x in (x1, x2))
     split = (*parts1.shape[:2], *parts2.shape[:2])
 
-    def total(pairs: Float[Array, "part part"], independent: bool) -> Covariance:
+    def total(pairs: Float[Array, "part part"], independent: bool, told: Told | None) -> Covariance:
         flat1, flat2 = (parts.reshape(-1, *parts.shape[2:]) for parts in (parts1, parts2))
-        kernel = gram(layer.body, flat1, flat2, independent)
+        kernel = gram(layer.body, flat1, flat2, independent, told)
         return jax.tree.map(
             lambda k: jnp.einsum("apbq,ap,bq,pq->ab", k.reshape(split), weights1, weights2, pairs), kernel
         )
 
     slots = parts1.shape[1]
     if layer.is_shared:
-        return total(jnp.ones((slots, slots), x1.dtype), independent)
-    own = [gram(layer.body, parts1[:, p], parts2[:, p], independent) for p in range(slots)]
+        return total(jnp.ones((slots, slots), x1.dtype), independent, told)
+    centred = check_layers(layer.body, layer.part(Signal.of_input(x1.shape[1:]))).gaussian
+    *of_own, of_others = in_pieces(told, [1] * slots + [0 if centred else slots**2])
+    own = [gram(layer.body, parts1[:, p], parts2[:, p], independent, of_own[p]) for p in range(slots)]
     masks = [weights1[:, p, None] * weights2[:, p] for p in range(slots)]
     same = jax.tree.map(lambda *ks: sum(mask * k for mask, k in zip(masks, ks, strict=True)), *own)
-    if check_layers(layer.body, layer.part(Signal.of_input(x1.shape[1:]))).gaussian:
+    if centred:
         return same  # what the slots add up is centred: different ones are uncorrelated
-    return jax.tree.map(jnp.add, same, total(1 - jnp.eye(slots, dtype=x1.dtype), True))
+    return jax.tree.map(jnp.add, same, total(1 - jnp.eye(slots, dtype=x1.dtype), True, of_others))
 
 
 def _diagonal_parts(layer: PartSum, x: Batch) -> Covariance:

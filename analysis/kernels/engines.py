@@ -11,6 +11,7 @@ from widesym.analysis.kernels.blocks import in_lanes
 from widesym.analysis.kernels.full import FullEngine
 from widesym.analysis.kernels.lag_plan import MixedLagsError
 from widesym.analysis.kernels.lags import LagEngine
+from widesym.analysis.kernels.progress import Told, tell
 from widesym.analysis.kernels.spherical import SphericalEngine
 from widesym.models.architecture import Architecture
 from widesym.models.covariance import Covariance
@@ -57,20 +58,26 @@ def choose_engine(architecture: Architecture, input_shape: tuple[int, ...], inde
     return FullEngine(architecture, input_shape, independent)
 
 
-def gram_by_engine(engine: Engine, x1: Batch, x2: Batch | None) -> Covariance:
-    """(K, Θ) of all pairs, [n1, n2]; of x1 with itself, each pair once, without x2."""
+def gram_by_engine(engine: Engine, x1: Batch, x2: Batch | None, told: Told | None = None) -> Covariance:
+    """(K, Θ) of all pairs, [n1, n2]; of x1 with itself, each pair once, without x2; `told` hears of each tile.
+
+    Rows `above` the diagonal are left out, and `computed` are the others of each tile.
+    """
     columns = x1 if x2 is None else x2
-    width = min(tile_width(engine), len(columns))
+    width, done = min(tile_width(engine), len(columns)), 0
+    tops, starts = range(0, len(x1), ROWS), range(0, len(columns), width)
+    above = {(top, start): max(0, start - top) if x2 is None else 0 for top in tops for start in starts}
+    computed = {(top, start): max(0, min(ROWS, len(x1) - top) - rows) for (top, start), rows in above.items()}
     with jax.default_matmul_precision("float32"):  # accelerators would round the factors to fewer bits
         blocks = []
-        for top in range(0, len(x1), ROWS):
+        for top in tops:
             rows = _prepare(engine, x1[top : top + ROWS])
             tiles = []
-            for start in range(0, len(columns), width):
-                skipped = start - top if x2 is None else 0  # above the diagonal
-                tiles.append(
-                    _tile(engine, rows, _prepare(engine, _filled(columns[start : start + width], width)), skipped)
-                )
+            for start in starts:
+                prepared = _prepare(engine, _filled(columns[start : start + width], width))
+                tiles.append(_tile(engine, rows, prepared, above[top, start]))
+                done += computed[top, start]
+                tell(told, tiles[-1], done / sum(computed.values()))
             blocks.append(jax.tree.map(lambda *ks: jnp.concatenate(ks, axis=1)[:, : len(columns)], *tiles))
     whole = jax.tree.map(lambda *ks: jnp.concatenate(ks), *blocks)
     return jax.tree.map(mirrored, whole) if x2 is None else whole

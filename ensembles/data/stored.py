@@ -1,10 +1,12 @@
 """Data sets as files, one each: what a run directory keeps of the data that it was made with."""
 
+import contextlib
 import json
 import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -29,10 +31,9 @@ def save_dataset(file: IO[bytes], data: Dataset) -> None:
 
 def load_dataset(path: Path) -> Dataset:
     """The set in a file of `save_dataset`; raises DataError where there is none, or it is damaged."""
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file.get(name) for name in ARRAYS}
-            about = json.loads(str(file["about"]))
+    with _opened(path) as file:
+        arrays = {name: file.get(name) for name in ARRAYS}
+        about = json.loads(str(file["about"]))
         quantities = tuple(Quantity(*pair) for pair in about["quantities"])
         normalisation = about.get("normalisation")  # files of earlier versions do not say
         return Dataset(
@@ -45,5 +46,22 @@ def load_dataset(path: Path) -> Dataset:
             quantities,
             normalisation and Normalisation(**normalisation),
         )
+
+
+def load_names(path: Path) -> tuple[str, ...]:
+    """Of the quantities that the set in a file has values of, or else of its classes; raises DataError as
+    `load_dataset`, but does not look at the arrays.
+    """
+    with _opened(path) as file:
+        about = json.loads(str(file["about"]))
+        return tuple(str(name) for name, _ in about["quantities"]) or tuple(map(str, about["classes"]))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The npz file to read from; raises DataError where it cannot be."""
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            yield file
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no data set that can be read ({type(error).__name__}: {error})") from None

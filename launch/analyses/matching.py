@@ -15,7 +15,8 @@ from widesym.analysis.estimators.logits import EnsembleLogits
 from widesym.analysis.estimators.orbit_statistics import orbit_sets
 from widesym.analysis.estimators.orbits import target_matrices
 from widesym.ensembles.data import Dataset
-from widesym.ensembles.recorder import METRICS, OF_VALUES, Sick
+from widesym.ensembles.metric_names import METRICS, OF_VALUES
+from widesym.ensembles.recorder import Sick
 from widesym.launch.analyses.common_times import common_records
 from widesym.launch.errors import ConfigError, MismatchError
 from widesym.launch.runs.data import sets_of_runs
@@ -95,7 +96,7 @@ def _check_same_outputs(
 ) -> None:
     """What networks are trained to say is the training set's, the first of each run."""
     (a, run_a, sets_a), (b, run_b, sets_b) = one, other
-    logits = [stored_logits(run).shape[-1] for run in (run_a, run_b)]
+    logits = [stored_logits(run.path).shape[-1] for run in (run_a, run_b)]
     if logits[0] != logits[1]:
         raise MismatchError(f"{b} has {logits[1]} logits, but {a} has {logits[0]}; they are not of the same things")
     first, second = (next(iter(sets.values())) for sets in (sets_a, sets_b))
@@ -176,7 +177,7 @@ def _compared(matched: Matched, name: str, prediction: Mapping[str, Prediction] 
         at = [stored.index(step) for step in matched.steps[name]]
         measured = METRICS if matched.trained_on.has_classes else OF_VALUES  # earlier versions stored all, always
         training = {metric: store[metric].values[at][:, kept] for metric in measured}
-    array = stored_logits(run)
+    array = stored_logits(run.path)
     orbits = {}
     with contextlib.suppress(ConfigError):  # of an orbit of somebody's own, which findings say
         rho = run.orbit and target_matrices(run.orbit, array.shape[-1])

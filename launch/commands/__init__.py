@@ -6,7 +6,7 @@ from widesym.launch.recipes import RECIPES
 COMMANDS = {
     "train": Lazily("widesym.launch.commands.train", "TrainCommand"),
     "sweep": Lazily("widesym.launch.commands.sweep", "SweepCommand"),
-    "status": Lazily("widesym.launch.commands.status", "StatusCommand"),
+    "status": Lazily("widesym.launch.commands.status", "StatusCommand", light=True),
     "results": Lazily("widesym.launch.commands.results", "ResultsCommand"),
     "work": Lazily("widesym.launch.commands.work", "WorkCommand"),
     "kernel": Lazily("widesym.launch.commands.kernel", "KernelCommand"),

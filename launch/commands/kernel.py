@@ -20,13 +20,14 @@ from widesym.ensembles.data import Splits
 from widesym.launch.config.changes import overridden
 from widesym.launch.config.options import FileOptions
 from widesym.launch.config.own import modules_named
-from widesym.launch.config.specs import made, read_mapping
+from widesym.launch.config.specs import made
 from widesym.launch.console import print_plain
 from widesym.launch.errors import ConfigError, RunDirectoryError
-from widesym.launch.kernels.config import KernelConfig, KernelOptions
+from widesym.launch.kernels.config import KernelConfig, KernelOptions, kernel_fields
 from widesym.launch.kernels.consent import agree, work_of
 from widesym.launch.kernels.gram import compute_gram, describe_info
 from widesym.launch.runs.files import write_json
+from widesym.launch.training.based import read_based
 
 CHEAPER = "Fewer inputs (--train, --test) take less, in proportion to the pairs; --info says more"
 SHOWN = 1000  # rows of the Gram matrix that the heat map shows at most
@@ -39,7 +40,7 @@ class KernelCommand:
     """
 
     config: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
-    """YAML file with architecture and data (docs/kernels.md)."""
+    """YAML file with architecture and data, or one for widesym train (docs/kernels.md)."""
     info: bool = False
     """Only say how many lags, how much memory and disk and how long it will take."""
     yes: bool = False
@@ -59,8 +60,11 @@ class KernelCommand:
 
     def run(self, console: Console) -> None:
         """Compute, or tell; raises ConfigError for what cannot be computed."""
-        content = overridden(read_mapping(self.config), self.overrides.changes())
+        fields, left_out = kernel_fields(read_based(self.config))
+        content = overridden(fields, self.overrides.changes())
         config = made(KernelConfig, content, str(self.config), modules=modules_named(content))
+        if left_out:
+            print_plain(console, f"{self.config} is for widesym train; left out here: {', '.join(left_out)}")
         try:
             self._run(config, console)
         except RunDirectoryError:

@@ -14,7 +14,7 @@ from widesym.launch.config.checks import check_output
 from widesym.launch.config.options import FileOptions, option
 from widesym.launch.config.own import Imports, Modules, modules_named
 from widesym.launch.config.snapshots import Snapshots
-from widesym.launch.config.specs import made, read_mapping
+from widesym.launch.config.specs import made
 from widesym.launch.config.yaml import dumped
 from widesym.launch.console import print_plain
 from widesym.launch.errors import ConfigError, RunDirectoryError
@@ -26,6 +26,7 @@ from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import spec_of
 from widesym.launch.runs.run import Run
 from widesym.launch.runs.stored import StoredRun
+from widesym.launch.training.based import read_based
 from widesym.launch.training.config import TrainConfig, TrainOptions, described, with_changes
 from widesym.launch.training.cost import TrainingCost, batch_shapes, training_cost
 from widesym.launch.training.duration import predicted_time
@@ -123,7 +124,7 @@ def name_of(config: Path) -> str:
 
 def plan_of_file(path: Path, changes: Mapping[str, Any], output: Path) -> TrainingPlan:
     """What a file describes, with other values at these dotted paths (`with_changes`), to be trained in `output`."""
-    content = read_mapping(path)
+    content = read_based(path)
     try:
         content = with_changes(content, changes)
     except ConfigError as error:

@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 
 from widesym.ensembles.data import DataError
 from widesym.ensembles.data.stored import load_dataset
-from widesym.launch.runs.data import file_of
 from widesym.launch.runs.metrics import read_metrics
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord
@@ -86,7 +85,7 @@ def check_data_digests(path: Path, record: RunRecord) -> tuple[tuple[int, ...] |
     """Hold every data set against its digest in the record; and the shape of an input, if it is known."""
     shape, checks = None, []
     for index, (name, recorded) in enumerate(record.data.items()):
-        file = file_of(path, index, name)
+        file = RunPaths(path).data(index, name)
         label, remedy = file.relative_to(path).as_posix(), f"remove {file} and {ANEW}"
         if not file.exists():
             earlier = not file.parent.exists()

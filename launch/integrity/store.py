@@ -11,7 +11,7 @@ from jaxtyping import Bool, Shaped
 
 from widesym.ensembles.checks import listed
 from widesym.ensembles.files import first_line
-from widesym.ensembles.recorder import METRICS, OF_VALUES
+from widesym.ensembles.metric_names import METRICS, OF_VALUES
 
 ALWAYS = ("logits", "healthy", "recorded", "step", *OF_VALUES)  # arrays of every store
 

@@ -1,28 +1,36 @@
 """The kernels that a file for `widesym kernel` describes."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 from widesym.analysis.dynamics.regression import NestedSubsets
 from widesym.analysis.gram.spec import Precision
 from widesym.ensembles.data import Splits
 from widesym.launch.config.options import options_of
-from widesym.launch.config.specs import architecture_of, check_splits, splits_of
+from widesym.launch.config.specs import check_splits, splits_of
+from widesym.launch.training.config import TrainConfig, network_of
 from widesym.models.architecture import Architecture
 from widesym.models.checks import check_positive
+from widesym.models.groups import Group
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KernelConfig:
     """What a file for `widesym kernel` says.
 
     Each field has an option of its own, whose help is the text below it (config/options.py). `architecture` is a spec
-    or the name of one of the zoo, `data` a source, its name or the path of a file or folder; `train`, `test` and
-    `seed`, if given, replace the source's. `sizes` are those of the learning curve, each drawn `draws` times.
+    or the name of one of the zoo; `group`, if given, is that of its layers, and `width` theirs, which kernels do not
+    depend on, no more than on the number of logits. `data` is a source, its name or the path of a file or folder;
+    `train`, `test` and `seed`, if given, replace the source's. `sizes` are those of the learning curve, each drawn
+    `draws` times.
     """
 
     architecture: Any
     """Name of the zoo (widesym models), or '{type: Architecture, layers: [...]}'."""
+    width: int | None = field(default=None, metadata={"otherwise": "the architecture's own"})
+    """Features of the first hidden layer, as in files for training; kernels do not depend on it."""
+    group: Group | None = field(default=None, metadata={"otherwise": "the architecture's own", "metavar": "GROUP"})
+    """Group of every layer that is on one: C4, D4, ..."""
     data: Any
     """Name (widesym data list), path, or source such as '{type: IsingEnergies, size: 8, train: 64, test: 64}'."""
     train: int | None = field(default=None, metadata={"otherwise": "what the source has"})
@@ -45,8 +53,8 @@ class KernelConfig:
             raise ValueError(f"sizes are {self.sizes!r}; they must be a list of whole numbers, like [10, 100]")
 
     def network(self) -> Architecture:
-        """The architecture whose kernel is computed; raises ConfigError for a name that is not in the zoo."""
-        return architecture_of(self.architecture)
+        """The architecture whose kernel is computed; raises ValueError as `network_of` does."""
+        return network_of(self.architecture, self.width, self.group)
 
     def splits(self) -> Splits:
         """The data; raises DataError where they cannot be had."""
@@ -59,3 +67,25 @@ class KernelConfig:
 
 
 KernelOptions = options_of(KernelConfig)
+OF_TRAINING = {"members", "recipe"}  # what every file for `widesym train` has
+
+
+class Fields(NamedTuple):
+    """Those of a file for `widesym kernel`, and the names of those of a file for `widesym train` that were left out."""
+
+    values: dict[Any, Any]
+    left_out: tuple[str, ...] = ()
+
+
+def kernel_fields(content: dict[Any, Any]) -> Fields:
+    """The content of a file, without what concerns training alone where it is one for `widesym train`: there `seed` is
+    the networks', and `data_seed` the data's, which is that of kernels.
+    """
+    if not content.keys() >= OF_TRAINING:
+        return Fields(content)
+    of_kernels = {each.name for each in fields(KernelConfig)} - {"seed"}
+    left_out = tuple(each.name for each in fields(TrainConfig) if each.name not in of_kernels | {"data_seed"})
+    kept = {name: value for name, value in content.items() if name not in left_out}
+    if "data_seed" in kept:
+        kept["seed"] = kept.pop("data_seed")
+    return Fields(kept, tuple(name for name in content if name in left_out))

@@ -1,6 +1,5 @@
 """The data of a run: kept in its directory, or loaded again, and held against the digests that the directory has."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
@@ -11,23 +10,17 @@ from widesym.ensembles.data import DataError, Dataset
 from widesym.ensembles.data.stored import load_dataset, save_dataset
 from widesym.ensembles.files import write_whole
 from widesym.launch.config.specs import source_of
+from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
-
-LONGEST = 80  # characters of a set's name in that of its file
 
 
 def write_sets(path: Path, sets: Iterable[Dataset]) -> None:
     """Keep the data of the run in `path`, one file a set; what is there is left as it is."""
     (path / "data").mkdir(exist_ok=True)
     for index, data in enumerate(sets):
-        file = file_of(path, index, data.name)
+        file = RunPaths(path).data(index, data.name)
         if not file.exists():
             write_whole(file, partial(save_dataset, data=data))
-
-
-def file_of(path: Path, index: int, name: str) -> Path:
-    """Where the set of this number and name is kept."""
-    return path / "data" / f"{index}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:LONGEST]}.npz"
 
 
 def stored_sets(run: StoredRun) -> dict[str, Dataset]:
@@ -44,7 +37,7 @@ def stored_set(run: StoredRun, name: str) -> Dataset:
     if name in run.sets_read:
         return run.sets_read[name]
     recorded = run.record.data[name]
-    file = file_of(run.path, list(run.record.data).index(name), name)
+    file = RunPaths(run.path).data(list(run.record.data).index(name), name)
     if not file.exists():
         raise DataError(
             f"{run.path} keeps no data ({file.name} is missing), as runs of earlier versions; train it again in "

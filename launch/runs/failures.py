@@ -7,8 +7,6 @@ import time
 import traceback
 from pathlib import Path
 
-import jax
-
 from widesym.launch.runs.files import write_json
 
 FILE = "failed.json"
@@ -16,6 +14,8 @@ FILE = "failed.json"
 
 def note_failure(path: Path, error: Exception) -> None:
     """Say in the run's directory what it failed of, unless not even that can be written."""
+    import jax  # here: who only looks at run directories does without
+
     if jax.process_index() > 0:
         return
     try:

@@ -1,4 +1,4 @@
-"""metrics.csv: loss, and accuracies or errors, at every recorded step; and what members' last batches left.
+"""metrics.csv: loss, and accuracies or errors, at every recorded step.
 
 Members with numbers of their own, as learning rates, are not averaged over: there is a row for each value.
 """
@@ -6,21 +6,14 @@ Members with numbers of their own, as learning rates, are not averaged over: the
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import zarr
 from jaxtyping import Bool, Float
 
 from widesym.ensembles.data import Dataset
-from widesym.ensembles.files import readable
 from widesym.ensembles.losses import Loss
-from widesym.ensembles.recorder import METRICS
-from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.files import write_text
-from widesym.launch.runs.paths import RunPaths
 
 Row = Mapping[str, float | str]
 
@@ -84,58 +77,3 @@ def add_rows(path: Path, new: Sequence[Row]) -> None:
     writer.writeheader()
     writer.writerows([*rows, *new])
     write_text(path, text.getvalue())
-
-
-class OfMembers(NamedTuple):
-    """Of each member at a recorded step: whether it is healthy, and those of METRICS that its store has, by name."""
-
-    healthy: Bool[np.ndarray, " member"]
-    metrics: dict[str, Float[np.ndarray, " member"]]
-
-    def medians(self) -> dict[str, float]:
-        """Over healthy members, by name; without those that are not defined, as of step 0, before any batch."""
-        of_healthy = {name: values[self.healthy] for name, values in self.metrics.items()}
-        defined = {name: values for name, values in of_healthy.items() if len(values) and np.isfinite(values).all()}
-        return {name: float(np.median(values)) for name, values in defined.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Recorded:
-    """What a run directory has recorded when it is looked at: `steps`, ascending, and where in the store they are.
-
-    Steps that are recorded stay as they are while a process records others.
-    """
-
-    path: Path
-    positions: Mapping[int, int]
-
-    @property
-    def steps(self) -> list[int]:
-        """Those that are recorded, ascending."""
-        return [*self.positions]
-
-    @classmethod
-    def of(cls, path: Path) -> "Recorded":
-        """Of the run in `path`, perhaps nothing (yet); raises RunDirectoryError where its store cannot be read."""
-        store = RunPaths(path).store
-        if not store.exists():
-            return cls(path, {})
-        with readable(store, RunDirectoryError):
-            group = zarr.open_group(store, mode="r")
-            recorded, steps = (np.asarray(group[name]) for name in ("recorded", "step"))
-        return cls(path, {int(steps[at]): int(at) for at in np.flatnonzero(recorded)})
-
-    def members_at(self, step: int) -> OfMembers:
-        """The members at one of the steps; raises RunDirectoryError where that cannot be read."""
-        store = RunPaths(self.path).store
-        with readable(store, RunDirectoryError):
-            group = zarr.open_group(store, mode="r")
-            row = self.positions[step]
-            found = {name: _row(group, name, row) for name in METRICS if name in group}
-            return OfMembers(_row(group, "healthy", row), found)
-
-
-def _row(group: zarr.Group, name: str, row: int) -> np.ndarray:
-    array = group[name]
-    assert isinstance(array, zarr.Array)
-    return np.asarray(array[row])

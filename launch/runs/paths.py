@@ -1,7 +1,10 @@
 """Where the files of a run directory are."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+LONGEST = 80  # characters of a set's name in that of its file
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,7 @@ class RunPaths:
     def finished(self) -> Path:
         """That the run has ended: seconds, memory, and the digests of all that is recorded."""
         return self.root / "finished.json"
+
+    def data(self, index: int, name: str) -> Path:
+        """The data set of this number and name, as it went in."""
+        return self.root / "data" / f"{index}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:LONGEST]}.npz"

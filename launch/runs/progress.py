@@ -1,4 +1,4 @@
-"""Progress of an ensemble's training, a Gram matrix, or sampled kernels: a bar on a terminal, plain lines elsewhere."""
+"""Progress of an ensemble's training, kernels, or whatever is counted: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import math
@@ -92,6 +92,13 @@ def _lines(console: Console, name: str, members: int, steps: int, rate: Callable
         print_plain(console, f"{name}: {done}, {left}{training_line(now, scores)}")
 
     return report
+
+
+@contextlib.contextmanager
+def kernel_progress(console: Console, name: str = "kernel") -> Iterator[Callable[[int, int], None]]:
+    """A function for `analytic_kernel(arch)(x1, x2, progress=…)`; shows pairs, pairs a second and time left."""
+    with _counted(console, name, "pairs", "pairs/s") as report:
+        yield lambda done, total: report(done, total, 1)
 
 
 @contextlib.contextmanager

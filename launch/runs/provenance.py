@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jax
-
 PACKAGES = ("widesym", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "xarray", "zarr")
 
 
 def circumstances() -> dict[str, Any]:
     """Command line, versions, git commit and digest of what differs from it, machine, device."""
+    import jax  # here: who only looks at run directories does without
+
     device = jax.devices()[0]
     return {
         "command": list(sys.argv),

@@ -21,6 +21,7 @@ from widesym.ensembles import Strategy, Trainer, TrainingRecipe
 from widesym.ensembles.augmentation import FixedCopies
 from widesym.ensembles.checkpoints import Checkpoints, saved_steps
 from widesym.ensembles.data.dataset import Dataset
+from widesym.ensembles.data.stored import load_names
 from widesym.ensembles.files import readable
 from widesym.ensembles.randomness import initial_key, roots
 from widesym.ensembles.recorder import Sick, members_kept
@@ -28,6 +29,7 @@ from widesym.launch.config.own import Modules
 from widesym.launch.config.snapshots import named_leaves
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.directory import holder
+from widesym.launch.runs.logits import labelled
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord, read_record, spec_of
 from widesym.models.architecture import Architecture
@@ -139,6 +141,22 @@ class StoredRun:
         """Recorded at step 0, the training inputs' first."""
         with self.store() as store:
             return store.logits[store.step.values.tolist().index(0)].values
+
+    @property
+    def logits(self) -> xr.DataArray:
+        """What is recorded (time, member, sample, logit), with labels, read as it is used: `labelled_logits()`."""
+        return self.labelled_logits()
+
+    def labelled_logits(self, sick: Sick = "refuse") -> xr.DataArray:
+        """The logits at `recorded_steps` with labels for `sel` (`labelled`), the names of classes or quantities among
+        them if the directory keeps the training set.
+
+        `sick` members are treated as by `read_logits`. Raises SickMembersError as that does, RunDirectoryError where
+        the store cannot be read, and DataError where the training set cannot.
+        """
+        file = RunPaths(self.path).data(0, self.record.training_set)
+        outputs = load_names(file) if file.exists() else ()
+        return labelled(RunPaths(self.path).store, self.recorded_steps, self.members(sick), outputs)
 
     @property
     def digest_of_initial_logits(self) -> str | None:

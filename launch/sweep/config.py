@@ -1,7 +1,7 @@
 """What a file for `widesym sweep` says: one description of many runs."""
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +12,11 @@ from widesym.ensembles.randomness import Randomness
 from widesym.launch.config.own import Modules, modules_named
 from widesym.launch.config.specs import made, read_mapping
 from widesym.launch.errors import ConfigError
+from widesym.launch.sweep.changes import Changes, describe_changes
+from widesym.launch.training.based import on_base
 from widesym.launch.training.config import TrainConfig, described, with_changes
 
-Changes = dict[str, Any]  # dotted paths of fields, and their values
-
 MOST_POINTS = 100_000
-LONGEST = 24  # characters of a value, for people
 AS_WRITTEN = {"as_written": True}  # values become specs once they are in their place
 
 
@@ -80,14 +79,14 @@ class Point(NamedTuple):
 def read_sweep(path: Path, changes: Mapping[str, Any], of_base: Mapping[str, Any]) -> SweepConfig:
     """The sweep in a YAML file with other values in some fields, and in some of its base, by dotted paths.
 
-    Raises ConfigError for what is no sweep.
+    The base, the path of a file or its fields, may have a base as any file for `widesym train` may (`on_base`). Raises
+    ConfigError for what is no sweep.
     """
     content = {**read_mapping(path), **changes}
-    if isinstance(content.get("base"), str):
-        try:
-            content = content | {"base": read_mapping(path.parent / content["base"])}
-        except ConfigError as error:
-            raise ConfigError(f"{path}, base: {error}") from None
+    base = content.get("base")
+    if isinstance(base, str | dict):
+        fields = {"base": base} if isinstance(base, str) else base
+        content = content | {"base": on_base(fields, path)}
     if of_base and isinstance(content.get("base"), dict):
         try:
             content = content | {"base": with_changes(content["base"], of_base)}
@@ -127,40 +126,6 @@ def modules_of(points: Iterable[Point]) -> Modules:
 def place_of(where: str, number: int, changes: Changes) -> str:
     """A run, for messages: its place in the file, counted from 0, and what sets it apart."""
     return f"{where}, run {number + 1}{f' ({describe_changes(changes)})' if changes else ''}"
-
-
-def describe_changes(changes: Changes) -> str:
-    """What sets a run apart, for people: last parts of fields, and short values."""
-    names = short_names(changes)
-    return ", ".join(f"{names[field]}={short(value)}" for field, value in changes.items())
-
-
-def short_names(fields: Collection[str]) -> dict[str, str]:
-    """The fields' last parts, as many of each as it takes to tell it from the others."""
-    parts = {field: field.split(".") for field in fields}
-
-    def shortest(field: str) -> str:
-        others = [parts[other] for other in fields if other != field]
-        lengths = range(1, len(parts[field]) + 1)
-        told_apart = (n for n in lengths if all(other[-n:] != parts[field][-n:] for other in others))
-        return ".".join(parts[field][-next(told_apart, len(parts[field])) :])
-
-    return {field: shortest(field) for field in fields}
-
-
-def short(value: Any) -> str:
-    """A value on little space: of specs their first parts, of lists their first item."""
-    if isinstance(value, dict) and "type" in value:
-        rest = ", ".join(short(each) for name, each in value.items() if name != "type")
-        return f"{value['type']}({cut(rest)})"
-    if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
-        return short(value[0]) + (", …" if len(value) > 1 else "")
-    return cut(str(value))
-
-
-def cut(text: str) -> str:
-    """The beginning of what is long."""
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def is_changes(value: Any) -> bool:

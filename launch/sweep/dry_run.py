@@ -7,7 +7,8 @@ from widesym.launch.config.yaml import dumped
 from widesym.launch.errors import ConfigError
 from widesym.launch.runs.disk import bytes_text
 from widesym.launch.runs.run import Run
-from widesym.launch.sweep.config import Point, SweepConfig, describe_changes
+from widesym.launch.sweep.changes import describe_changes
+from widesym.launch.sweep.config import Point, SweepConfig
 from widesym.launch.sweep.directory import StoredJob, SweepDirectory
 from widesym.launch.sweep.footprint import footprint_of_sweep
 from widesym.launch.sweep.jobs import program

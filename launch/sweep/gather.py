@@ -16,7 +16,7 @@ from widesym.ensembles.recorder import create_store
 from widesym.ensembles.trainer import DivergedError, Record
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.integrity.files import file_digests
-from widesym.launch.runs.data import file_of, write_sets
+from widesym.launch.runs.data import write_sets
 from widesym.launch.runs.directory import holder
 from widesym.launch.runs.failures import note_failure
 from widesym.launch.runs.files import write_json
@@ -24,7 +24,8 @@ from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import read_record
 from widesym.launch.runs.records import write_moment
 from widesym.launch.runs.run import Run
-from widesym.launch.sweep.directory import JobMembers, SweepDirectory
+from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.folder import JobMembers
 from widesym.launch.sweep.jobs import digest
 from widesym.launch.sweep.share import share_data
 from widesym.launch.training.stability import FILE as STABILITY
@@ -91,7 +92,7 @@ def _put_together(directory: SweepDirectory, name: str) -> None:
 
 def _sets_of(part: Path) -> tuple[Dataset, ...]:
     """The data that members were trained on."""
-    return tuple(load_dataset(file_of(part, index, name)) for index, name in enumerate(read_record(part).data))
+    return tuple(load_dataset(RunPaths(part).data(index, name)) for index, name in enumerate(read_record(part).data))
 
 
 def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zarr.Group, JobMembers]]) -> None:

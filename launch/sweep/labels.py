@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.metrics import Recorded
-from widesym.launch.sweep.config import Changes, describe_changes
-from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
+from widesym.launch.sweep.changes import Changes, describe_changes
+from widesym.launch.sweep.folder import StoredPlan, SweepFolder
+from widesym.launch.sweep.recorded import Recorded
 
 MOST_TOLD = 4  # labels of missing runs
 UNCHANGED = "base"  # a run in which nothing is changed
@@ -61,7 +61,7 @@ class LabelledRuns(NamedTuple):
 
 def labelled_runs(path: Path) -> LabelledRuns:
     """The runs of the sweep in `path`; raises RunDirectoryError where none of them has recorded anything."""
-    directory = SweepDirectory(path)
+    directory = SweepFolder(path)
     labels = labels_of(runs_of(directory.read_plans()))
     there = {name for name in labels if Recorded.of(directory.run(name)).steps}
     if not there:

@@ -7,9 +7,10 @@ from rich.console import Console
 
 from widesym.launch.console import print_plain
 from widesym.launch.runs.progress import member_progress
-from widesym.launch.sweep.config import describe_changes
-from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
+from widesym.launch.sweep.changes import describe_changes
+from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.executors.base import Assignment, End, Ended
+from widesym.launch.sweep.folder import StoredPlan
 from widesym.launch.sweep.gather import gather
 from widesym.launch.sweep.states import JobState, job_states
 

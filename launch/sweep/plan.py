@@ -11,7 +11,8 @@ from widesym.launch.runs.failures import FILE as FAILED
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.run import Run
 from widesym.launch.sweep.config import Point, SweepConfig, place_of
-from widesym.launch.sweep.directory import JobMembers, StoredJob, StoredPlan, SweepDirectory, Wanted
+from widesym.launch.sweep.directory import StoredJob, SweepDirectory, Wanted
+from widesym.launch.sweep.folder import JobMembers, StoredPlan
 from widesym.launch.sweep.gather import gather
 from widesym.launch.sweep.jobs import Job, SweepRun, digest, digest_of_part, packed, program, whole_run_job
 from widesym.launch.training.config import TrainConfig, described

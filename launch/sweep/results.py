@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from widesym.ensembles.hyperparameters import groups_of
 from widesym.launch.errors import ConfigError, RunDirectoryError
-from widesym.launch.runs.metrics import OfMembers, Row, read_metrics
+from widesym.launch.runs.metrics import Row, read_metrics
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord, read_record
-from widesym.launch.sweep.config import Changes, describe_changes, short_names
+from widesym.launch.sweep.changes import Changes, describe_changes, short_names
 from widesym.launch.sweep.labels import is_sweep, labels_of, parameters_of
+from widesym.launch.sweep.recorded import OfMembers
 from widesym.launch.sweep.sources import Records
 from widesym.launch.sweep.states import State
 from widesym.launch.sweep.status import rows_in

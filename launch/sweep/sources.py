@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.metrics import OfMembers, Recorded
 from widesym.launch.runs.paths import RunPaths
-from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.folder import SweepFolder
+from widesym.launch.sweep.recorded import OfMembers, Recorded
 
 ALL = slice(None)
 
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 Places = tuple[Place, ...]
 
 
-def places_of(directory: SweepDirectory, run: str) -> Places:
+def places_of(directory: SweepFolder, run: str) -> Places:
     """Where all members of a run are, or will be, recorded; nowhere where nothing is said of it yet."""
     own = directory.run(run)
     if RunPaths(own).store.exists():

@@ -9,7 +9,7 @@ from widesym.launch.runs.directory import holder
 from widesym.launch.runs.failures import failure_in
 from widesym.launch.runs.heartbeat import Heartbeat, beating_now, read_heartbeat
 from widesym.launch.runs.paths import RunPaths
-from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.folder import SweepFolder
 
 State = Literal["waiting", "queued", "running", "stale", "failed", "finished"]
 
@@ -23,7 +23,7 @@ class JobState(NamedTuple):
 
 
 def job_states(
-    directory: SweepDirectory, jobs: Mapping[str, Sequence[str]], queued: Collection[str] = ()
+    directory: SweepFolder, jobs: Mapping[str, Sequence[str]], queued: Collection[str] = ()
 ) -> dict[str, JobState]:
     """How each job stands, by name; `jobs` are their runs, and `queued` those that a cluster has taken.
 
@@ -47,7 +47,7 @@ def with_other_hosts(found: dict[Path, JobState]) -> dict[Path, JobState]:
     return {path: each._replace(state="running") if path in beating else each for path, each in found.items()}
 
 
-def state_of_runs(directory: SweepDirectory, job: str, runs: Sequence[str]) -> JobState | None:
+def state_of_runs(directory: SweepFolder, job: str, runs: Sequence[str]) -> JobState | None:
     """How a job stands that has nothing left to do for its runs; None where it has."""
     unfinished = [run for run in runs if not directory.is_finished(run)]
     if not unfinished:

@@ -7,9 +7,9 @@ from widesym.launch.errors import RunDirectoryError
 from widesym.launch.lazily import loaded
 from widesym.launch.runs.directory import runs_within
 from widesym.launch.runs.failures import failure_in
-from widesym.launch.sweep.config import Changes, describe_changes
-from widesym.launch.sweep.directory import SweepDirectory
-from widesym.launch.sweep.executors import EXECUTORS
+from widesym.launch.sweep.changes import Changes, describe_changes
+from widesym.launch.sweep.executors import QUEUES
+from widesym.launch.sweep.folder import SweepFolder
 from widesym.launch.sweep.labels import is_sweep, runs_of
 from widesym.launch.sweep.sources import Place, Places, Records, places_of
 from widesym.launch.sweep.states import JobState, State, job_states, state_of_directory, with_other_hosts
@@ -48,19 +48,19 @@ class Row(NamedTuple):
 def rows_in(path: Path) -> list[Row]:
     """How the runs of a sweep stand, or else those of all run directories that are found."""
     if is_sweep(path):
-        return rows_of(SweepDirectory(path))
+        return rows_of(SweepFolder(path))
     places = runs_within(path)
     found = with_other_hosts({place: state_of_directory(place) for place in places})
     names = {place: str(place.relative_to(path)) if place != path else place.absolute().name for place in places}
     return [Row(names[place], {}, ((names[place], found[place]),), (Place(place),)) for place in places]
 
 
-def rows_of(directory: SweepDirectory) -> list[Row]:
+def rows_of(directory: SweepFolder) -> list[Row]:
     """How all runs of all plans stand, in their order."""
     plans = directory.read_plans()
     runs = runs_of(plans)
     jobs = {name: job for plan in plans for name, job in plan.jobs.items() if set(job) & set(runs)}
-    queued = set().union(*(executor.queued(directory) for executor in loaded(EXECUTORS).values()))
+    queued = set().union(*(queue(directory) for queue in loaded(QUEUES).values()))
     found = job_states(directory, jobs, queued)
     rows = []
     for run, changes in runs.items():

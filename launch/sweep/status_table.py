@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from widesym.launch.console import table_of
-from widesym.launch.sweep.config import describe_changes
+from widesym.launch.sweep.changes import describe_changes
 from widesym.launch.sweep.status import FIRST, Row
 
 WHERE = "where, or why"

@@ -111,14 +111,7 @@ class TrainConfig:
     @property
     def network(self) -> Architecture:
         """The architecture at its width and on its group; of the zoo's, with the logits that it has there."""
-        if self.width is not None:
-            check_whole("width", self.width, 1)
-        architecture = architecture_of(self.architecture, self.width)
-        if self.group is None:
-            return architecture
-        if not isinstance(self.group, Group):
-            raise ValueError(f"group is {self.group!r}; it must be such as C4 or D4")
-        return with_group(architecture, self.group)
+        return network_of(self.architecture, self.width, self.group)
 
     def _recorded(self) -> tuple[int, ...]:
         if (self.steps is None) == (self.record_steps is None):
@@ -188,6 +181,21 @@ def described(config: TrainConfig) -> dict[str, Any]:
     """The configuration as a file would have it, without what is not given; the inverse of `made(TrainConfig, …)`."""
     values = {each.name: getattr(config, each.name) for each in fields(config)}
     return {name: describe(value) for name, value in values.items() if value is not None and value != ()}
+
+
+def network_of(architecture: Any, width: int | None, group: Group | None) -> Architecture:
+    """The network of a spec or of a name in the zoo, at this width and on this group, if they are given.
+
+    Raises ValueError (ConfigError) where there is none.
+    """
+    if width is not None:
+        check_whole("width", width, 1)
+    network = architecture_of(architecture, width)
+    if group is None:
+        return network
+    if not isinstance(group, Group):
+        raise ValueError(f"group is {group!r}; it must be such as C4 or D4")
+    return with_group(network, group)
 
 
 def ood_set(of: str | Source, train: Dataset, samples: int, seed: int) -> Dataset:

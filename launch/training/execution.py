@@ -14,7 +14,8 @@ import jax
 from rich.console import Console
 
 from widesym.ensembles.checkpoints import Checkpoints, check_kept
-from widesym.ensembles.recorder import METRICS, check_store, create_store, stored_metrics
+from widesym.ensembles.metric_names import METRICS
+from widesym.ensembles.recorder import check_store, create_store, stored_metrics
 from widesym.ensembles.sharding import agreed, largest_of_processes, on_first
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Moment, Trainer, train

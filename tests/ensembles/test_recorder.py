@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from widesym.ensembles.metric_names import METRICS
 from widesym.ensembles.recorder import (
-    METRICS,
     Layout,
     SickMembersError,
     Snapshot,

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from widesym.launch import cli
+from widesym.launch.commands.completion import kept_script
 
 ASK = """
 source ./script
@@ -38,6 +39,7 @@ def folder(tmp_path_factory):
         }),
         ("widesym train --dry", {"--dry-run"}),
         ("widesym analyze --sick ", {"refuse", "exclude"}),
+        ("widesym kernel --precision ", {"float32", "float64"}),
         ("widesym data pre", {"prepare"}),
         ("widesym reproduce digits", {"digits-c4"}),
         ("widesym train conf", set()),
@@ -66,6 +68,12 @@ def test_suggestions_are_options_alone(folder, command):
     suggested = done.stdout.split("\n")[:-1]
     assert len(suggested) > 3
     assert [line for line in suggested if not line.startswith("--") or " " in line] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_scripts_that_are_kept_are_those_of_the_commands(shell):
+    """If not: `make completion` writes them anew."""
+    assert kept_script(shell) == cli.made_script(shell)
 
 
 def test_zsh_has_a_script_of_its_own(command):

@@ -12,7 +12,7 @@ from tests.support.sweeps import plan_of, sweep_file
 from widesym.launch.commands.status import StatusCommand
 from widesym.launch.commands.sweep import SweepCommand
 from widesym.launch.lazily import Lazily
-from widesym.launch.sweep.executors import EXECUTORS
+from widesym.launch.sweep.executors import QUEUES
 from widesym.launch.sweep.executors.base import Assignment, Executor
 from widesym.launch.sweep.executors.options import KINDS, described, executor_options
 
@@ -32,9 +32,10 @@ class Elsewhere(Executor):
         self.handed.append((self.queue, assignment.states, list(assignment.plan.jobs)))
         return 7
 
-    @classmethod
-    def queued(cls, directory):
-        return {job for _, _, jobs in cls.handed for job in jobs}
+
+def handed_on(directory):
+    """The jobs that it has taken."""
+    return {job for _, _, jobs in Elsewhere.handed for job in jobs}
 
 
 WITH_ELSEWHERE = {**KINDS, "elsewhere": Elsewhere}
@@ -53,7 +54,7 @@ def test_its_options_are_those_of_the_command():
 def test_it_is_handed_the_plan_and_says_what_it_has_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(Elsewhere, "handed", [])
     monkeypatch.setattr("widesym.launch.commands.sweep.keep_off_devices", lambda: None)  # JAX runs here already
-    monkeypatch.setitem(EXECUTORS, "elsewhere", Lazily(__name__, "Elsewhere"))
+    monkeypatch.setitem(QUEUES, "elsewhere", Lazily(__name__, "handed_on"))
     file, output = sweep_file(tmp_path, product={"seed": [0, 1]}), tmp_path / "out"
     executors, console = AllExecutors(elsewhere=Elsewhere("short")), Console(file=io.StringIO(), width=160)
     with pytest.raises(SystemExit) as ended:

@@ -4,13 +4,30 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 
 from widesym.analysis import analytic_kernel
 from widesym.analysis.gram import read_gram
-from widesym.ensembles.data import CrossProduct, Digits
+from widesym.ensembles.data import CrossProduct, Digits, IsingEnergies
+from widesym.launch.config.specs import made
+from widesym.launch.training.config import TrainConfig
 from widesym.models.zoo import mlp
 
 MLP = "architecture: mlp\ndata: digits\ntrain: 20\ntest: 10\nseed: 3\ndraws: 2\n"
+TRAINING = """
+architecture: c4-gcnn
+width: 4
+group: C2
+data: {type: IsingEnergies, size: 6, train: 1, test: 1}
+train: 8
+test: 3
+data_seed: 5
+recipe: {learning_rate: 1, augmentation: mymodule.turned}
+members: 2
+seed: 7
+steps: 2
+orbit: {type: FullOrbit, group: C4}
+"""
 
 
 @pytest.fixture
@@ -66,6 +83,35 @@ def test_values_give_errors_in_their_units(widesym, tmp_path):
     assert not (tmp_path / "here" / "gram.png").exists()  # there are no classes to sort by
 
 
+def test_a_file_for_training_is_one_for_kernels(widesym, tmp_path):
+    """Of the network that would be trained, with one logit for the energy, on the data that it would be trained on;
+    what would be imported for training alone is not.
+    """
+    code, said, _ = widesym(TRAINING, "run.yaml")
+    assert code == 0
+    assert "run.yaml is for widesym train; left out here: recipe, members, seed, steps, orbit train:" in said
+    content = yaml.safe_load(TRAINING) | {"recipe": {"learning_rate": 1}}
+    run = made(TrainConfig, content, "run.yaml").run()
+    assert run.architecture.layers[-1].features == 1
+    kernel, (test,) = analytic_kernel(run.architecture), run.evaluation_sets
+    x = run.training_set.inputs
+    for name, expected in (("train", kernel(x)), ("test", kernel(test.inputs, x))):
+        found = read_gram(tmp_path / "runs" / "run" / name / "gram.zarr")
+        # Tiles of other shapes round differently; Θ of an input with itself to the root of that.
+        np.testing.assert_allclose(found.nngp, expected.nngp, rtol=2e-5)
+        np.testing.assert_allclose(found.ntk, expected.ntk, rtol=1e-3)
+
+
+def test_options_replace_fields_of_a_file_for_training(widesym, tmp_path):
+    """--seed is that of the data, as in other files for kernels."""
+    options = ("--architecture", "mlp", "--seed", "4", "--train", "9")
+    assert widesym(TRAINING.replace("group: C2\n", ""), "run.yaml", *options)[0] == 0
+    train, _ = IsingEnergies(6, train=9, test=3, seed=4).load()
+    found = read_gram(tmp_path / "runs" / "run" / "train" / "gram.zarr")
+    # Tiles of other shapes round differently.
+    np.testing.assert_allclose(found.nngp, analytic_kernel(mlp(4))(train.inputs).nngp, rtol=2e-5)
+
+
 def test_information_comes_before_anything_is_written(widesym, tmp_path):
     code, text, _ = widesym(MLP.replace("mlp", "cnn"), "run.yaml", "--info")
     assert code == 0
@@ -103,7 +149,12 @@ def test_networks_that_take_long_are_told(widesym):
         (MLP + "sizes: [a]\n", ("run.yaml",), "sizes"),
         (MLP.replace("draws: 2", "draws: 0"), ("run.yaml",), "draws is 0"),
         (MLP + "precision: float16\n", ("run.yaml",), "precision is 'float16'; it must be one of float32, float64"),
-        (MLP + "width: 3\n", ("run.yaml",), "field 'width' is unknown"),
+        (MLP + "with: 3\n", ("run.yaml",), "field 'with' is unknown; did you mean width"),
+        (MLP + "width: 0\n", ("run.yaml",), "run.yaml: width is 0; it must be a whole number from 1"),
+        (MLP + "group: D4\n", ("run.yaml",), "run.yaml: group is D4, but the architecture has no layer on a group"),
+        (MLP + "members: 3\n", ("run.yaml",), "field 'members' is unknown"),
+        (TRAINING + "member: 3\n", ("run.yaml",), "field 'member' is unknown"),
+        (TRAINING.replace("members: 2\n", ""), ("run.yaml",), "field 'data_seed' is unknown; did you mean seed"),
         (MLP.replace("train: 20", "train: many"), ("run.yaml",), "train is 'many'; it must be a positive integer"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -14,8 +14,9 @@ from widesym.launch.analyses.directory import read_findings, read_tables
 from widesym.launch.config.own import modules_named
 from widesym.launch.errors import ConfigError
 from widesym.launch.runs.stored import open_run
-from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
+from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.executors.base import Assignment
+from widesym.launch.sweep.folder import StoredPlan
 from widesym.launch.training.options import ExecutionOptions
 from widesym.models import Architecture, Dense, Flatten
 from widesym.models.description import describe, without_modules

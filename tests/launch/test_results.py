@@ -18,7 +18,7 @@ from widesym.ensembles import Sgd, TrainingRecipe
 from widesym.launch.analyses.directory import read_tables
 from widesym.launch.commands.results import ResultsCommand
 from widesym.launch.runs.metrics import read_metrics
-from widesym.launch.sweep.config import describe_changes
+from widesym.launch.sweep.changes import describe_changes
 from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.gather import gather
 from widesym.launch.sweep.labels import labels_of

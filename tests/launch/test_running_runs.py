@@ -17,9 +17,9 @@ from widesym.launch.analyses.matching import match
 from widesym.launch.runs.data import write_sets
 from widesym.launch.runs.directory import claim, holder
 from widesym.launch.runs.logits import stored_logits
-from widesym.launch.runs.metrics import Recorded
 from widesym.launch.runs.run import Run
 from widesym.launch.runs.stored import StoredRun
+from widesym.launch.sweep.recorded import Recorded
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_records_are_never_read_half_written(tmp_path):
     while not ended.is_set() or 7 not in seen:
         recorded = Recorded.of(tmp_path)
         if recorded.steps:
-            logits = stored_logits(StoredRun(tmp_path))
+            logits = stored_logits(tmp_path)
             seen |= {*recorded.steps}
             for step in recorded.steps:
                 np.testing.assert_array_equal(logits[step], values[step])

@@ -15,7 +15,8 @@ from rich.console import Console
 from tests.support.sweeps import SMALL, sweep_file
 from widesym.launch import cli
 from widesym.launch.commands.sweep import SweepCommand
-from widesym.launch.sweep.config import describe_changes, points_of, read_sweep
+from widesym.launch.sweep.changes import describe_changes
+from widesym.launch.sweep.config import points_of, read_sweep
 from widesym.launch.sweep.jobs import kind
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from widesym.ensembles.checkpoints import saved_steps
 from widesym.ensembles.recorder import read_logits
 from widesym.launch.errors import SlurmError
 from widesym.launch.runs.metrics import read_metrics
-from widesym.launch.sweep.executors.slurm.array import SlurmOptions, queued, submit
+from widesym.launch.sweep.executors.slurm.array import SlurmOptions, submit
+from widesym.launch.sweep.executors.slurm.queue import queued
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 OPTIONS = SlurmOptions(partition="low", minutes=30)

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.work import Train
 from widesym.launch.errors import SlurmError
-from widesym.launch.sweep.executors.slurm.array import SlurmOptions, queued, submit
+from widesym.launch.sweep.executors.slurm.array import SlurmOptions, submit
+from widesym.launch.sweep.executors.slurm.queue import queued
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import yaml
 import zarr
 
 from tests.support.cluster import told, wait_until
-from widesym.launch.sweep.executors.slurm.array import queued
+from widesym.launch.sweep.executors.slurm.queue import queued
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 ROOT = Path(__file__).parents[2]

@@ -130,7 +130,7 @@ def test_sigterm_still_ends_train_where_processes_have_joined(monkeypatch, tmp_p
     """Joined, JAX takes the signal to itself; until training starts, nobody else would hear it."""
     before = signal.getsignal(TERM)
     monkeypatch.setattr(jax.distributed, "initialize", lambda: signal.signal(TERM, signal.SIG_IGN))
-    monkeypatch.setattr(train, "read_mapping", lambda *arguments: signal.raise_signal(TERM))
+    monkeypatch.setattr(train, "read_based", lambda *arguments: signal.raise_signal(TERM))
     try:
         with pytest.raises(PreemptedError):
             TrainCommand(tmp_path / "run.yaml", distributed=True).run(Console(quiet=True))

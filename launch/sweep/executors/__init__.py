@@ -10,3 +10,6 @@ EXECUTORS = {
     "pool": Lazily("widesym.launch.sweep.executors.pool", "WorkerPool"),
     "slurm": Lazily("widesym.launch.sweep.executors.slurm.jobs", "Slurm"),
 }
+QUEUES = {  # of those that hand jobs on: which jobs of a sweep wait or run elsewhere, as far as is known here
+    "slurm": Lazily("widesym.launch.sweep.executors.slurm.queue", "known_jobs"),
+}

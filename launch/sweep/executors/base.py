@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple
 
 from rich.console import Console
 
-from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
+from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.folder import StoredPlan
 from widesym.launch.sweep.states import State
 from widesym.launch.training.options import ExecutionOptions
 
@@ -53,11 +54,6 @@ class Executor(ABC):
     @abstractmethod
     def carry_out(self, assignment: Assignment) -> int:
         """Do the jobs, or hand them to whoever does, and say so; the exit code of the command."""
-
-    @classmethod
-    def queued(cls, directory: SweepDirectory) -> set[str]:
-        """The jobs of a sweep that wait or run elsewhere, as far as can be told from here; by default none."""
-        return set()
 
     def check_directory(self, path: Path) -> None:
         """Raise UserError where sweeps in this directory cannot be carried out; by default they can in each."""

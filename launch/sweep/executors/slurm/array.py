@@ -1,14 +1,13 @@
 """Many jobs on a SLURM cluster as one array, through submitit (extra `slurm`)."""
 
 import importlib.util
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from widesym.launch.errors import SlurmError
+from widesym.launch.sweep.executors.slurm.queue import check_commands
 from widesym.launch.sweep.executors.slurm.task import Task, Work
 
 if TYPE_CHECKING:
@@ -139,20 +138,6 @@ def submit(work: Work, jobs: Sequence[str], folder: Path, options: SlurmOptions)
     return [job.job_id for job in submitted]
 
 
-def queued(job_ids: Sequence[str]) -> dict[str, str]:
-    """Those jobs that SLURM still has, with their states ("PENDING", "RUNNING", "COMPLETING", …).
-
-    One that has ended is not among them, however it ended. Raises SlurmError where SLURM is missing or does not answer.
-    """
-    _check_commands()
-    command = ["squeue", "--me", "--array", "--noheader", "--format=%i %T"]
-    answer = subprocess.run(command, capture_output=True, text=True)
-    if answer.returncode:
-        raise SlurmError(f"squeue does not say which jobs are queued: {answer.stderr.strip()}")
-    states = dict(line.split() for line in answer.stdout.splitlines())
-    return {job_id: states[job_id] for job_id in job_ids if job_id in states}
-
-
 def check_folder(folder: Path) -> None:
     """Raise SlurmError for a folder that sbatch could not be told: it goes into a script, as a pattern of names."""
     name = str(folder.absolute())
@@ -174,7 +159,7 @@ def check_available() -> None:
     """Raise SlurmError where jobs cannot be submitted from here."""
     if importlib.util.find_spec("submitit") is None:
         raise SlurmError(NO_SUBMITIT)
-    _check_commands()
+    check_commands()
 
 
 def _parts(option: str) -> tuple[str, str, str]:
@@ -186,13 +171,7 @@ def _executor(folder: Path, options: SlurmOptions) -> "SlurmExecutor":
         from submitit import SlurmExecutor
     except ImportError:
         raise SlurmError(NO_SUBMITIT) from None
-    _check_commands()
+    check_commands()
     executor = SlurmExecutor(folder.absolute(), max_num_timeout=options.time_limits)
     executor.update_parameters(**options.parameters)
     return executor
-
-
-def _check_commands() -> None:
-    missing = [command for command in ("sbatch", "srun", "squeue") if shutil.which(command) is None]
-    if missing:
-        raise SlurmError(f"{', '.join(missing)} not found: submit from a machine of a SLURM cluster, or run locally")

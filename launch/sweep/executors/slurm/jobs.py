@@ -10,19 +10,19 @@ import tyro
 from rich.console import Console
 
 from widesym.launch.console import print_plain
-from widesym.launch.errors import SlurmError
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.interrupts import StopRequest
-from widesym.launch.sweep.directory import StoredPlan, SweepDirectory, read_from
+from widesym.launch.sweep.directory import SweepDirectory
 from widesym.launch.sweep.executors.base import Assignment, Executor
 from widesym.launch.sweep.executors.slurm.array import (
     ARRAY,
     SlurmOptions,
     check_available,
     check_folder,
-    queued,
     submit,
 )
+from widesym.launch.sweep.executors.slurm.queue import queued_jobs, read_submitted, record_of
+from widesym.launch.sweep.folder import StoredPlan
 from widesym.launch.sweep.states import job_states
 from widesym.launch.sweep.worker import work
 from widesym.launch.training.execution import Execution
@@ -61,14 +61,6 @@ class Slurm(Executor):
         print_plain(console, f"look at them with: {shlex.join(['widesym', 'status', str(directory.path)])}")
         return 0
 
-    @classmethod
-    def queued(cls, directory: SweepDirectory) -> set[str]:
-        """Jobs that SLURM has; none, where there is no SLURM to be asked."""
-        try:
-            return queued_jobs(directory)
-        except SlurmError:
-            return set()
-
 
 @dataclass(frozen=True)
 class ClusterWork:
@@ -97,26 +89,5 @@ def submit_jobs(
         (path / "slurm").mkdir(exist_ok=True)  # before, as nothing may fail between submission and record
         numbers = submit(ClusterWork(replace(directory, path=path), execution), todo, path / "slurm" / ARRAY, options)
         submitted = dict(zip(todo, numbers, strict=True))
-        write_json(_record(directory), read_submitted(directory) | submitted)
+        write_json(record_of(directory), read_submitted(directory) | submitted)
     return submitted
-
-
-def queued_jobs(directory: SweepDirectory) -> set[str]:
-    """Jobs that SLURM has, waiting or running; raises SlurmError where it does not answer."""
-    submitted = read_submitted(directory)
-    if not submitted:
-        return set()
-    known = queued(list(submitted.values()))
-    return {job for job, number in submitted.items() if number in known}
-
-
-def read_submitted(directory: SweepDirectory) -> dict[str, str]:
-    """SLURM's number of every job that was submitted, the last one of each."""
-    if not _record(directory).exists():
-        return {}
-    with read_from(_record(directory)) as content:
-        return {str(job): str(number) for job, number in content.items()}
-
-
-def _record(directory: SweepDirectory) -> Path:
-    return directory.path / "slurm" / "submitted.json"

@@ -63,7 +63,7 @@ def sets_of_runs(runs: Mapping[str, StoredRun]) -> dict[str, dict[str, Dataset]]
     equal: dict[tuple[Any, ...], Dataset] = {}
     for run in runs.values():
         for index, (name, recorded) in enumerate(run.record.data.items()):
-            key = _identity(file_of(run.path, index, name))
+            key = _identity(RunPaths(run.path).data(index, name))
             if key in by_file and by_file[key].fingerprint == recorded.fingerprint:
                 run.sets_read[name] = by_file[key]
             found = stored_set(run, name)

@@ -8,6 +8,7 @@ from typing import IO
 
 import numpy as np
 
+from widesym.ensembles.archives import read_array
 from widesym.ensembles.data.dataset import DataError, Dataset, Quantity
 from widesym.ensembles.data.normalisation import Normalisation
 
@@ -31,8 +32,8 @@ def load_dataset(path: Path) -> Dataset:
     """The set in a file of `save_dataset`; raises DataError where there is none, or it is damaged."""
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file.get(name) for name in ARRAYS}
-            about = json.loads(str(file["about"]))
+            arrays = {name: read_array(path, file, name) if name in file else None for name in ARRAYS}
+            about = json.loads(str(read_array(path, file, "about")))
         quantities = tuple(Quantity(*pair) for pair in about["quantities"])
         normalisation = about.get("normalisation")  # files of earlier versions do not say
         return Dataset(

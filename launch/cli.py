@@ -89,6 +89,13 @@ def run(arguments: Sequence[str]) -> None:
         command()
     except (UserError, OSError) as error:
         fail(str(error))
+    except MemoryError as error:
+        reason = str(error) or "nothing more is known"
+        fail(f"there is not enough memory for what is asked ({reason}); ask for less at a time")
+    except OverflowError as error:
+        fail(
+            f"a number is too large ({error}); what is asked for, or one of the files that it leads to, has such a one"
+        )
 
 
 def find_command(arguments: Sequence[str]) -> Callable[[], None]:

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from widesym.analysis.comparison.agreement import VERDICTS, Agreement
 from widesym.ensembles.data import DataError, Dataset
 from widesym.ensembles.data.stored import load_dataset
-from widesym.ensembles.files import readable
+from widesym.ensembles.files import read_whole, readable
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import check_schema
 
@@ -198,6 +198,6 @@ def _read_list(path: Path) -> list[dict[str, Any]] | None:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_whole(path))
     except (ValueError, RecursionError) as error:
         raise damaged(path, str(error)) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 
+from widesym.ensembles.files import read_whole
 from widesym.launch.runs.files import write_json
 
 FILE = "failed.json"
@@ -37,7 +38,7 @@ def note_failure(path: Path, error: Exception) -> None:
 def failure_in(path: Path) -> str | None:
     """What the run in a directory has failed of; None where it has not."""
     try:
-        return str(json.loads((path / FILE).read_text())["error"])
+        return str(json.loads(read_whole(path / FILE))["error"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):

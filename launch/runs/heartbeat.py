@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from widesym.ensembles.files import read_whole
 from widesym.launch.runs.files import write_json
 
 SECONDS_BETWEEN_BEATS = 3.0
@@ -90,7 +91,7 @@ def beating(path: Path, pulse: Pulse) -> Iterator[Pulse]:
 def read_heartbeat(path: Path) -> Heartbeat | None:
     """The last one in a run directory; None where there is none, or none of ours."""
     try:
-        return Heartbeat(**json.loads((path / "heartbeat.json").read_text()))
+        return Heartbeat(**json.loads(read_whole(path / "heartbeat.json")))
     except (OSError, ValueError, TypeError):
         return None
 

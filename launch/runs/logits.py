@@ -7,6 +7,7 @@ from typing import Any
 import zarr
 
 from widesym.ensembles.files import readable
+from widesym.ensembles.stores import open_group
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.stored import StoredRun
@@ -39,6 +40,6 @@ def stored_logits(run: StoredRun) -> StoredLogits:
     """Of a run, nothing read yet; raises RunDirectoryError where there are none."""
     path = RunPaths(run.path).store
     with readable(path, RunDirectoryError):
-        array = zarr.open_group(path, mode="r", use_consolidated=False)["logits"]
+        array = open_group(path)["logits"]
     assert isinstance(array, zarr.Array)
     return StoredLogits(array, path)

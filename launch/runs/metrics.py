@@ -18,6 +18,7 @@ from widesym.ensembles.data import Dataset
 from widesym.ensembles.files import readable
 from widesym.ensembles.losses import Loss
 from widesym.ensembles.recorder import METRICS
+from widesym.ensembles.stores import open_consolidated
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.files import write_text
 from widesym.launch.runs.paths import RunPaths
@@ -121,7 +122,7 @@ class Recorded:
         if not store.exists():
             return cls(path, {})
         with readable(store, RunDirectoryError):
-            group = zarr.open_group(store, mode="r")
+            group = open_consolidated(store)
             recorded, steps = (np.asarray(group[name]) for name in ("recorded", "step"))
         return cls(path, {int(steps[at]): int(at) for at in np.flatnonzero(recorded)})
 
@@ -129,7 +130,7 @@ class Recorded:
         """The members at one of the steps; raises RunDirectoryError where that cannot be read."""
         store = RunPaths(self.path).store
         with readable(store, RunDirectoryError):
-            group = zarr.open_group(store, mode="r")
+            group = open_consolidated(store)
             row = self.positions[step]
             found = {name: _row(group, name, row) for name in METRICS if name in group}
             return OfMembers(_row(group, "healthy", row), found)

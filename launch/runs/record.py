@@ -11,6 +11,7 @@ from jaxtyping import Shaped
 
 from widesym.ensembles import Strategy, Trainer, TrainingRecipe
 from widesym.ensembles.augmentation import FixedCopies
+from widesym.ensembles.checks import MOST_MEMBERS
 from widesym.ensembles.randomness import Randomness, identity
 from widesym.ensembles.recorder import Layout, coordinates
 from widesym.launch.config.own import Modules
@@ -58,7 +59,7 @@ class RunRecord:
         sets = _data_records(config["data"], file)
         members: Any = config["members"]
         randomness: Any = config.get("randomness")
-        if not isinstance(members, int) or members < 1:
+        if not isinstance(members, int) or not 1 <= members <= MOST_MEMBERS:
             raise RunDirectoryError(f"{file}: members is {members!r}; it must be their number. {COPY}")
         if randomness not in typing.get_args(Randomness):
             raise RunDirectoryError(f"{file}: randomness is {randomness!r}; it must be 'own' or 'shared'. {COPY}")

@@ -32,7 +32,7 @@ def open_regular(path: Path) -> IO[bytes]:
 def read_whole(path: Path, most: int = MOST_READ) -> bytes:
     """What a file holds; raises OSError for what is none, and for one of more than `most` bytes."""
     with open_regular(path) as file:
-        content = file.read(most + 1)
+        content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)  # for which memory is taken
     if len(content) > most:
         raise OSError(
             errno.EFBIG, f"it has more than {most} bytes, which is the most that is read of such a file", str(path)

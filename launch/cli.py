@@ -150,5 +150,7 @@ def print_completion(options: Sequence[str]) -> None:
 
 def fail(message: str) -> NoReturn:
     """Say what was wrong with the input, and exit."""
-    print(f"widesym: {message}", file=sys.stderr)
+    from widesym.launch.console import printable
+
+    print(f"widesym: {printable(message)}", file=sys.stderr)
     sys.exit(BAD_INPUT)

@@ -11,6 +11,7 @@ import numpy as np
 from widesym.ensembles.archives import read_array
 from widesym.ensembles.data.dataset import DataError, Dataset, Quantity
 from widesym.ensembles.data.normalisation import Normalisation
+from widesym.ensembles.files import open_regular
 
 ARRAYS = ("inputs", "labels", "values")
 
@@ -31,7 +32,7 @@ def save_dataset(file: IO[bytes], data: Dataset) -> None:
 def load_dataset(path: Path) -> Dataset:
     """The set in a file of `save_dataset`; raises DataError where there is none, or it is damaged."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: read_array(path, file, name) if name in file else None for name in ARRAYS}
             about = json.loads(str(read_array(path, file, "about")))
         quantities = tuple(Quantity(*pair) for pair in about["quantities"])

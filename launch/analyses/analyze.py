@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from widesym.analysis.comparison import compare
@@ -30,7 +29,7 @@ from widesym.launch.analyses.theory import (
     holds_in_the_mean_alone,
     predictions,
 )
-from widesym.launch.console import print_plain, table_of
+from widesym.launch.console import literal, print_plain, table_of
 from widesym.launch.errors import ConfigError, MismatchError
 from widesym.launch.kernels.consent import agree, work_of
 from widesym.launch.runs.data import training_set
@@ -156,7 +155,7 @@ def standing(tables: Mapping[str, xr.Dataset]) -> Table:
             cells = [_cell(last[table], run, of_set, name) for table, name in shown]
             if set(cells) != {"-"}:  # as of the reference without theory
                 pairing = [_pairing(tables["divergence"], run)] if "divergence" in tables else []
-                made.add_row(escape(str(run)), escape(str(of_set)), *pairing, *cells)
+                made.add_row(literal(str(run)), literal(str(of_set)), *pairing, *cells)
     return made
 
 

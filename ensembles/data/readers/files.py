@@ -14,6 +14,7 @@ from jaxtyping import Int, Num
 from widesym.ensembles.archives import most_unpacked
 from widesym.ensembles.data.dataset import DataError
 from widesym.ensembles.data.raw import RawSplit
+from widesym.ensembles.files import open_regular
 
 FilePath = str | Path
 
@@ -104,7 +105,8 @@ def reading(path: Path, purpose: str) -> Iterator[IO[bytes]]:
     """The file opened, decompressed if its name ends in .gz; raises DataError for whatever goes wrong within."""
     with (
         explaining_read_errors(path, purpose),
-        gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file,
+        open_regular(path) as stored,
+        gzip.open(stored) if path.suffix == ".gz" else stored as file,
     ):
         yield cast(IO[bytes], file)
 

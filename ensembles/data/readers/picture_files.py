@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from widesym.ensembles.data.dataset import DataError
 from widesym.ensembles.data.readers.files import explaining_read_errors
+from widesym.ensembles.files import open_regular
 
 FORMATS = ("PNG", "JPEG", "TIFF")  # and no others: of EPS files Pillow would start Ghostscript
 MOST_SIDE = 2**13  # pixels; a small file can say that it has many, and have Pillow take memory for them
@@ -65,7 +66,8 @@ def opened(file: Path) -> Iterator[Image.Image]:
     """The picture, of which only the header has been read; raises DataError for what is none, or cannot be decoded."""
     with (
         explaining_read_errors(file, "read as picture (PNG, JPEG or TIFF)"),
-        Image.open(file, formats=FORMATS) as picture,
+        open_regular(file) as stored,
+        Image.open(stored, formats=FORMATS) as picture,
     ):
         yield picture
 

@@ -33,17 +33,17 @@ def load_dataset(path: Path) -> Dataset:
     """The set in a file of `save_dataset`; raises DataError where there is none, or it is damaged."""
     try:
         with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: read_array(path, file, name) if name in file else None for name in ARRAYS}
+            kept = {name: read_array(path, file, name) for name in ARRAYS if name in file}
             about = json.loads(str(read_array(path, file, "about")))
         quantities = tuple(Quantity(*pair) for pair in about["quantities"])
         normalisation = about.get("normalisation")  # files of earlier versions do not say
         return Dataset(
             about["name"],
-            arrays["inputs"],
-            arrays["labels"],
+            kept["inputs"],
+            kept.get("labels"),
             tuple(about["classes"]),
             about["provenance"],
-            arrays["values"],
+            kept.get("values"),
             quantities,
             normalisation and Normalisation(**normalisation),
         )

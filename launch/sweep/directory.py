@@ -171,6 +171,10 @@ def _plan(file: Path) -> StoredPlan:
         jobs = {name: [*runs] for name, runs in content["jobs"].items()}
         unstated = content.get("unstated", "shared")
         check_randomness(unstated)
+        if not all(isinstance(changes, dict) for changes in content["runs"].values()):
+            raise TypeError("runs are not changes by field, each by the name of its run")
+        if not all(isinstance(run, str) for runs in jobs.values() for run in runs):
+            raise TypeError("jobs are not lists of names of runs")
         return StoredPlan({**content["runs"]}, jobs, unstated)
 
 

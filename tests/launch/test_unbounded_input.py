@@ -16,6 +16,7 @@ from widesym.launch import cli
 from widesym.launch.config.yaml import parsed
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.metrics import Recorded
+from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
 HUGE = "1" + 400 * "0"
@@ -171,3 +172,18 @@ def test_stores_of_zarrs_second_version_are_not_opened(tmp_path):
     for opened in (open_group, open_labelled):
         with pytest.raises((FileNotFoundError, ValueError)):
             opened(tmp_path / "old.zarr")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"runs": {"a": 5}}, "runs are not changes by field"), ({"jobs": {"b": [{}]}}, "jobs are not lists of names")],
+    ids=["runs", "jobs"],
+)
+def test_plans_that_are_none_are_named(tmp_path, change, message):
+    plan = {"runs": {"a": {"seed": 1}}, "jobs": {"b": ["a"]}, "unstated": "own"}
+    directory, file = SweepDirectory(tmp_path), tmp_path / "plans" / "p.json"
+    directory.write("plans", "p", plan)
+    assert directory.read_plans() == [StoredPlan(**plan)]
+    directory.write("plans", "p", plan | change)
+    with pytest.raises(RunDirectoryError, match=rf"{file} is damaged \(TypeError: {message}"):
+        directory.read_plans()

@@ -40,6 +40,11 @@ def read_whole(path: Path, most: int = MOST_READ) -> bytes:
     return content
 
 
+def read_text(path: Path) -> str:
+    """The text in a file; raises OSError as `read_whole`, and ValueError where it is no UTF-8."""
+    return read_whole(path).decode()
+
+
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Have `write` fill a file so that a reader sees the old one or the new one, never a part.
 

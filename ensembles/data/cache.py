@@ -19,7 +19,7 @@ import numpy as np
 
 from widesym.ensembles.data.dataset import DataError, Quantity, Splits
 from widesym.ensembles.data.raw import Raw, RawSplit
-from widesym.ensembles.files import locked, open_without_link, read_whole, readable, whole_directory
+from widesym.ensembles.files import locked, open_without_link, read_text, readable, whole_directory
 from widesym.models.description import describe
 
 LONGEST = 80  # characters of a name; file systems take 255 bytes
@@ -43,7 +43,7 @@ class CacheEntry:
         """What `entry.json` says; raises DataError where it is missing or is not an entry's."""
         path = self.path / "entry.json"
         try:
-            found = (facts := json.loads(read_whole(path)))["format"]
+            found = (facts := json.loads(read_text(path)))["format"]
             if missing := FACTS - facts.keys():
                 raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         except (OSError, ValueError, KeyError, TypeError) as error:

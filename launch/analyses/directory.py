@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from widesym.analysis.comparison.agreement import VERDICTS, Agreement
 from widesym.ensembles.data import DataError, Dataset
 from widesym.ensembles.data.stored import load_dataset
-from widesym.ensembles.files import open_regular, read_whole, readable
+from widesym.ensembles.files import open_regular, read_text, readable
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import check_schema
 
@@ -199,6 +199,6 @@ def _read_list(path: Path) -> list[dict[str, Any]] | None:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(read_whole(path))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise damaged(path, str(error)) from None

@@ -10,7 +10,7 @@ import zarr
 from jaxtyping import Bool, Shaped
 
 from widesym.ensembles.checks import listed
-from widesym.ensembles.files import first_line, read_whole
+from widesym.ensembles.files import first_line, read_text
 from widesym.ensembles.recorder import METRICS, OF_VALUES
 from widesym.ensembles.stores import open_group
 
@@ -92,7 +92,7 @@ def _health_damages(
 def _arrays(path: Path, names: set[str], damages: list[Damage]) -> Iterator[tuple[str, zarr.Array]]:
     """Those of these names, and whatever else the store was made with."""
     try:
-        made = json.loads(read_whole(path / "zarr.json"))["consolidated_metadata"]["metadata"]
+        made = json.loads(read_text(path / "zarr.json"))["consolidated_metadata"]["metadata"]
         root = open_group(path)
     except Exception as error:
         damages.append(Damage("zarr.json", f"cannot be read ({type(error).__name__})"))

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from widesym.ensembles.files import open_regular, open_without_link, read_whole, try_to_lock
+from widesym.ensembles.files import open_regular, open_without_link, read_text, try_to_lock
 from widesym.launch.config.differences import told
 from widesym.launch.errors import InUseError, RunDirectoryError
 from widesym.launch.runs.files import write_json
@@ -179,7 +179,7 @@ def read_description(path: Path) -> dict[str, Any]:
     """
     file = RunPaths(path).config
     try:
-        found = json.loads(read_whole(file))
+        found = json.loads(read_text(file))
         if not isinstance(found["config"], dict):
             raise TypeError(f"config is {found['config']!r}, not fields with values")
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # not JSON, not text, not ours

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from widesym.ensembles.files import read_whole
+from widesym.ensembles.files import read_text
 from widesym.launch.runs.files import write_json
 
 SECONDS_BETWEEN_BEATS = 3.0
@@ -95,7 +95,7 @@ def beating(path: Path, pulse: Pulse) -> Iterator[Pulse]:
 def read_heartbeat(path: Path) -> Heartbeat | None:
     """The last one in a run directory; None where there is none, or none of ours."""
     try:
-        found = Heartbeat(**json.loads(read_whole(path / "heartbeat.json")))
+        found = Heartbeat(**json.loads(read_text(path / "heartbeat.json")))
     except (OSError, ValueError, TypeError):
         return None
     return found if all(_is(value, kind) for value, kind in zip(found, KINDS, strict=True)) else None

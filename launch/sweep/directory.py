@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from widesym.ensembles import Strategy
-from widesym.ensembles.files import locked, read_whole
+from widesym.ensembles.files import locked, read_text
 from widesym.ensembles.randomness import Randomness, check_randomness
 from widesym.launch.config.own import Modules
 from widesym.launch.config.specs import built, made
@@ -182,7 +182,7 @@ def _plan(file: Path) -> StoredPlan:
 def read_from(file: Path) -> Iterator[dict[str, Any]]:
     """The JSON in a file; raises RunDirectoryError where it is not what is made of it within, or not there."""
     try:
-        yield json.loads(read_whole(file))
+        yield json.loads(read_text(file))
     except FileNotFoundError:
         raise RunDirectoryError(f"{file} is missing; start the sweep again, which writes it") from None
     except (ConfigError, RunDirectoryError):

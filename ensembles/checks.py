@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from widesym.ensembles.batches import Data
 from widesym.ensembles.recipe import TrainingRecipe
 from widesym.models.architecture import Architecture
+from widesym.models.checks import MOST_MEMBERS, shown
 
 SHOWN = 10  # members that a message names
 NOBODY = 2**32 - 1  # the member whose key is everyone's
@@ -23,6 +24,8 @@ def check_members(members: int) -> None:
     """Raise ValueError for what is no number of members."""
     if not isinstance(members, int) or isinstance(members, bool) or members < 1:
         raise ValueError(f"members is {members!r}; an ensemble needs at least one, a whole number")
+    if members > MOST_MEMBERS:
+        raise ValueError(f"members is {shown(members)}; an ensemble has {MOST_MEMBERS} at most")
 
 
 def check_member_numbers(numbers: tuple[int, ...] | None, members: int) -> None:

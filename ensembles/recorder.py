@@ -26,6 +26,7 @@ from zarr.codecs import ZstdCodec
 from widesym.ensembles.checks import listed
 from widesym.ensembles.files import readable, whole_directory
 from widesym.ensembles.metric_names import METRICS
+from widesym.ensembles.stores import check_lengths, open_group, open_labelled
 from widesym.models.errors import UserError
 
 CHECKED = ZstdCodec(level=0, checksum=True)  # a flipped bit fails the read; without, most are read as other numbers
@@ -152,7 +153,8 @@ def check_store(path: Path, layout: Layout) -> None:
     files of several times are read before a record is added to them.
     """
     with readable(path):
-        root = zarr.open_group(path, mode="r", use_consolidated=False)
+        root = open_group(path)
+        check_lengths(root)
         for name in ("recorded", "healthy", *(array.name for array in layout.arrays)):
             array = root[name]
             if isinstance(array, zarr.Array) and array.chunks[0] > 1:
@@ -170,7 +172,7 @@ def write_record(
     """Store one recorded time; writing it again replaces it. Raises ValueError for arrays of another shape, or others
     than the store has.
     """
-    root = zarr.open_group(path, mode="r+", use_consolidated=False)
+    root = open_group(path, "r+")
 
     def stored(name: str) -> zarr.Array:
         array = root[name]
@@ -188,7 +190,7 @@ def write_record(
 
 def stored_metrics(path: Path) -> tuple[str, ...]:
     """Which of METRICS a store has: those of earlier versions have all, whatever was trained on."""
-    root = zarr.open_group(path, mode="r", use_consolidated=False)
+    root = open_group(path)
     return tuple(name for name in METRICS if name in root)
 
 
@@ -203,7 +205,7 @@ def read_logits(path: Path, sick: Sick = "refuse") -> dict[str, Float[np.ndarray
 
 def read_orbits(path: Path, sick: Sick = "refuse") -> dict[str, Float[np.ndarray, "time member element sample logit"]]:
     """The same on the group orbits of the evaluation sets; sets without have one element, the identity."""
-    with xr.open_zarr(path) as store:
+    with open_labelled(path) as store:
         kept = members_kept(path, store, sick)
         names, of_sample = store.attrs["evaluation_sets"], store.evaluation_set.values
         orbits = {}

@@ -84,6 +84,13 @@ def run(arguments: Sequence[str]) -> None:
         command()
     except (UserError, OSError) as error:
         fail(str(error))
+    except MemoryError as error:
+        reason = str(error) or "nothing more is known"
+        fail(f"there is not enough memory for what is asked ({reason}); ask for less at a time")
+    except OverflowError as error:
+        fail(
+            f"a number is too large ({error}); what is asked for, or one of the files that it leads to, has such a one"
+        )
 
 
 def find_command(arguments: Sequence[str]) -> Callable[[], None]:
@@ -154,5 +161,7 @@ def made_script(shell: str) -> str:
 
 def fail(message: str) -> NoReturn:
     """Say what was wrong with the input, and exit."""
-    print(f"widesym: {message}", file=sys.stderr)
+    from widesym.launch.console import printable
+
+    print(f"widesym: {printable(message)}", file=sys.stderr)
     sys.exit(BAD_INPUT)

@@ -7,7 +7,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Shaped
 
+from widesym.models.checks import shown
+
 EXACT_ROTATIONS = (1, 2, 4)
+MOST_ROTATIONS = 1024  # each has a filter of its own: of these a layer's output differs from a circle's by nothing
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Group:
     def __post_init__(self):
         if not isinstance(self.rotations, Integral) or isinstance(self.rotations, bool) or self.rotations < 1:
             raise ValueError(f"a group of n rotations has n = 1, 2, 3, …, not {self.rotations!r}")
+        if self.rotations > MOST_ROTATIONS:
+            raise ValueError(f"a group of {shown(self.rotations)} rotations; {MOST_ROTATIONS} are the most")
 
     def __str__(self) -> str:
         return f"{'D' if self.reflections else 'C'}{self.rotations}"

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from widesym.models.checks import check_positive
 from widesym.models.correlation import Formulation
 from widesym.models.covariance import Lag
 from widesym.models.errors import UserError
@@ -52,8 +53,7 @@ class Affine(Layer):
 
     def __post_init__(self):
         features, name = getattr(self, "features", 1), type(self).__name__
-        if not isinstance(features, Integral) or features < 1:
-            raise ValueError(f"{name}: features is {features!r}; it must be a positive integer")
+        check_positive(name, "features", features)
         if not isinstance(self.w_std, Real) or not 0 < self.w_std < math.inf:
             raise ValueError(f"{name}: w_std is {self.w_std!r}; it must be positive, a Python or NumPy number")
         if not isinstance(self.b_std, Real) or not 0 <= self.b_std < math.inf:

@@ -3,12 +3,12 @@
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from widesym.models.checks import check_positive
 from widesym.models.signal import Domain, Signal
 
 Padding = Literal["SAME", "VALID", "CIRCULAR"]
@@ -28,9 +28,7 @@ class Window:
 
     def __post_init__(self):
         for field in ("size", "stride"):
-            value = getattr(self, field)
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{self.name}: {field} is {value!r}; it must be a positive integer")
+            check_positive(self.name, field, getattr(self, field))
         if self.padding not in typing.get_args(Padding):
             allowed = ", ".join(typing.get_args(Padding))
             raise ValueError(f"{self.name}: padding is {self.padding!r}; it must be one of {allowed}")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from widesym.analysis.figures.drawing import BLUE, ORANGE, RED, new_figure
+from widesym.analysis.figures.panels import literal_text
 from widesym.ensembles.data import Dataset, Splits
 
 ARROWS = {"u": BLUE, "v": ORANGE, "u × v": RED}
@@ -73,8 +74,9 @@ def draw_points(figure: Figure, train: Dataset, ood: Sets) -> None:
     """The value over the line, or as colour in the plane."""
     figure.set_size_inches(8, 5.5)
     axis, flat = figure.subplots(), train.inputs.shape[1] == 1
-    value, norm = heading(train), Normalize(-1, 1)
-    for (label, data), marker in zip({"training set": train, **ood}.items(), "o^sDv", strict=False):
+    value, norm = literal_text(heading(train)), Normalize(-1, 1)
+    sets = {"training set": train, **{literal_text(name): data for name, data in ood.items()}}
+    for (label, data), marker in zip(sets.items(), "o^sDv", strict=False):
         x, values = data.inputs.T, np.zeros(len(data)) if data.values is None else data.values[:, 0]
         if flat:
             axis.plot(x[0], values, marker, ms=5, label=label)

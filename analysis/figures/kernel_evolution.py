@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from widesym.analysis.figures.drawing import BLUE, RED, new_figure
+from widesym.analysis.figures.panels import literal_text
 
 DRIFT = r"drift $\|\Theta_t - \Theta_0\|\,/\,\|\Theta_0\|$"
 THIN = {"color": "0.6", "lw": 0.6, "alpha": 0.6}
@@ -24,7 +25,7 @@ def evolution_figure(found: xr.Dataset, title: str) -> Figure:
     if aligned:
         _over_time(axes[1], found, "alignment", r"alignment of $\Theta_t$ with $YY^\top$")
     _spectra(axes[-1], found)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(literal_text(title), fontsize=11)
     return figure
 
 

@@ -34,7 +34,7 @@ def learning_curve(curves: Mapping[str, xr.Dataset], title: str, quantity: str |
         scores = curve["mae"][..., _index_of(quantity, curve)] if kind == "mae" else curve["accuracy"]
         _draw_curve(axis, name, scores, colour, marker)
     _label(axis, kind, next(iter(curves.values())), quantity)
-    axis.set_title(title, fontsize=11)
+    axis.set_title(literal_text(title), fontsize=11)
     return figure
 
 
@@ -63,7 +63,7 @@ def gram_by_class(
     bar = figure.colorbar(image, ax=axis, extend="both", label=r"$k(x, x')\,/\sqrt{k(x, x)\,k(x', x')}$")
     bar.ax.tick_params(labelsize=8)
     _mark_classes(axis, np.bincount(labels, minlength=len(classes)), classes)
-    axis.set_title(title, fontsize=11)
+    axis.set_title(literal_text(title), fontsize=11)
     return figure
 
 

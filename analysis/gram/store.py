@@ -17,6 +17,7 @@ from widesym.analysis.gram.spec import Gram
 from widesym.analysis.gram.tiling import Tile, Tiling
 from widesym.analysis.kernels import Kernel
 from widesym.ensembles.files import readable, whole_directory
+from widesym.ensembles.stores import open_group
 
 ARRAYS = ("nngp", "ntk")
 WRITTEN = 1 << 32  # added to checksums of 32 bits, which may be zero
@@ -50,7 +51,7 @@ def _fill_store(path: Path, gram: Gram, tiling: Tiling) -> None:
 def stored_tiling(path: Path, gram: Gram | None = None) -> Tiling:
     """The tiles of a store; raises ValueError for one that cannot be read, or is of another spec than `gram`."""
     with readable(f"{path}, as a Gram matrix,"):
-        root = zarr.open_group(path, mode="r", use_consolidated=False)
+        root = open_group(path)
         config, tile = root.attrs["config"], root.attrs["tile"]
         shapes = {_array(root, name).shape for name in ARRAYS}
         (shape,) = shapes
@@ -79,12 +80,12 @@ def write_tile(root: zarr.Group, tile: Tile, nngp: Values, ntk: Values) -> None:
 
 def open_gram_store(path: Path) -> zarr.Group:
     """The store of a Gram matrix, opened for writing tiles into its arrays."""
-    return zarr.open_group(path, mode="r+", use_consolidated=False)
+    return open_group(path, "r+")
 
 
 def pending_tiles(path: Path, gram: Gram) -> list[Tile]:
     """The tiles that are not stored yet, or damaged; raises ValueError for a store of another spec."""
-    tiling, root = stored_tiling(path, gram), zarr.open_group(path, mode="r", use_consolidated=False)
+    tiling, root = stored_tiling(path, gram), open_group(path)
     return [tile for tile in tiling if _read_tile(root, tile) is None]
 
 
@@ -93,7 +94,7 @@ def read_gram(path: Path) -> Kernel:
 
     Raises ValueError where tiles are missing or damaged, or the store cannot be read.
     """
-    tiling, root = stored_tiling(path), zarr.open_group(path, mode="r", use_consolidated=False)
+    tiling, root = stored_tiling(path), open_group(path)
     kernels = [np.empty(tiling.shape, _array(root, name).dtype) for name in ARRAYS]
     missing = []
     for tile in tiling:

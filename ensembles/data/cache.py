@@ -19,7 +19,7 @@ import numpy as np
 
 from widesym.ensembles.data.dataset import DataError, Quantity, Splits
 from widesym.ensembles.data.raw import Raw, RawSplit
-from widesym.ensembles.files import locked, whole_directory
+from widesym.ensembles.files import locked, open_without_link, read_text, readable, whole_directory
 from widesym.models.description import describe
 
 LONGEST = 80  # characters of a name; file systems take 255 bytes
@@ -43,7 +43,7 @@ class CacheEntry:
         """What `entry.json` says; raises DataError where it is missing or is not an entry's."""
         path = self.path / "entry.json"
         try:
-            found = (facts := json.loads(path.read_text()))["format"]
+            found = (facts := json.loads(read_text(path)))["format"]
             if missing := FACTS - facts.keys():
                 raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -71,15 +71,22 @@ class CacheEntry:
     def read(self) -> Raw:
         """The set, once verified; raises DataError as `verify` does."""
         self.verify()
-        facts = self.facts
+        with readable(self.path, DataError, self.remedy):
+            return self._raw(self.facts)
 
+    def _raw(self, facts: dict[str, Any]) -> Raw:
         def part(split: str) -> RawSplit:
             kept = [name for name in RawSplit._fields if f"{split}.{name}.npy" in facts["files"]]
-            return RawSplit(**{name: np.load(self.path / f"{split}.{name}.npy") for name in kept})
+            return RawSplit(**{name: _array(self.path / f"{split}.{name}.npy") for name in kept})
 
         test = part("test") if "test.inputs.npy" in facts["files"] else None
         about = facts["provenance"], tuple(facts["classes"]), tuple(Quantity(**each) for each in facts["quantities"])
         return Raw(facts["name"], part("train"), test, *about, facts["versions"])
+
+
+def _array(path: Path) -> np.ndarray:
+    """The array in a file, mapped first, so that a header that says more than the file holds takes no memory."""
+    return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 @runtime_checkable
@@ -139,7 +146,7 @@ def cached(name: str, source: Any, make: Callable[[], Raw]) -> Raw:
         lock = entry.path.with_name(f".{entry.path.name}.lock")
         with explained(lock.parent):
             lock.parent.mkdir(parents=True, exist_ok=True)
-            lock.touch()
+            open_without_link(lock, "a").close()
         with locked(lock):
             if not entry.path.exists():  # another process may have made it while this one waited
                 write(entry.path, make(), source)

@@ -10,8 +10,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from widesym.ensembles.archives import read_array
 from widesym.ensembles.data.dataset import DataError, Dataset, Quantity
 from widesym.ensembles.data.normalisation import Normalisation
+from widesym.ensembles.files import open_regular
 
 ARRAYS = ("inputs", "labels", "values")
 
@@ -32,17 +34,17 @@ def save_dataset(file: IO[bytes], data: Dataset) -> None:
 def load_dataset(path: Path) -> Dataset:
     """The set in a file of `save_dataset`; raises DataError where there is none, or it is damaged."""
     with _opened(path) as file:
-        arrays = {name: file.get(name) for name in ARRAYS}
-        about = json.loads(str(file["about"]))
+        kept = {name: read_array(path, file, name) for name in ARRAYS if name in file}
+        about = json.loads(str(read_array(path, file, "about")))
         quantities = tuple(Quantity(*pair) for pair in about["quantities"])
         normalisation = about.get("normalisation")  # files of earlier versions do not say
         return Dataset(
             about["name"],
-            arrays["inputs"],
-            arrays["labels"],
+            kept["inputs"],
+            kept.get("labels"),
             tuple(about["classes"]),
             about["provenance"],
-            arrays["values"],
+            kept.get("values"),
             quantities,
             normalisation and Normalisation(**normalisation),
         )
@@ -53,7 +55,7 @@ def load_names(path: Path) -> tuple[str, ...]:
     `load_dataset`, but does not look at the arrays.
     """
     with _opened(path) as file:
-        about = json.loads(str(file["about"]))
+        about = json.loads(str(read_array(path, file, "about")))
         return tuple(str(name) for name, _ in about["quantities"]) or tuple(map(str, about["classes"]))
 
 
@@ -61,7 +63,7 @@ def load_names(path: Path) -> tuple[str, ...]:
 def _opened(path: Path) -> Iterator[Any]:
     """The npz file to read from; raises DataError where it cannot be."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
             yield file
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no data set that can be read ({type(error).__name__}: {error})") from None

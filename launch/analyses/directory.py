@@ -1,6 +1,7 @@
 """What an analysis left in its directory, read: configuration, findings, agreement, runs, figures, tables, inputs."""
 
 import csv
+import io
 import itertools
 import json
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from widesym.analysis.comparison.agreement import VERDICTS, Agreement
 from widesym.ensembles.data import DataError, Dataset
 from widesym.ensembles.data.stored import load_dataset
-from widesym.ensembles.files import readable
+from widesym.ensembles.files import open_regular, read_text, readable
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import check_schema
 
@@ -142,7 +143,7 @@ def read_figure(directory: Path, name: str, caption: str) -> Figure:
 def read_first_rows(path: Path) -> FirstRows:
     """Of a table as CSV; raises RunDirectoryError for a file that is none, with as many fields in every row."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with io.TextIOWrapper(open_regular(path), newline="", encoding="utf-8") as file:
             reader = csv.reader(file, strict=True)
             header = next(reader, [])
             rows = list(itertools.islice(_checked(reader, len(header)), ROWS))
@@ -198,6 +199,6 @@ def _read_list(path: Path) -> list[dict[str, Any]] | None:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise damaged(path, str(error)) from None

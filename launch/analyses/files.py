@@ -19,6 +19,7 @@ from widesym.ensembles.data import Dataset
 from widesym.ensembles.data.stored import save_dataset
 from widesym.ensembles.files import write_whole
 from widesym.launch.analyses.directory import read_captions
+from widesym.launch.console import of_spreadsheet
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.files import write_json, write_text
 
@@ -39,7 +40,7 @@ def write_tables(directory: Path, tables: Mapping[str, xr.Dataset]) -> list[Path
         write_whole(path, lambda file, table=table: file.write(bytes(table.to_netcdf(engine="scipy"))))
         written.append(path)
         if np.prod(list(table.sizes.values()), dtype=float) <= ROWS_OF_CSV:
-            write_text(path.with_suffix(".csv"), frame_of(table).to_csv(index=False))
+            write_text(path.with_suffix(".csv"), frame_of(table).map(of_spreadsheet).to_csv(index=False))
             written.append(path.with_suffix(".csv"))
         else:
             path.with_suffix(".csv").unlink(missing_ok=True)

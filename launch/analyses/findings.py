@@ -12,6 +12,7 @@ import xarray as xr
 from widesym.analysis.estimators.means import FEWEST
 from widesym.ensembles.checks import listed
 from widesym.ensembles.data import DataError
+from widesym.ensembles.files import read_text
 from widesym.launch.analyses.directory import Finding
 from widesym.launch.analyses.matching import Matched
 from widesym.launch.errors import ConfigError
@@ -95,7 +96,7 @@ def _of_gradient(name: str, run: StoredRun) -> list[Finding]:
 def _of_rate(name: str, run: StoredRun) -> list[Finding]:
     """The learning rate against the bound that was found before training, where there is one."""
     try:
-        bound = json.loads((run.path / "stability.json").read_text())
+        bound = json.loads(read_text(run.path / "stability.json"))
         rate, limit = float(bound["learning_rate"]), float(bound["largest_learning_rate"])
     except (OSError, ValueError, KeyError, TypeError):
         return []

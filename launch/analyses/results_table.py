@@ -5,11 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from widesym.analysis.comparison.agreement import agreements, as_sentences
-from widesym.launch.console import print_plain, table_of
+from widesym.launch.console import literal, print_plain, table_of
 
 
 def print_results(tables: Mapping[str, xr.Dataset], console: Console) -> None:
@@ -49,7 +48,7 @@ def results_table(tables: Mapping[str, xr.Dataset]) -> Table:
             cells = [_cell(last[table], run, of_set, name) for table, name in shown]
             if set(cells) != {"-"}:  # as of the reference without theory
                 pairing = [_pairing(tables["divergence"], run)] if "divergence" in tables else []
-                made.add_row(escape(str(run)), escape(str(of_set)), *pairing, *cells)
+                made.add_row(literal(str(run)), literal(str(of_set)), *pairing, *cells)
     return made
 
 

@@ -10,10 +10,9 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from widesym.launch.console import print_plain, table_of
+from widesym.launch.console import literal, of_spreadsheet, print_plain, table_of
 from widesym.launch.sweep.results import (
     RecordedRun,
     Result,
@@ -69,9 +68,10 @@ def csv_text(results: Sequence[Result]) -> str:
     """The results as CSV, fields that are not known empty."""
     rows = flat(results)
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=[*map(of_spreadsheet, rows[0])], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: as_text(value) for name, value in row.items()} for row in rows)
+    for row in rows:
+        writer.writerow({of_spreadsheet(name): as_text(of_spreadsheet(value)) for name, value in row.items()})
     return text.getvalue().rstrip("\n")
 
 
@@ -85,7 +85,7 @@ def results_table(results: Sequence[Result], step: int) -> Table:
     for result in results:
         cells = [_cell(result.values.get(name)) for name in columns]
         healthy = [f"{result.healthy} of {result.members}" if result.members else ""] * sick
-        table.add_row(escape(result.label), *cells, *healthy, str(result.values["state"]))
+        table.add_row(literal(result.label), *cells, *healthy, literal(str(result.values["state"])))
     return table
 
 

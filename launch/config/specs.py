@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from widesym import ensembles, models
 from widesym.ensembles import augmentation, data
 from widesym.ensembles.data import Source, Splits, find_source
+from widesym.ensembles.files import read_whole
 from widesym.launch.config.own import FUNCTIONS, Modules, class_among, is_own, own_class, own_function
 from widesym.launch.config.snapshots import EmpiricalNtk, Parameters
 from widesym.launch.config.yaml import parsed
@@ -29,13 +30,14 @@ from widesym.models.width import at_width
 from widesym.models.zoo import MODELS
 
 Config = TypeVar("Config")
+MOST_YAML = 2**24  # bytes
 OF_EARLIER = ", and in a run of an earlier version it is found with --import MODULE"
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
     """The fields and values in a YAML file, as they are written; raises ConfigError for what holds none."""
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
+        content = parsed(read_whole(path, MOST_YAML).decode())
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
@@ -98,7 +100,7 @@ def made(
     }
     try:
         return config(**values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
@@ -113,9 +115,12 @@ def field_value(
     if name in FUNCTIONS and isinstance(value, str) and "." in value:
         return own_function(value, modules, where)
     if name == "group" and isinstance(value, str):
-        if not re.fullmatch(r"[CD]\d+", value):
+        if not re.fullmatch(r"[CD]\d{1,9}", value):
             raise ConfigError(f"{where} is {value!r}; groups are C1, C2, … and D1, D2, …")
-        return (cyclic if value[0] == "C" else dihedral)(int(value[1:]))
+        try:
+            return (cyclic if value[0] == "C" else dihedral)(int(value[1:]))
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}") from None
     return built(value, where, modules)
 
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from widesym.ensembles.data import DataError
 from widesym.ensembles.data.stored import load_dataset
+from widesym.ensembles.files import read_text
 from widesym.launch.runs.metrics import read_metrics
 from widesym.launch.runs.paths import RunPaths
 from widesym.launch.runs.record import RunRecord
@@ -56,7 +57,7 @@ def check_finished(path: Path, known: Collection[str]) -> list[Check]:
     if not file.exists():
         return []
     try:
-        recorded = json.loads(file.read_text()).get("sha256")
+        recorded = json.loads(read_text(file)).get("sha256")
         if recorded is not None and not isinstance(recorded, dict):
             raise TypeError(f"sha256 is {recorded!r}, not digests by file")
     except (ValueError, AttributeError, TypeError) as error:

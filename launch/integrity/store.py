@@ -10,8 +10,9 @@ import zarr
 from jaxtyping import Bool, Shaped
 
 from widesym.ensembles.checks import listed
-from widesym.ensembles.files import first_line
+from widesym.ensembles.files import first_line, read_text
 from widesym.ensembles.metric_names import METRICS, OF_VALUES
+from widesym.ensembles.stores import open_group
 
 ALWAYS = ("logits", "healthy", "recorded", "step", *OF_VALUES)  # arrays of every store
 
@@ -91,8 +92,8 @@ def _health_damages(
 def _arrays(path: Path, names: set[str], damages: list[Damage]) -> Iterator[tuple[str, zarr.Array]]:
     """Those of these names, and whatever else the store was made with."""
     try:
-        made = json.loads((path / "zarr.json").read_text())["consolidated_metadata"]["metadata"]
-        root = zarr.open_group(path, mode="r", use_consolidated=False)
+        made = json.loads(read_text(path / "zarr.json"))["consolidated_metadata"]["metadata"]
+        root = open_group(path)
     except Exception as error:
         damages.append(Damage("zarr.json", f"cannot be read ({type(error).__name__})"))
         return

@@ -30,6 +30,7 @@ from widesym.analysis.gram.tiling import DEFAULT_MEMORY, check_memory, tile_byte
 from widesym.analysis.kernels import Kernel
 from widesym.analysis.kernels.accuracy import kernel_error
 from widesym.analysis.programs.devices import devices_sharing_memory
+from widesym.ensembles.files import read_text
 from widesym.ensembles.sharding import any_process, largest_of_processes, on_first
 from widesym.launch.console import print_plain
 from widesym.launch.errors import RunDirectoryError
@@ -174,4 +175,4 @@ def _read(directory: Path) -> Kernel:
 
 def quality_on_disk(directory: Path) -> dict[str, dict]:
     """What the check of a finished symmetric Gram matrix found, by kernel."""
-    return json.loads((directory / "finished.json").read_text())["quality"]
+    return json.loads(read_text(directory / "finished.json"))["quality"]

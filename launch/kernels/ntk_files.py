@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from widesym.analysis.estimators.kernel_evolution import NTK_ABOUT, NTK_DIMENSIONS
 from widesym.ensembles.files import whole_directory, write_whole
 from widesym.ensembles.recorder import CHUNK_BYTES
+from widesym.ensembles.stores import open_group, open_labelled
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.files import damage_named
 
@@ -82,7 +83,7 @@ def write_ntk_store(found: xr.Dataset, kernels: Iterable[MemberKernels], path: P
 
 def _fill_store(path: Path, found: xr.Dataset, kernels: Iterable[MemberKernels]) -> None:
     found.to_zarr(path, zarr_format=3, consolidated=False)
-    root = zarr.open_group(path, mode="r+", use_consolidated=False)
+    root = open_group(path, "r+")
     array = None
     for index, each in enumerate(kernels):
         if array is None:
@@ -104,5 +105,5 @@ def _fill_store(path: Path, found: xr.Dataset, kernels: Iterable[MemberKernels])
 
 def open_ntk_store(path: Path) -> xr.Dataset:
     """All in memory but for the kernels, `ntk`, which are read from disk as they are used."""
-    found = xr.open_zarr(path, chunks=None)
+    found = open_labelled(path, chunks=None)
     return found.drop_vars("ntk").load().assign(ntk=found.ntk)

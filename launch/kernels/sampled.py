@@ -15,7 +15,8 @@ from widesym.analysis.estimators.convergence import Moments, add_member, bootstr
 from widesym.analysis.gram.spec import described_inputs
 from widesym.analysis.kernels import Kernel, analytic_kernel
 from widesym.analysis.programs.devices import on_devices
-from widesym.ensembles.files import write_whole
+from widesym.ensembles.archives import read_array
+from widesym.ensembles.files import open_regular, write_whole
 from widesym.ensembles.randomness import Randomness, check_randomness, own_key
 from widesym.launch.console import print_plain
 from widesym.launch.errors import SampleError
@@ -187,5 +188,5 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    with damage_named(path), path.open("rb") as stream, np.load(stream) as file:
-        return {name: file[name] for name in names}
+    with damage_named(path), open_regular(path) as stream, np.load(stream) as file:
+        return {name: read_array(path, file, name) for name in names}

@@ -23,6 +23,7 @@ from widesym.analysis.figures.drift_by_width import FITTED, DriftLaws, drift_fig
 from widesym.analysis.kernels import analytic_kernel
 from widesym.ensembles import Strategy, Trainer, TrainingRecipe, log_spaced_steps
 from widesym.ensembles.data import Dataset, Digits
+from widesym.ensembles.files import read_text
 from widesym.launch.config.snapshots import Parameters
 from widesym.launch.console import print_plain, table_of
 from widesym.launch.errors import RunDirectoryError
@@ -119,7 +120,7 @@ class NtkDrift(Recipe):
         if not file.exists():
             write_json(file, {network: self.rate * self._largest_stable(network) for network in self.networks})
         try:
-            found = json.loads(file.read_text())
+            found = json.loads(read_text(file))
             return {network: _positive(found[network]) for network in self.networks}
         except (ValueError, KeyError, TypeError) as error:  # not JSON, not text, not ours
             raise RunDirectoryError(

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from widesym.ensembles.files import try_to_lock
+from widesym.ensembles.files import open_regular, open_without_link, read_text, try_to_lock
 from widesym.launch.config.differences import told
 from widesym.launch.errors import InUseError, RunDirectoryError
 from widesym.launch.runs.files import write_json
@@ -22,6 +22,7 @@ SCHEMA = (
     3  # of config.json and what stands beside it; it grows when its meaning changes (launch/integrity/old_gradients.py)
 )
 RANDOMNESS_SCHEMA = 3  # from which on runs say their randomness; before that they all were "shared"
+LONGEST_SIGNATURE = 2**12  # bytes
 RUN_FIELDS = {"architecture", "recipe", "members", "seed", "data"}  # what a configuration of one ensemble has
 STORES = ("checkpoints", "data", "tensorboard")  # folders of a run that hold no runs, beside those named *.zarr
 TRIES = (0.0, 0.01, 0.1)  # seconds before each try to claim a directory: a look at who holds it takes a moment
@@ -64,7 +65,7 @@ def claim(path: Path, config: dict[str, Any], contents: Contents = RUN) -> Itera
     """
     check_config(path, config, contents)
     path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("a+") as lock:  # "w" would wipe the name of who holds it
+    with open_without_link(path / ".lock", "a+") as lock:  # "w" would wipe the name of who holds it
         if not _locked(lock):
             by = holder(path)
             how = f"it is being written by {by}" if by else "it is being read"
@@ -106,7 +107,7 @@ def reading_records(path: Path) -> Iterator[Holder | None]:
     """
     with contextlib.ExitStack() as held:
         try:
-            lock = held.enter_context((path / ".lock").open())
+            lock = held.enter_context(open_regular(path / ".lock"))
         except FileNotFoundError:  # a copy, which nobody writes
             lock = None
         yield None if lock is None or try_to_lock(lock, fcntl.LOCK_SH) else _signature(lock)
@@ -118,13 +119,13 @@ def holder(path: Path) -> Holder | None:
     The lock itself is asked: a process that was killed leaves its name in the file, but no lock.
     """
     try:
-        with (path / ".lock").open() as lock:
+        with open_regular(path / ".lock") as lock:
             return None if try_to_lock(lock, fcntl.LOCK_SH) else _signature(lock)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def _locked(lock: IO[str]) -> bool:
+def _locked(lock: IO[Any]) -> bool:
     """Whether the lock could be had, after some tries; it is held until the file is closed."""
     for pause in TRIES:
         time.sleep(pause)
@@ -141,10 +142,10 @@ def _sign(lock: IO[str]) -> None:
     lock.flush()
 
 
-def _signature(lock: IO[str]) -> Holder:
+def _signature(lock: IO[Any]) -> Holder:
     """Who has signed the file of a lock that is held."""
     try:
-        return Holder(**json.loads(lock.read()))
+        return Holder(**json.loads(lock.read(LONGEST_SIGNATURE)))
     except (ValueError, TypeError):  # an older version, which does not sign, or one that is about to
         return Holder(None, None)
 
@@ -178,7 +179,7 @@ def read_description(path: Path) -> dict[str, Any]:
     """
     file = RunPaths(path).config
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(read_text(file))
         if not isinstance(found["config"], dict):
             raise TypeError(f"config is {found['config']!r}, not fields with values")
     except (ValueError, KeyError, TypeError, RecursionError) as error:  # not JSON, not text, not ours

@@ -7,6 +7,7 @@ import time
 import traceback
 from pathlib import Path
 
+from widesym.ensembles.files import read_text
 from widesym.launch.runs.files import write_json
 
 FILE = "failed.json"
@@ -37,7 +38,7 @@ def note_failure(path: Path, error: Exception) -> None:
 def failure_in(path: Path) -> str | None:
     """What the run in a directory has failed of; None where it has not."""
     try:
-        return str(json.loads((path / FILE).read_text())["error"])
+        return str(json.loads(read_text(path / FILE))["error"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):

@@ -7,14 +7,16 @@ not asked.
 import contextlib
 import itertools
 import json
+import math
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from widesym.ensembles.files import read_text
 from widesym.launch.runs.files import write_json
 
 SECONDS_BETWEEN_BEATS = 3.0
@@ -41,6 +43,9 @@ class Heartbeat(NamedTuple):
     def seconds_left(self) -> float | None:
         """The seconds until the last step at this rate; None before there is a rate."""
         return self.members * (self.steps - self.step) / self.rate if self.rate > 0 else None
+
+
+KINDS = tuple(Heartbeat.__annotations__.values())
 
 
 class Pulse:
@@ -90,9 +95,17 @@ def beating(path: Path, pulse: Pulse) -> Iterator[Pulse]:
 def read_heartbeat(path: Path) -> Heartbeat | None:
     """The last one in a run directory; None where there is none, or none of ours."""
     try:
-        return Heartbeat(**json.loads((path / "heartbeat.json").read_text()))
+        found = Heartbeat(**json.loads(read_text(path / "heartbeat.json")))
     except (OSError, ValueError, TypeError):
         return None
+    return found if all(_is(value, kind) for value, kind in zip(found, KINDS, strict=True)) else None
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Whether a value is of this type, and finite if it is a number."""
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def beating_now(paths: Sequence[Path]) -> set[Path]:

@@ -12,6 +12,7 @@ import zarr
 from jaxtyping import Bool
 
 from widesym.ensembles.files import readable
+from widesym.ensembles.stores import open_group
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.paths import RunPaths
 
@@ -43,7 +44,7 @@ def stored_logits(run: Path) -> StoredLogits:
     """Of the run in a directory, nothing read yet; raises RunDirectoryError where there are none."""
     path = RunPaths(run).store
     with readable(path, RunDirectoryError):
-        array = zarr.open_group(path, mode="r", use_consolidated=False)["logits"]
+        array = open_group(path)["logits"]
     assert isinstance(array, zarr.Array)
     return StoredLogits(array, path)
 

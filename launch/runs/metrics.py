@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from widesym.ensembles.data import Dataset
+from widesym.ensembles.files import open_regular
 from widesym.ensembles.losses import Loss
+from widesym.launch.console import of_spreadsheet
 from widesym.launch.runs.files import write_text
 
 Row = Mapping[str, float | str]
@@ -65,13 +67,14 @@ def read_metrics(path: Path) -> list[Row]:
     """The rows so far; none where there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with io.TextIOWrapper(open_regular(path), newline="") as file:
         return list(csv.DictReader(file))
 
 
 def add_rows(path: Path, new: Sequence[Row]) -> None:
     """Append the rows of one step, dropping those of this step and later ones, which a resumed run writes again."""
     rows = [earlier for earlier in read_metrics(path) if int(earlier["step"]) < int(new[0]["step"])]
+    new = [{of_spreadsheet(name): of_spreadsheet(value) for name, value in row.items()} for row in new]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(name for each in [*rows, *new] for name in each)))
     writer.writeheader()

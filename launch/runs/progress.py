@@ -14,7 +14,7 @@ from rich.table import Column
 from widesym.analysis.gram import GramProgress
 from widesym.ensembles.member import HEALTHY
 from widesym.ensembles.trainer import Moment
-from widesym.launch.console import print_plain
+from widesym.launch.console import print_plain, printable
 from widesym.launch.runs.scores import Scores
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -168,7 +168,7 @@ def _bar(console: Console, name: str) -> Iterator[Callable[..., None]]:
         TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=console) as bar:
-        yield partial(bar.update, bar.add_task(name, total=None, count="", rate="", state=COMPILING))
+        yield partial(bar.update, bar.add_task(printable(name), total=None, count="", rate="", state=COMPILING))
 
 
 def _is_narrow(console: Console) -> bool:

@@ -19,6 +19,7 @@ from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import RUN_FIELDS, read_description
 from widesym.launch.runs.paths import RunPaths
 from widesym.models.architecture import Architecture
+from widesym.models.checks import MOST_MEMBERS
 
 COPY = "Take the file from a copy of the run"
 
@@ -58,7 +59,7 @@ class RunRecord:
         sets = _data_records(config["data"], file)
         members: Any = config["members"]
         randomness: Any = config.get("randomness")
-        if not isinstance(members, int) or members < 1:
+        if not isinstance(members, int) or not 1 <= members <= MOST_MEMBERS:
             raise RunDirectoryError(f"{file}: members is {members!r}; it must be their number. {COPY}")
         if randomness not in typing.get_args(Randomness):
             raise RunDirectoryError(f"{file}: randomness is {randomness!r}; it must be 'own' or 'shared'. {COPY}")

@@ -25,6 +25,7 @@ from widesym.ensembles.data.stored import load_names
 from widesym.ensembles.files import readable
 from widesym.ensembles.randomness import initial_key, roots
 from widesym.ensembles.recorder import Sick, members_kept
+from widesym.ensembles.stores import open_labelled
 from widesym.launch.config.own import Modules
 from widesym.launch.config.snapshots import named_leaves
 from widesym.launch.errors import ConfigError, RunDirectoryError
@@ -180,7 +181,7 @@ class StoredRun:
         """All that was recorded, read as it is used; raises RunDirectoryError where it cannot be."""
         path = RunPaths(self.path).store
         with readable(path, RunDirectoryError):
-            store = xr.open_zarr(path)
+            store = open_labelled(path)
         try:
             with store:
                 yield store

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from widesym.ensembles.files import read_text
 from widesym.ensembles.independence import Randomness, check_randomness
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.runs.paths import RunPaths
@@ -94,6 +95,10 @@ def read_plan(file: Path) -> StoredPlan:
         jobs = {name: [*runs] for name, runs in content["jobs"].items()}
         unstated = content.get("unstated", "shared")
         check_randomness(unstated)
+        if not all(isinstance(changes, dict) for changes in content["runs"].values()):
+            raise TypeError("runs are not changes by field, each by the name of its run")
+        if not all(isinstance(run, str) for runs in jobs.values() for run in runs):
+            raise TypeError("jobs are not lists of names of runs")
         return StoredPlan({**content["runs"]}, jobs, unstated)
 
 
@@ -101,7 +106,7 @@ def read_plan(file: Path) -> StoredPlan:
 def read_from(file: Path) -> Iterator[dict[str, Any]]:
     """The JSON in a file; raises RunDirectoryError where it is not what is made of it within, or not there."""
     try:
-        yield json.loads(file.read_text())
+        yield json.loads(read_text(file))
     except FileNotFoundError:
         raise RunDirectoryError(f"{file} is missing; start the sweep again, which writes it") from None
     except (ConfigError, RunDirectoryError):

@@ -11,8 +11,9 @@ from jaxtyping import Shaped
 
 from widesym.ensembles.data import Dataset
 from widesym.ensembles.data.stored import load_dataset
-from widesym.ensembles.files import whole_directory
+from widesym.ensembles.files import read_text, whole_directory
 from widesym.ensembles.recorder import create_store
+from widesym.ensembles.stores import open_consolidated
 from widesym.ensembles.trainer import DivergedError, Record
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.integrity.files import file_digests
@@ -79,7 +80,7 @@ def _put_together(directory: SweepDirectory, name: str) -> None:
     run = config.run(_sets_of(parts[0][0]))
     if digest(run.config) != name:
         raise RunDirectoryError(f"{name}: its members were trained on other data; remove {parts[0][0].parent}")
-    stores = [(zarr.open_group(RunPaths(each).store, mode="r"), source) for each, source in parts]
+    stores = [(open_consolidated(RunPaths(each).store), source) for each, source in parts]
     with whole_directory(directory.run(name)) as path:
         write_sets(path, run.sets)
         share_data(directory, path)
@@ -113,14 +114,14 @@ def _copy_moment(run: Run, path: Path, position: int, stores: Sequence[tuple[zar
 def _describe(run: Run, path: Path, parts: Sequence[tuple[Path, JobMembers]]) -> None:
     """Configuration, circumstances and end, as of one run; what stands there of jobs is theirs that had members."""
     first = parts[0][0]
-    described = [json.loads(RunPaths(each).config.read_text()) for each, _ in parts]
+    described = [json.loads(read_text(RunPaths(each).config)) for each, _ in parts]
     oldest = min(each.get("schema", 1) for each in described)  # a part of an earlier version makes the run one
     own = {"schema": oldest, "config": run.config, "jobs": [each.job for _, each in parts]}
     write_json(RunPaths(path).config, described[0] | own)
     for file in ("strategy.json", STABILITY):
         if (first / file).exists() and (file != STABILITY or len(parts) > 1):  # a job of many runs has many rates
             shutil.copyfile(first / file, path / file)
-    ends = [json.loads(RunPaths(each).finished.read_text()) for each, _ in parts]
+    ends = [json.loads(read_text(RunPaths(each).finished)) for each, _ in parts]
     finish = {
         "seconds": sum(end["seconds"] for end in ends),  # of all members of these jobs
         "process_peak_memory_bytes": max(end["process_peak_memory_bytes"] for end in ends),

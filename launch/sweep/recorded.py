@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from widesym.ensembles.files import readable
 from widesym.ensembles.metric_names import METRICS
+from widesym.ensembles.stores import open_consolidated
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.paths import RunPaths
 
@@ -50,7 +51,7 @@ class Recorded:
         if not store.exists():
             return cls(path, {})
         with readable(store, RunDirectoryError):
-            group = zarr.open_group(store, mode="r")
+            group = open_consolidated(store)
             recorded, steps = (np.asarray(group[name]) for name in ("recorded", "step"))
         return cls(path, {int(steps[at]): int(at) for at in np.flatnonzero(recorded)})
 
@@ -58,7 +59,7 @@ class Recorded:
         """The members at one of the steps; raises RunDirectoryError where that cannot be read."""
         store = RunPaths(self.path).store
         with readable(store, RunDirectoryError):
-            group = zarr.open_group(store, mode="r")
+            group = open_consolidated(store)
             row = self.positions[step]
             found = {name: _row(group, name, row) for name in METRICS if name in group}
             return OfMembers(_row(group, "healthy", row), found)

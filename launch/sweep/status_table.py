@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
-from rich.markup import escape
 from rich.table import Table
 
-from widesym.launch.console import table_of
+from widesym.launch.console import literal, table_of
 from widesym.launch.sweep.changes import describe_changes
 from widesym.launch.sweep.status import FIRST, Row
 
@@ -65,16 +64,16 @@ def cells(row: Row) -> dict[str, str]:
         done = sum(each.state == "finished" for _, each in row.jobs)
         state += f" ({done} of {len(row.jobs)} parts finished)"
     elif job not in ("", row.run):
-        state += f" (in {escape(job)})"
+        state += f" (in {literal(job)})"
     medians = {name: f"{value:.3g}" for name, value in row.medians().items()}
     found = {
         **dict.fromkeys(COLUMNS, ""),
-        "run": escape(row.run),
-        "what": escape(describe_changes(row.changes)),
+        "run": literal(row.run),
+        "what": literal(describe_changes(row.changes)),
         "state": state,
         "loss": medians.get("loss", ""),
         "accu-\nracy": medians.get("accuracy", ""),
-        WHERE: escape(job_state.failure),
+        WHERE: literal(job_state.failure),
     }
     beat = job_state.heartbeat
     if beat is None or row.state in ("finished", "waiting", "queued"):
@@ -85,7 +84,7 @@ def cells(row: Row) -> dict[str, str]:
         "steps": f"{beat.step}/{beat.steps}",
         "member-\nsteps/s": f"{beat.rate:.0f}" if running else "",
         "left": left,
-        WHERE: escape(job_state.failure or beat.process),
+        WHERE: literal(job_state.failure or beat.process),
     }
 
 

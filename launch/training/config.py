@@ -25,7 +25,7 @@ from widesym.models.substitution import with_group
 from widesym.models.width import with_logits
 
 RECORDS = 10
-MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**7, "width": 2**16}
+MOST = {"steps": 10**8, "records": 10**5, "ood_samples": 10**6, "width": 2**16}
 
 
 @dataclass(frozen=True, kw_only=True)

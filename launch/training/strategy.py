@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 
 from widesym.ensembles.batches import Data
+from widesym.ensembles.files import read_text
 from widesym.ensembles.sharding import on_first
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Trainer
@@ -39,7 +40,7 @@ def strategy_for(
 def stored_strategy(file: Path) -> Strategy | None:
     """What an earlier start has found on the same kind of device, or None."""
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(read_text(file))
         fields = {name: value for name, value in content["strategy"].items() if name != "type"}
         return Strategy(**fields) if content["device"] == device() else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none yet, or not one of ours: measure

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from widesym.models.checks import check_positive
 from widesym.models.spherical.wigner import so3_grid
 
+MOST_BANDLIMIT = 256  # whose grid has 10^8 points
+
 
 @dataclass(frozen=True)
 class SO3:
@@ -18,8 +20,8 @@ class SO3:
     oversampling: int = 1
 
     def __post_init__(self):
-        check_positive("SO3", "bandlimit", self.bandlimit)
-        check_positive("SO3", "oversampling", self.oversampling)
+        check_positive("SO3", "bandlimit", self.bandlimit, MOST_BANDLIMIT)
+        check_positive("SO3", "oversampling", self.oversampling, MOST_BANDLIMIT)
 
     def __str__(self) -> str:
         return f"SO(3) at bandlimit {self.bandlimit}"

@@ -108,3 +108,12 @@ def test_molecules_are_drawn_atom_by_atom():
 def test_classes_take_turns():
     data = Dataset("set", np.ones((6, 1)), np.array([1, 1, 1, 0, 2, 0]), ("a", "b", "c"), "made up")
     assert list(representative_samples(data, 5)) == [3, 0, 4, 5, 1]
+
+
+def test_names_are_no_mathematics():
+    """A lone dollar sign would be, and `$\\frac$` could not be drawn."""
+    train, ood = Toy(train=4, test=4).load()
+    train = replace(train, quantities=(Quantity(r"$\frac$", "$"),))
+    figure = contact_sheet("$x$", Splits(train, train), {r"$\frac$ set": replace(ood, quantities=train.quantities)})
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_legend().get_texts()[1].get_text() == r"\$\frac\$ set"

@@ -275,3 +275,10 @@ def test_what_is_in_the_way_of_preparing_is_said(use, error, message):
     with pytest.raises(DataError, match=message):
         Tfds("pets").prepare()
     assert entries() == []
+
+
+@pytest.mark.parametrize("name", ["huggingface:mnist", "mnist:3.0.1", "kaggle:x/y", ":"])
+def test_names_that_lead_to_code_of_others_are_refused(name):
+    """TFDS would import, or fetch, what stands before the colon."""
+    with pytest.raises(DataError, match=r"name is '.*'; names with a colon lead to code of other people's"):
+        Tfds(name)

@@ -17,7 +17,6 @@ from tests.support.small_recipe import EXECUTION, Small
 from widesym.ensembles import checkpoints
 from widesym.ensembles.recorder import read_logits
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs import directory as run_directory
 from widesym.launch.runs.directory import claim
 from widesym.launch.runs.interrupts import PreemptedError, raise_if_requested, stops_noted
 from widesym.launch.runs.metrics import read_metrics
@@ -108,7 +107,7 @@ def test_a_claim_looks_again_once_it_has_the_lock(tmp_path, monkeypatch):
     """Between the first look and the lock another process may have run and gone."""
 
     def other_comes_first(*_):
-        run_directory.write_json(tmp_path / "config.json", {"config": {"members": 4}})
+        (tmp_path / "config.json").write_text('{"config": {"members": 4}}')
 
     monkeypatch.setattr(fcntl, "flock", other_comes_first)
     with pytest.raises(RunDirectoryError, match="members: 4 on disk, 5 asked for"), claim(tmp_path, {"members": 5}):

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from widesym.ensembles.data.dataset import DataError, Dataset, Quantity, Splits
 from widesym.ensembles.data.streams import other_stream, stream
-from widesym.models.checks import check_positive, check_seed
+from widesym.models.checks import check_numbers, check_positive, check_seed
 
 COMPONENTS = tuple(Quantity(f"(u × v)_{axis}") for axis in "xyz")
 Pairs = Float[np.ndarray, "sample 2 3"]
@@ -30,6 +30,7 @@ class CrossProduct:
     def __post_init__(self):
         for name in ("train", "test"):
             check_positive("CrossProduct", name, getattr(self, name))
+            check_numbers("CrossProduct", samples=getattr(self, name), coordinates=6)
         check_seed(self.seed, "CrossProduct: seed")
         object.__setattr__(self, "norms", tuple(self.norms))
         check_norms("CrossProduct", self.norms)
@@ -49,6 +50,7 @@ def other_norms(data: Dataset, samples: int, seed: int = 0, norms: Norms = (2.0,
     if data.inputs.shape[1:] != (2, 3):
         raise DataError(f"{data.name}: inputs have shape {data.inputs.shape[1:]}; pairs of vectors have (2, 3)")
     check_positive("other_norms", "samples", samples)
+    check_numbers("other_norms", samples=samples, coordinates=6)
     check_norms("other_norms", norms)
     return with_products("other norms", other_stream(seed), samples, norms, seed)
 

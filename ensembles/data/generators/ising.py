@@ -19,10 +19,11 @@ from scipy.sparse.csgraph import connected_components
 
 from widesym.ensembles.data.dataset import DataError, Dataset, Quantity, Splits
 from widesym.ensembles.data.streams import other_stream, stream
-from widesym.models.checks import check_positive, check_seed
+from widesym.models.checks import check_numbers, check_positive, check_seed
 
 CRITICAL_TEMPERATURE = 2 / math.log(1 + math.sqrt(2))
 ENERGY = Quantity("energy per site", "J")
+MOST_UPDATES = 10**5
 SITES_AT_ONCE = 2**20  # bounds the memory of the bonds to some 100 MB
 
 Spins = Float[np.ndarray, "sample row column"] | Int[np.ndarray, "sample row column"]
@@ -47,13 +48,17 @@ class IsingEnergies:
     updates: int = 50
 
     def __post_init__(self):
-        for name in ("train", "test", "updates"):
+        for name in ("train", "test"):
             check_positive("IsingEnergies", name, getattr(self, name))
         check_seed(self.seed, "IsingEnergies: seed")
+        check_positive("IsingEnergies", "size", self.size)
         if self.size < 2:
             raise ValueError(
                 f"IsingEnergies: size is {self.size}; it must be at least 2, for a site to have neighbours"
             )
+        check_positive("IsingEnergies", "updates", self.updates, MOST_UPDATES)
+        for samples in (self.train, self.test):
+            check_numbers("IsingEnergies", samples=samples, rows=self.size, columns=self.size)
         object.__setattr__(self, "temperatures", tuple(self.temperatures))
         if not self.temperatures or not all(temperature > 0 for temperature in self.temperatures):
             raise ValueError(f"IsingEnergies: temperatures are {self.temperatures}; there must be some, all positive")
@@ -78,6 +83,8 @@ def at_temperature(
     if not temperature > 0:
         raise ValueError(f"at_temperature: temperature is {temperature}; it must be positive")
     size = side(data)
+    check_numbers("at_temperature", samples=samples, rows=size, columns=size)
+    check_positive("at_temperature", "updates", updates, MOST_UPDATES)
     spins = swendsen_wang(other_stream(seed), np.full(samples, temperature), size, updates)
     return with_energies(f"ising at T = {temperature:.4g}", spins, _provenance(size, (temperature,), updates, seed))
 
@@ -90,6 +97,7 @@ def continuous_spins(data: Dataset, samples: int, seed: int = 0, law: Law = "uni
         raise ValueError(f"continuous_spins: law is {law!r}; it must be one of {', '.join(get_args(Law))}")
     check_positive("continuous_spins", "samples", samples)
     rng, shape = other_stream(seed), (samples, side(data), side(data))
+    check_numbers("continuous_spins", samples=samples, rows=shape[1], columns=shape[2])
     spins = rng.uniform(-1, 1, shape) if law == "uniform" else rng.standard_normal(shape)
     return with_energies("continuous spins", spins, f"independent {law} spins, seed {seed}")
 

@@ -5,7 +5,7 @@ import numpy as np
 from widesym.ensembles.data.dataset import Dataset, standardise_each
 from widesym.ensembles.data.statistics import Statistic, blocks, moments
 from widesym.ensembles.data.streams import other_stream, stream
-from widesym.models.checks import check_positive
+from widesym.models.checks import check_numbers, check_positive
 
 AT_ONCE = 256  # images of matched noise; for each there is a number for every training sample
 
@@ -15,7 +15,7 @@ def matched_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
 
     They are mean + Σ_s g_s (x_s − mean)/√n over all n samples x_s of `data`, with independent Gaussian numbers g_s.
     """
-    check_positive("matched_noise", "samples", samples)
+    check_samples("matched_noise", samples, data)
     rng, mean = stream(seed), data.inputs.mean(0, dtype=float)
     images = np.empty((samples, *mean.shape), np.float32)
     for part in blocks(samples, AT_ONCE):
@@ -40,7 +40,7 @@ def white_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
 
 def uniform_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     """Independent numbers uniform between the least and the greatest in `data`."""
-    check_positive("uniform_noise", "samples", samples)
+    check_samples("uniform_noise", samples, data)
     low, high = data.inputs.min(), data.inputs.max()
     images = other_stream(seed).uniform(low, high, (samples, *data.inputs.shape[1:]))
     provenance = f"uniform between the extremes of {data.name}, seed {seed}"
@@ -51,8 +51,14 @@ def uniform_noise(data: Dataset, samples: int, seed: int = 0) -> Dataset:
 def _independent(
     name: str, data: Dataset, samples: int, seed: int, statistics: tuple[Statistic, Statistic], of: str
 ) -> Dataset:
-    check_positive(name.replace(" ", "_"), "samples", samples)
+    check_samples(name.replace(" ", "_"), samples, data)
     (mean, deviation), shape = statistics, (samples, *data.inputs.shape[1:])
     inputs = (mean + deviation * other_stream(seed).standard_normal(shape)).astype(np.float32)
     note = f"Gaussian with the mean and variance of {of}, seed {seed}"
     return Dataset(name, inputs, None, (), note, normalisation=data.normalisation)
+
+
+def check_samples(name: str, samples: int, data: Dataset) -> None:
+    """Raise ValueError for a number of samples like those of `data` that is none, or that takes too much memory."""
+    check_positive(name, "samples", samples)
+    check_numbers(name, samples=samples, numbers=data.inputs[0].size)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from widesym.ensembles.data.dataset import DataError, Dataset, Quantity, Splits
 from widesym.ensembles.data.streams import other_stream, stream
-from widesym.models.checks import check_positive, check_seed
+from widesym.models.checks import check_numbers, check_positive, check_seed
 
 HEIGHT = Quantity("cos π‖x‖")
 Points = Float[np.ndarray, "sample d"]
@@ -31,6 +31,8 @@ class Toy:
         for name in ("train", "test"):
             check_positive("Toy", name, getattr(self, name))
         check_dimension("Toy", self.dimension)
+        for samples in (self.train, self.test):
+            check_numbers("Toy", samples=samples, coordinates=self.dimension)
         check_seed(self.seed, "Toy: seed")
 
     def load(self) -> Splits:
@@ -50,6 +52,7 @@ def evenly_spaced(points: int, dimension: int = 1, reach: float = 2.0) -> Datase
     """
     check_positive("evenly_spaced", "points", points)
     check_dimension("evenly_spaced", dimension)
+    check_numbers("evenly_spaced", points=points**dimension, coordinates=dimension)
     if not reach > 0:
         raise ValueError(f"evenly_spaced: reach is {reach}; it must be positive")
     axis = np.linspace(-reach, reach, points)
@@ -60,6 +63,7 @@ def evenly_spaced(points: int, dimension: int = 1, reach: float = 2.0) -> Datase
 def further_out(data: Dataset, samples: int, seed: int = 0) -> Dataset:
     """Points with norms from 1 to 2, uniform in that shell, with f; raises DataError where `data` are no points."""
     check_positive("further_out", "samples", samples)
+    check_numbers("further_out", samples=samples, coordinates=data.inputs.shape[-1])
     if data.inputs.ndim != 2 or data.inputs.shape[1] not in (1, 2):
         raise DataError(f"{data.name}: inputs have shape {data.inputs.shape[1:]}; points have (1,) or (2,)")
     rng, dimension = other_stream(seed), data.inputs.shape[1]

@@ -11,11 +11,12 @@ from typing import IO, cast
 import numpy as np
 from jaxtyping import Int, Num
 
+from widesym.ensembles.archives import most_unpacked
 from widesym.ensembles.data.dataset import DataError
 from widesym.ensembles.data.raw import RawSplit
+from widesym.ensembles.files import open_regular
 
 FilePath = str | Path
-DEFLATED = 1032  # bytes that one byte of gzip's format can stand for at most (https://zlib.net/zlib_tech.html)
 
 
 def labelled_images(
@@ -104,7 +105,8 @@ def reading(path: Path, purpose: str) -> Iterator[IO[bytes]]:
     """The file opened, decompressed if its name ends in .gz; raises DataError for whatever goes wrong within."""
     with (
         explaining_read_errors(path, purpose),
-        gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file,
+        open_regular(path) as stored,
+        gzip.open(stored) if path.suffix == ".gz" else stored as file,
     ):
         yield cast(IO[bytes], file)
 
@@ -126,12 +128,15 @@ def check_may_hold(path: Path, size: int, what: str) -> None:
     """
     if size > most_in(path):
         packed = ", gzipped" if path.suffix == ".gz" else ""
-        raise DataError(f"{path} has {path.stat().st_size} bytes{packed}; {what} {size}")
+        raise DataError(
+            f"{path} has {path.stat().st_size} bytes{packed}, of which {most_in(path)} are read at most; {what} {size}"
+        )
 
 
 def most_in(path: Path) -> int:
-    """The most bytes that a file can hold, decompressed if its name ends in .gz; raises OSError where there is none."""
-    return path.stat().st_size * (DEFLATED if path.suffix == ".gz" else 1)
+    """The most bytes read of a file, decompressed if its name ends in .gz; raises OSError where there is none."""
+    size = path.stat().st_size
+    return most_unpacked(size) if path.suffix == ".gz" else size
 
 
 def state_of(files: Iterable[Path]) -> str:

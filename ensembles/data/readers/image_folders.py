@@ -1,6 +1,8 @@
 """Pictures in one folder a class, as NCT-CRC-HE-100K comes."""
 
+import itertools
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, Integer, UInt8
 
 from widesym.ensembles.data.cache import CacheEntry, cached, entry_of
 from widesym.ensembles.data.dataset import Splits
@@ -18,6 +20,7 @@ from widesym.ensembles.data.readers.picture_files import read_square, side_of
 from widesym.ensembles.data.readers.picture_trees import Classes, pictures_by_part
 from widesym.models.checks import check_positive, check_seed
 
+MOST_AT_ONCE = 2**26  # pixels that are in memory at a time, in some 20 bytes each
 READING = 2  # how pictures are read; it grows when the arrays of a folder that stays the same become others
 
 
@@ -109,7 +112,8 @@ def read_images(files: Sequence[Path], size: int) -> UInt8[np.ndarray, "sample s
     def read(index: int) -> None:
         images[index] = read_image(files[index], size, side)
 
-    with ThreadPoolExecutor() as threads:  # decoding and averaging do not hold Python's lock
+    at_once = max(1, min(os.cpu_count() or 1, MOST_AT_ONCE // side**2))
+    with ThreadPoolExecutor(at_once) as threads:  # decoding and averaging do not hold Python's lock
         list(threads.map(read, range(len(files))))
     return images
 
@@ -127,6 +131,15 @@ def area_means(pixels: UInt8[np.ndarray, "side side 3"], size: int) -> UInt8[np.
     side = len(pixels)
     parts = size // math.gcd(size, side)  # that a pixel is cut into, each way, so that areas hold whole parts
     width = parts * side // size  # of an area, in parts
-    rows = pixels.repeat(parts, axis=0).reshape(size, width, side, 3).sum(1, dtype=np.int32)
-    sums = rows.repeat(parts, axis=1).reshape(size, size, width, 3).sum(2)
+    of_rows = area_sums(pixels, size, parts)
+    sums = area_sums(of_rows.swapaxes(0, 1), size, parts).swapaxes(0, 1)
     return np.rint(sums / width**2).astype(np.uint8)
+
+
+def area_sums(pixels: Integer[np.ndarray, "side other 3"], size: int, parts: int) -> Int64[np.ndarray, "size other 3"]:
+    """Sums over `size` equal stretches of the first axis, each pixel counted once for each of its `parts` within."""
+    side = len(pixels)
+    first, beyond = np.divmod(np.arange(size + 1) * (parts * side // size), parts)  # where stretches begin, and in what
+    edges = beyond[:, None, None] * pixels[np.minimum(first, side - 1)]
+    whole = np.stack([pixels[low:high].sum(0, dtype=np.int64) for low, high in itertools.pairwise(first)])
+    return parts * whole + edges[1:] - edges[:-1]

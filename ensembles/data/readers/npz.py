@@ -1,6 +1,5 @@
 """Pictures in one .npz file, as `numpy.savez` or MedMNIST leave them."""
 
-import math
 import re
 import zipfile
 from dataclasses import dataclass
@@ -8,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Num
-from numpy.lib.npyio import NpzFile
 
+from widesym.ensembles.archives import read_array
 from widesym.ensembles.data.dataset import DataError, Splits
 from widesym.ensembles.data.layouts import Layout, channels_last, check_layout
 from widesym.ensembles.data.raw import Raw
 from widesym.ensembles.data.readers.files import (
-    DEFLATED,
     FilePath,
     class_names,
     existing,
@@ -103,33 +101,12 @@ def read_npz(path: Path, layout: Layout | None = None) -> tuple[Naming, list[tup
         data = {name for name in archive.files if OF_DATA.fullmatch(name)}
         for naming in NAMINGS:
             if {*naming.names} <= data and data <= {*naming.names} | naming.left_out:
-                for name in naming.names:
-                    check_member(path, archive, name)
                 return naming, [
                     (
-                        channels_last(f"{path}[{images}]", archive[images], layout),
-                        labels_of(f"{path}[{labels}]", archive[labels]),
+                        channels_last(f"{path}[{images}]", read_array(path, archive, images), layout),
+                        labels_of(f"{path}[{labels}]", read_array(path, archive, labels)),
                     )
                     for images, labels in naming.pairs
                 ]
         expected = " or ".join(", ".join(naming.names) for naming in NAMINGS)
         raise DataError(f"{path} has the arrays {', '.join(archive.files) or '(none)'}; expected {expected}")
-
-
-def check_member(path: Path, archive: NpzFile, name: str) -> None:
-    """Raise DataError for an array that is said to be larger than its part of the file can hold, before memory is taken
-    for it.
-    """
-    assert archive.zip is not None
-    info = archive.zip.getinfo(f"{name}.npy")
-    most = min(info.file_size, DEFLATED * min(info.compress_size, path.stat().st_size))
-    with archive.zip.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-        if read is None:
-            raise DataError(f"{path}[{name}] is written in version {version} of NumPy's format; expected 1.0 or 2.0")
-        shape, _, dtype = read(member)
-    if (size := math.prod(shape) * dtype.itemsize) > most:
-        raise DataError(
-            f"{path}[{name}]: {dtype} array of shape {shape}, which takes {size} bytes; it has {most} at most"
-        )

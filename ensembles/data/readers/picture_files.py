@@ -11,8 +11,10 @@ from PIL import Image, ImageOps
 
 from widesym.ensembles.data.dataset import DataError
 from widesym.ensembles.data.readers.files import explaining_read_errors
+from widesym.ensembles.files import open_regular
 
-FORMATS = ("PNG", "JPEG", "TIFF")
+FORMATS = ("PNG", "JPEG", "TIFF")  # and no others: of EPS files Pillow would start Ghostscript
+MOST_SIDE = 2**13  # pixels; a small file can say that it has many, and have Pillow take memory for them
 SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 OTHER_SUFFIXES = (  # of pictures in formats that are not read, or under names that are not looked for
     *(".apng", ".avif", ".bmp", ".dcm", ".dib", ".eps", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2"),
@@ -30,6 +32,11 @@ def side_of(file: Path, size: int) -> int:
         if picture.width != picture.height or picture.width < size:
             raise DataError(
                 f"{file} has {picture.width}×{picture.height} pixels; it must be a square, of side {size} or more"
+            )
+        if picture.width > MOST_SIDE:
+            raise DataError(
+                f"{file} has {picture.width}×{picture.height} pixels; a side of {MOST_SIDE} is the most that is read: "
+                "make the pictures smaller, or cut them into pieces"
             )
         return picture.width
 
@@ -59,7 +66,8 @@ def opened(file: Path) -> Iterator[Image.Image]:
     """The picture, of which only the header has been read; raises DataError for what is none, or cannot be decoded."""
     with (
         explaining_read_errors(file, "read as picture (PNG, JPEG or TIFF)"),
-        Image.open(file, formats=FORMATS) as picture,
+        open_regular(file) as stored,
+        Image.open(stored, formats=FORMATS) as picture,
     ):
         yield picture
 

@@ -17,7 +17,7 @@ from widesym.ensembles.data.readers.qm9pack import read_package
 from widesym.ensembles.data.readers.tfds import Tfds
 from widesym.ensembles.data.transforms.energies import HARTREE, atomisation_energies
 from widesym.ensembles.data.transforms.molecules import spherical_signals
-from widesym.models.checks import check_positive, check_seed
+from widesym.models.checks import check_numbers, check_positive, check_seed
 
 Origin = Literal["qm9pack", "tfds", "files"]
 Signals = Float[np.ndarray, "molecule atom theta phi channel"]
@@ -50,6 +50,9 @@ class Qm9:
     def __post_init__(self):
         for name in ("train", "test", "bandlimit"):
             check_positive("Qm9", name, getattr(self, name))
+        for samples in (self.train, self.test):
+            rows = 2 * self.bandlimit
+            check_numbers("Qm9", samples=samples, atoms=ATOMS, rows=rows, columns=rows - 1, channels=10)
         check_seed(self.seed, "Qm9: seed")
         if self.origin not in get_args(Origin):
             raise ValueError(f"Qm9: origin is {self.origin!r}; it must be one of {', '.join(get_args(Origin))}")

@@ -56,6 +56,11 @@ class Tfds:
 
     def __post_init__(self):
         check_seed(self.seed, "Tfds: seed")
+        if ":" in self.name:
+            raise DataError(
+                f"Tfds: name is {self.name!r}; names with a colon lead to code of other people's, which is not "
+                f"run: give one of {CATALOG}, without a version"
+            )
 
     @property
     def description(self) -> dict[str, str]:

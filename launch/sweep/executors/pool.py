@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from widesym.ensembles.files import open_without_link, read_whole
 from widesym.launch.errors import ConfigError
 from widesym.launch.sweep.executors.base import Assignment, End, Ended, Executor
 from widesym.launch.sweep.launcher import carry_out
@@ -87,7 +88,7 @@ class Pool:
             os.sched_setaffinity(0, device.cores)  # of this thread, from which the process has it
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with log.open("ab") as file:
+            with open_without_link(log, "ab") as file:
                 process = subprocess.Popen(
                     self.command(name),
                     stdin=subprocess.DEVNULL,
@@ -127,7 +128,7 @@ def of_code(code: int, log: Path) -> str:
 def last_line(log: Path) -> str:
     """What a process said last."""
     with contextlib.suppress(OSError):
-        lines = log.read_text(errors="replace").strip().splitlines()
+        lines = read_whole(log).decode(errors="replace").strip().splitlines()
         if lines:
             return lines[-1].strip()
     return "nothing was said"

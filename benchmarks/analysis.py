@@ -25,8 +25,8 @@ from benchmarks.machine import described_machine
 from benchmarks.timing import number, print_table
 from widesym.ensembles import FullOrbit, TrainingRecipe
 from widesym.ensembles.data import Dataset
-from widesym.ensembles.metric_names import METRICS
 from widesym.ensembles.recorder import create_store
+from widesym.ensembles.stores import METRICS
 from widesym.launch.commands.analyze import AnalyzeCommand
 from widesym.launch.runs.data import write_sets
 from widesym.launch.runs.files import write_json

@@ -25,8 +25,7 @@ from zarr.codecs import ZstdCodec
 
 from widesym.ensembles.checks import listed
 from widesym.ensembles.files import readable, whole_directory
-from widesym.ensembles.metric_names import METRICS
-from widesym.ensembles.stores import check_lengths, open_group, open_labelled
+from widesym.ensembles.stores import METRICS, check_lengths, open_group, open_labelled
 from widesym.models.errors import UserError
 
 CHECKED = ZstdCodec(level=0, checksum=True)  # a flipped bit fails the read; without, most are read as other numbers

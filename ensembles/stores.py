@@ -13,6 +13,8 @@ from widesym.models.checks import MOST_MEMBERS
 if TYPE_CHECKING:
     import xarray as xr
 
+METRICS = ("loss", "accuracy", "gradient_norm")  # of a member's last batch, by their names in the store of a run
+OF_VALUES = ("loss", "gradient_norm")  # those of training sets without classes
 MOST_ALONG = {"time": 10**6, "member": MOST_MEMBERS}  # axes by their names
 MOST_ALONG_OTHERS = 2**26  # samples with all their copies, parameters of a layer
 

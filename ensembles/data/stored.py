@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from widesym.ensembles.archives import read_array
+from widesym.ensembles.data.archives import read_array
 from widesym.ensembles.data.dataset import DataError, Dataset, Quantity
 from widesym.ensembles.data.normalisation import Normalisation
 from widesym.ensembles.files import open_regular

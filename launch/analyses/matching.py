@@ -15,8 +15,8 @@ from widesym.analysis.estimators.logits import EnsembleLogits
 from widesym.analysis.estimators.orbit_statistics import orbit_sets
 from widesym.analysis.estimators.orbits import target_matrices
 from widesym.ensembles.data import Dataset
-from widesym.ensembles.metric_names import METRICS, OF_VALUES
 from widesym.ensembles.recorder import Sick
+from widesym.ensembles.stores import METRICS, OF_VALUES
 from widesym.launch.analyses.common_times import common_records
 from widesym.launch.errors import ConfigError, MismatchError
 from widesym.launch.runs.data import sets_of_runs

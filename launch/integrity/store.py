@@ -11,8 +11,7 @@ from jaxtyping import Bool, Shaped
 
 from widesym.ensembles.checks import listed
 from widesym.ensembles.files import first_line, read_text
-from widesym.ensembles.metric_names import METRICS, OF_VALUES
-from widesym.ensembles.stores import open_group
+from widesym.ensembles.stores import METRICS, OF_VALUES, open_group
 
 ALWAYS = ("logits", "healthy", "recorded", "step", *OF_VALUES)  # arrays of every store
 

@@ -15,7 +15,7 @@ from widesym.analysis.estimators.convergence import Moments, add_member, bootstr
 from widesym.analysis.gram.spec import described_inputs
 from widesym.analysis.kernels import Kernel, analytic_kernel
 from widesym.analysis.programs.devices import on_devices
-from widesym.ensembles.archives import read_array
+from widesym.ensembles.data.archives import read_array
 from widesym.ensembles.files import open_regular, write_whole
 from widesym.ensembles.randomness import Randomness, check_randomness, own_key
 from widesym.launch.console import print_plain

@@ -13,10 +13,10 @@ from widesym.ensembles.augmentation import FixedCopies
 from widesym.ensembles.batches import Data
 from widesym.ensembles.checks import check_data, check_steps
 from widesym.ensembles.data import Dataset
-from widesym.ensembles.metric_names import METRICS, OF_VALUES
 from widesym.ensembles.randomness import Randomness
 from widesym.ensembles.recipe import TrainingRecipe
 from widesym.ensembles.recorder import Layout
+from widesym.ensembles.stores import METRICS, OF_VALUES
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Trainer
 from widesym.launch.config.snapshots import Snapshots

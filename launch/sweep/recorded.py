@@ -10,8 +10,7 @@ import zarr
 from jaxtyping import Bool, Float
 
 from widesym.ensembles.files import readable
-from widesym.ensembles.metric_names import METRICS
-from widesym.ensembles.stores import open_consolidated
+from widesym.ensembles.stores import METRICS, open_consolidated
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.paths import RunPaths
 

@@ -14,9 +14,9 @@ import jax
 from rich.console import Console
 
 from widesym.ensembles.checkpoints import Checkpoints, check_kept
-from widesym.ensembles.metric_names import METRICS
 from widesym.ensembles.recorder import check_store, create_store, stored_metrics
 from widesym.ensembles.sharding import agreed, largest_of_processes, on_first
+from widesym.ensembles.stores import METRICS
 from widesym.ensembles.strategy import Strategy
 from widesym.ensembles.trainer import Moment, Trainer, train
 from widesym.launch.console import print_plain

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from widesym.ensembles.metric_names import METRICS
 from widesym.ensembles.recorder import (
     Layout,
     SickMembersError,
@@ -16,6 +15,7 @@ from widesym.ensembles.recorder import (
     together,
     write_record,
 )
+from widesym.ensembles.stores import METRICS
 
 SETS = {"train": 2, "ood": 3}
 STEPS = (0, 4, 10)

@@ -14,8 +14,8 @@ from widesym.analysis.comparison import compare
 from widesym.ensembles import FullOrbit, Strategy, TrainingRecipe
 from widesym.ensembles.data import IsingEnergies
 from widesym.ensembles.data.dataset import Quantity
-from widesym.ensembles.metric_names import METRICS
 from widesym.ensembles.recorder import read_logits
+from widesym.ensembles.stores import METRICS
 from widesym.launch.analyses.directory import read_tables
 from widesym.launch.analyses.matching import compared, match
 from widesym.launch.analyses.named_runs import runs_in

@@ -11,7 +11,7 @@ from typing import IO, cast
 import numpy as np
 from jaxtyping import Int, Num
 
-from widesym.ensembles.archives import most_unpacked
+from widesym.ensembles.data.archives import most_unpacked
 from widesym.ensembles.data.dataset import DataError
 from widesym.ensembles.data.raw import RawSplit
 from widesym.ensembles.files import open_regular

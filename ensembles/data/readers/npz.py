@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Num
 
-from widesym.ensembles.archives import read_array
+from widesym.ensembles.data.archives import read_array
 from widesym.ensembles.data.dataset import DataError, Splits
 from widesym.ensembles.data.layouts import Layout, channels_last, check_layout
 from widesym.ensembles.data.raw import Raw

@@ -47,7 +47,7 @@ def unchanged(key, x, y):
     return x, y
 
 
-with Path("imported").open("a") as file:
+with Path(__file__).with_name("imported").open("a") as file:
     file.write("x")
 '''
 

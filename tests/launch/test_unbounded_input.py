@@ -15,8 +15,9 @@ from widesym.ensembles.stores import open_group, open_labelled
 from widesym.launch import cli
 from widesym.launch.config.yaml import parsed
 from widesym.launch.errors import RunDirectoryError
-from widesym.launch.runs.metrics import Recorded
-from widesym.launch.sweep.directory import StoredPlan, SweepDirectory
+from widesym.launch.sweep.directory import SweepDirectory
+from widesym.launch.sweep.folder import StoredPlan
+from widesym.launch.sweep.recorded import Recorded
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
 HUGE = "1" + 400 * "0"

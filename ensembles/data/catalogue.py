@@ -83,7 +83,7 @@ def find_source(name: str) -> Source:
         return SETS[name].source
     path = Path(os.path.expanduser(name))  # unlike Path's it leaves the names of people who are not there as they are
     if name and path.exists():
-        if Tfds(name).entry.path.exists():
+        if ":" not in name and Tfds(name).entry.path.exists():  # no name there has one
             check_not_a_path(name, "a data set in the cache", Tfds(name))
         return source_at(path)
     try:

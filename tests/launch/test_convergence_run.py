@@ -199,7 +199,7 @@ def test_progress_is_shown(tmp_path, terminal):
     shown = console.export_text()
     assert "kernels, width 8" in shown
     assert f"{MEMBERS}/{MEMBERS} members" in shown
-    assert re.search(r"\b[1-9][0-9.]* members/s", shown)
+    assert re.search(r"\b[1-9][0-9.]*k? members/s", shown)
 
 
 @pytest.mark.parametrize(

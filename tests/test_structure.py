@@ -96,10 +96,16 @@ def test_libraries_with_a_past_are_known_in_one_place(library, place):
 
 @pytest.mark.parametrize(
     ("call", "place"),
-    [("os.replace(", "ensembles/files.py"), ("fcntl.flock(", "ensembles/files.py"), (".out(", "launch/console.py")],
+    [
+        ("os.replace(", "ensembles/files.py"),
+        ("fcntl.flock(", "ensembles/files.py"),
+        ("zarr.open_group(", "ensembles/stores.py"),
+        ("xr.open_zarr(", "ensembles/stores.py"),
+        (".out(", "launch/console.py"),
+    ],
 )
 def test_what_is_easily_done_wrong_is_done_in_one_place(call, place):
-    """A file put in place whole, a lock taken, a line printed as it is."""
+    """A file put in place whole, a lock taken, a stranger's store opened, a line printed as it is."""
     assert [name(path) for path in SOURCES if call in path.read_text()] == [place]
 
 

@@ -62,14 +62,17 @@ def kernel_inputs(
     """Between which inputs `predict_ensemble` asks for kernels: of the training set, and of the evaluation sets with
     it. Raises ValueError as `training_group`.
     """
-    group = training_group(policy)
-    return _training_inputs(architecture, policy, x), (np.concatenate(evaluation), _on_orbit(group, x))
+    return _training_inputs(architecture, policy, x), _evaluation_inputs(policy, x, evaluation)
 
 
 def _training_inputs(architecture: Architecture, policy: Policy, x: Inputs) -> tuple[Inputs, Inputs | None]:
     group = training_group(policy)
     orbit = _on_orbit(group, x)
     return (x, orbit) if group is not None and is_symmetric(architecture, group, x.shape[1:]) else (orbit, None)
+
+
+def _evaluation_inputs(policy: Policy, x: Inputs, evaluation: Sequence[Inputs]) -> tuple[Inputs, Inputs]:
+    return np.concatenate(evaluation), _on_orbit(training_group(policy), x)
 
 
 def _on_orbit(group: Group | None, x: Inputs) -> Inputs:
@@ -92,7 +95,7 @@ def predict_ensemble(
     """
     group, kernel = training_group(policy), kernel or kernel_in_memory(architecture)
     train = training_kernel(architecture, policy, x, kernel)
-    _, (inputs, orbit) = kernel_inputs(architecture, policy, x, list(evaluation.values()))
+    inputs, orbit = _evaluation_inputs(policy, x, list(evaluation.values()))
     y = y if group is None else on_orbit(group, y)
     diagonal = analytic_kernel(architecture).diagonal
     own = np.concatenate([np.asarray(diagonal(inputs).nngp) for inputs in evaluation.values()])

@@ -13,13 +13,12 @@ import scipy.linalg
 import xarray as xr
 from jaxtyping import Float, Int
 
-from widesym.analysis.dynamics.ridge import Ridge, choose_ridge, ridge_for
+from widesym.analysis.dynamics.ridge import Ridge, Square, choose_ridge, ridge_for
 from widesym.analysis.kernels.accuracy import entry_error, warn_if_unresolved
 from widesym.ensembles.data.dataset import Quantity
 from widesym.ensembles.losses import MeanSquaredError
 from widesym.models.checks import check_seed
 
-Square = Float[np.ndarray, "train train"]
 Cross = Float[np.ndarray, "sample train"]
 Targets = Float[np.ndarray, "train target"]
 

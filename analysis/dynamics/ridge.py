@@ -28,7 +28,10 @@ def choose_ridge(train: Square, largest_condition: float | None = None) -> Ridge
     most 1e12: what is below cannot be told from zero. No subset's condition number is larger: eigenvalues of a part of
     the rows lie between those of all.
     """
-    eigenvalues = np.linalg.eigvalsh(np.asarray(train, np.float64))
+    return _chosen(train, np.linalg.eigvalsh(np.asarray(train, np.float64)), largest_condition)
+
+
+def _chosen(train: Square, eigenvalues: Float[np.ndarray, " train"], largest_condition: float | None = None) -> Ridge:
     smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
     if not largest > 0:
         raise ValueError(f"the largest eigenvalue of the kernel is {largest:.3g}; a kernel has a positive one")
@@ -55,7 +58,7 @@ def ridge_for(train: Square, largest_condition: float | None, ridge: float | Non
     eigenvalues = np.linalg.eigvalsh(np.asarray(train, np.float64))
     smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
     if not smallest + ridge > 0:
-        least = choose_ridge(train).value
+        least = _chosen(train, eigenvalues).value
         raise ValueError(
             f"with ridge {ridge!r} the kernel's smallest eigenvalue is {smallest + ridge:.3g}, which no regression can "
             f"have; {least:.3g} or more brings its condition number in bounds"

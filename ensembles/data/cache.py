@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,6 +106,39 @@ class Cacheable(Protocol):
     def load(self) -> Splits:
         """The data, normalised with training statistics; raises DataError where they cannot be had."""
         ...
+
+
+class FromFiles(ABC):
+    """A source that makes its set of files that somebody has, and keeps it in the cache until these change: what is
+    `Cacheable`, from where the set is kept (`_title`, `_description`) and how it is read (`_read`).
+    """
+
+    def raw(self) -> Raw:
+        """All samples, from the cache where that has them; raises DataError where they cannot be had."""
+        return cached(self._title, self._description, self._read)
+
+    def prepare(self) -> None:
+        """Cache the samples; raises as `raw` does."""
+        self.raw()
+
+    @property
+    def entry(self) -> CacheEntry:
+        """Where the cache keeps the samples of the files as they are now."""
+        return entry_of(self._title, self._description)
+
+    @property
+    @abstractmethod
+    def _title(self) -> str:
+        """What the entry is called."""
+
+    @property
+    @abstractmethod
+    def _description(self) -> dict[str, Any]:
+        """What the samples follow from, the state of the files included."""
+
+    @abstractmethod
+    def _read(self) -> Raw:
+        """The samples, from the files."""
 
 
 def cache_home() -> Path:

@@ -1,7 +1,7 @@
 """The runs that are asked for: directories of one, of several, or of sweeps, and what each run is called."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from widesym.launch.config.own import Modules
@@ -11,19 +11,24 @@ from widesym.launch.runs.stored import StoredRun
 from widesym.launch.sweep.labels import is_sweep, labelled_runs
 
 
-def runs_in(paths: Sequence[Path], modules: Modules = ()) -> dict[str, StoredRun]:
+def runs_in(
+    paths: Sequence[Path], modules: Modules = (), say: Callable[[str], None] = lambda line: None
+) -> dict[str, StoredRun]:
     """Runs by name, from their directories, from directories of such, or from those of sweeps, with classes of these
     modules.
 
     A name is the directory's own, or with its parents' as far as it takes to tell runs apart; runs of a sweep are named
-    by what it varies (`labels_of`). Raises RunDirectoryError for what holds no run, and MismatchError for one that is
-    named twice, or by what cannot be printed.
+    by what it varies (`labels_of`), and `say` hears of those that have recorded nothing. Raises RunDirectoryError for
+    what holds no run, and MismatchError for one that is named twice, or by what cannot be printed.
     """
     found: list[Path] = []
     labels: dict[Path, str] = {}
     for path in paths:
         if is_sweep(path):
-            labels |= {place: label for label, place in labelled_runs(path).places.items()}
+            of_sweep = labelled_runs(path)
+            for line in of_sweep.lines_on_missing():
+                say(f"{path}: {line}")
+            labels |= {place: label for label, place in of_sweep.places.items()}
             found += [place for place in labels if place not in found]
             continue
         within = sorted(store.parent for store in path.glob("*/logits.zarr"))

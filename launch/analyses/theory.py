@@ -24,7 +24,7 @@ from widesym.ensembles.losses import MeanSquaredError
 from widesym.ensembles.schedules import Constant
 from widesym.launch.analyses.matching import Matched, series_of
 from widesym.launch.errors import NoTheoryError, RunDirectoryError
-from widesym.launch.kernels.gram import compute_gram
+from widesym.launch.kernels.gram import compute_gram, unfinished
 from widesym.launch.runs.data import training_set
 from widesym.models.architecture import Architecture
 from widesym.models.layer import NoClosedFormError
@@ -109,7 +109,7 @@ def grams_left(matched: Matched, kernels: KernelStore) -> list[Gram]:
         for x1, x2 in kernel_inputs(run.architecture, run.recipe.augmentation, data.inputs, sets):
             gram = Gram(_as_narrow(run.architecture, x1), x1, x2)
             found[kernels.place(gram)] = gram
-    return [gram for place, gram in found.items() if not (place / "finished.json").exists()]
+    return unfinished(found)
 
 
 def check_all_covered(matched: Matched) -> None:

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,6 @@ from widesym.launch.analyses.results_table import print_results
 from widesym.launch.analyses.theory import KernelStore
 from widesym.launch.config.own import Imports
 from widesym.launch.console import print_plain
-from widesym.launch.sweep.labels import is_sweep, labelled_runs
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,7 @@ class AnalyzeCommand:
 
     def run(self, console: Console) -> None:
         """Compare, write, draw, and print how things stand."""
-        runs = runs_in(self.runs, self.imports)
-        for sweep in filter(is_sweep, self.runs):
-            for line in labelled_runs(sweep).told():
-                print_plain(console, f"{sweep}: {line}")
+        runs = runs_in(self.runs, self.imports, partial(print_plain, console))
         output = self.output or default_output(self.options, runs, self.runs)
         kernels = KernelStore(output / "theory", console, int(self.memory * 2**30))
         tables = analyse(self.options, runs, output, kernels, console)

@@ -1,6 +1,5 @@
 """`widesym kernel`: the analytic kernels of a data set, and regression with them, as a file describes it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +24,7 @@ from widesym.launch.console import print_plain
 from widesym.launch.errors import ConfigError, RunDirectoryError
 from widesym.launch.kernels.config import KernelConfig, KernelOptions, kernel_fields
 from widesym.launch.kernels.consent import agree, work_of
-from widesym.launch.kernels.gram import compute_gram, describe_info
+from widesym.launch.kernels.gram import compute_gram, describe_info, unfinished
 from widesym.launch.runs.files import write_json
 from widesym.launch.training.based import read_based
 
@@ -87,15 +86,10 @@ class KernelCommand:
             for name, gram in grams.items():
                 print_plain(console, f"{name}: {describe_info(info(gram, budget))}")
             return
-        agree(work_of(grams_left(grams, output)), self.yes, console, CHEAPER)
+        agree(work_of(unfinished({output / name: gram for name, gram in grams.items()})), self.yes, console, CHEAPER)
         kernels = {name: compute_gram(gram, output / name, console, budget) for name, gram in grams.items()}
         if kernels["train"] is not None and kernels["test"] is not None:  # else another process writes the rest
             write_results(output, subsets, Splits(train, test), kernels["train"], kernels["test"], console)
-
-
-def grams_left(grams: Mapping[str, Gram], output: Path) -> list[Gram]:
-    """Those that are not finished in the directories of their names."""
-    return [gram for name, gram in grams.items() if not (output / name / "finished.json").exists()]
 
 
 def write_results(

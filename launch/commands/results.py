@@ -17,8 +17,8 @@ from widesym.launch.sweep.results import (
     RecordedRun,
     Result,
     Value,
-    as_text,
     chosen_step,
+    csv_field,
     flat,
     recorded_runs,
     results_at,
@@ -71,7 +71,7 @@ def csv_text(results: Sequence[Result]) -> str:
     writer = csv.DictWriter(text, fieldnames=[*map(of_spreadsheet, rows[0])], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({of_spreadsheet(name): as_text(of_spreadsheet(value)) for name, value in row.items()})
+        writer.writerow({of_spreadsheet(name): csv_field(of_spreadsheet(value)) for name, value in row.items()})
     return text.getvalue().rstrip("\n")
 
 

@@ -9,7 +9,7 @@ LONGEST = 60  # characters of a value
 ABSENT = object()
 
 
-def told(found: Any, asked: Any) -> list[str]:
+def first_differences(found: Any, asked: Any) -> list[str]:
     """The first differences, and how many more there are."""
     lines = differences(found, asked)
     more = len(lines) - MOST

@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
@@ -75,6 +75,11 @@ def compute_gram(gram: Gram, directory: Path, console: Console, memory: int = DE
             seconds = _fill(gram, directory, console, say)
             on_first(lambda: found.append(_finish(gram, directory, seconds, say)))
     return found[0] if found else None
+
+
+def unfinished(grams: Mapping[Path, Gram]) -> list[Gram]:
+    """Those that are not finished in their directories."""
+    return [gram for directory, gram in grams.items() if not (directory / "finished.json").exists()]
 
 
 def describe_info(info: Info) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from widesym.ensembles.files import open_regular, open_without_link, read_text, try_to_lock
-from widesym.launch.config.differences import told
+from widesym.launch.config.differences import first_differences
 from widesym.launch.errors import InUseError, RunDirectoryError
 from widesym.launch.runs.files import write_json
 from widesym.launch.runs.paths import RunPaths
@@ -156,7 +156,7 @@ def check_config(path: Path, config: dict[str, Any], contents: Contents = RUN) -
         found = read_description(path)["config"]
     except FileNotFoundError:
         return
-    differing = told(_without_provenance(found), _without_provenance(json.loads(json.dumps(config))))
+    differing = first_differences(_without_provenance(found), _without_provenance(json.loads(json.dumps(config))))
     if differing:
         lines = "\n  ".join(differing)
         raise RunDirectoryError(f"{path} holds {contents.name}:\n  {lines}\n{contents.remedy}")

@@ -12,7 +12,7 @@ import zarr
 from jaxtyping import Bool
 
 from widesym.ensembles.files import readable
-from widesym.ensembles.stores import open_group
+from widesym.ensembles.stores import open_group, open_labelled
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.paths import RunPaths
 
@@ -60,7 +60,7 @@ def labelled(
     Raises RunDirectoryError where there is no such store.
     """
     with readable(path, RunDirectoryError):
-        store = xr.open_zarr(path, chunks=None)
+        store = open_labelled(path, chunks=None)
         beside = [name for name, array in store.data_vars.items() if array.dims == ("member",)]
         beside += [name for name in ("step", "training_time", "healthy") if name in store]
         kept = store.set_coords(beside).isel(time=np.isin(store.step.values, steps), member=members)

@@ -50,7 +50,7 @@ class LabelledRuns(NamedTuple):
     places: dict[str, Path]
     missing: list[str]
 
-    def told(self) -> list[str]:
+    def lines_on_missing(self) -> list[str]:
         """A line on the runs that are missing, if any are."""
         if not self.missing:
             return []

@@ -158,6 +158,6 @@ def flat(results: Sequence[Result]) -> list[dict[str, Any]]:
     return rows
 
 
-def as_text(value: Any) -> Any:
+def csv_field(value: Any) -> Any:
     """A value as a field of a CSV file: specs and lists as JSON, nothing for what is not known."""
     return json.dumps(value) if isinstance(value, dict | list | tuple) else value

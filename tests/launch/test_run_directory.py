@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from widesym.launch.config.differences import MOST, differences, told
+from widesym.launch.config.differences import MOST, differences, first_differences
 from widesym.launch.errors import RunDirectoryError
 from widesym.launch.runs.directory import (
     RUN,
@@ -124,16 +124,16 @@ def test_what_fails_before_it_leaves_anything_leaves_no_claim(tmp_path):
 def test_differences_take_little_space():
     """However large, many and nested the values are."""
     long = {"runs": {f"run{number}": {"architecture": "x" * 10_000, "data": {}} for number in range(100)}}
-    lines = told(long, {"runs": {"other": {"type": "a:Very", "long": "y" * 100}}, "theory": True})
+    lines = first_differences(long, {"runs": {"other": {"type": "a:Very", "long": "y" * 100}}, "theory": True})
     assert lines[0] == "runs.other: nothing on disk, a:Very(…) asked for"
     assert lines[1] == "runs.run0: {…} of 2 fields on disk, nothing asked for"
     assert lines[-1] == f"… and {102 - MOST} more"
     assert len(lines) == MOST + 1
-    (line,) = told({"steps": [*range(1000)]}, {"steps": [*range(1001)]})
+    (line,) = first_differences({"steps": [*range(1000)]}, {"steps": [*range(1001)]})
     assert "998, 999] (1000 items) on disk, [0, 1, 2" in line
     assert len(line) < 200
     same = "a" * 50 + "b" + "a" * 50
-    assert told({"a": same}, {"a": same.replace("b", "c")}) == [
+    assert first_differences({"a": same}, {"a": same.replace("b", "c")}) == [
         f"a: {same!r} on disk, {same.replace('b', 'c')!r} asked for"
     ]
 

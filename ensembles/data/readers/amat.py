@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from widesym.ensembles.data.cache import CacheEntry, cached, entry_of
+from widesym.ensembles.data.cache import FromFiles
 from widesym.ensembles.data.dataset import DataError, Splits
 from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.ensembles.data.readers.files import (
@@ -53,7 +53,7 @@ VARIATIONS = {
 
 
 @dataclass(frozen=True)
-class Amat:
+class Amat(FromFiles):
     """Rotated MNIST (Larochelle et al. 2007, doi:10.1145/1273496.1273556), from the two files in `directory`,
     mnist_all_rotation_normalized_float_train_valid.amat and …_test.amat, or another of the MNIST variations
     (`VARIATIONS`): text, with the 784 pixels of an image, row by row, and its label on each line. Those with
@@ -84,19 +84,6 @@ class Amat:
     def load(self) -> Splits:
         """The two files as training and test set, from the cache where that has them."""
         return self.raw().splits(self.train, self.test, self.seed, self.stratified)
-
-    def raw(self) -> Raw:
-        """All images; raises as `load` does."""
-        return cached(self._title, self._description, self._read)
-
-    def prepare(self) -> None:
-        """Cache the images; raises as `load` does."""
-        self.raw()
-
-    @property
-    def entry(self) -> CacheEntry:
-        """Where the cache keeps the images as they are now."""
-        return entry_of(self._title, self._description)
 
     @property
     def _title(self) -> str:

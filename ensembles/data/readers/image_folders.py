@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, Integer, UInt8
 
-from widesym.ensembles.data.cache import CacheEntry, cached, entry_of
+from widesym.ensembles.data.cache import FromFiles
 from widesym.ensembles.data.dataset import Splits
 from widesym.ensembles.data.raw import Raw, RawSplit
 from widesym.ensembles.data.readers.files import FilePath, labelled_images, state_of
@@ -25,7 +25,7 @@ READING = 2  # how pictures are read; it grows when the arrays of a folder that 
 
 
 @dataclass(frozen=True)
-class ImageFolders:
+class ImageFolders(FromFiles):
     """PNG, JPEG and TIFF files below `path`, in one folder for each class, which is named after it: the layout of
     NCT-CRC-HE-100K (doi:10.5281/zenodo.1214456; 224×224 pixels). Or such folders in `train` and in `test` (or `val`),
     which are then the two parts. Other files, and what is hidden, are left out.
@@ -57,19 +57,6 @@ class ImageFolders:
     def load(self) -> Splits:
         """The parts that the folder has, or a random split of the pictures, from the cache where that has them."""
         return self.raw().splits(self.train, self.test, self.seed, self.stratified)
-
-    def raw(self) -> Raw:
-        """All pictures; raises as `load` does."""
-        return cached(self._title, self._description, self._read)
-
-    def prepare(self) -> None:
-        """Cache the pictures; raises as `load` does."""
-        self.raw()
-
-    @property
-    def entry(self) -> CacheEntry:
-        """Where the cache keeps the pictures as they are now."""
-        return entry_of(self._title, self._description)
 
     @property
     def _title(self) -> str:
